@@ -1,0 +1,54 @@
+/**
+ * Ids that carry their shard key. `trip_<region>_<26 characters>`: the tail is a ULID in lower case (48 bits of creation
+ * time in milliseconds, 80 random bits), so an id tells region and creation time, and every read or write by id can name
+ * the shard `{region, createdAt}` of document C without looking anything up. Ids of one kind sort by creation time.
+ */
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const VALUE = new Map([...ALPHABET].map((char, value) => [char, value]));
+
+/** Prefixes by what they name. */
+export type IdKind = 'trip' | 'drv' | 'ofr' | 'evt' | 'sos' | 'msg' | 'ses' | 'idem';
+
+export interface IdParts {
+  kind: string;
+  region: string;
+  createdAt: number;
+}
+
+export interface Ids {
+  /** A new id, dated now by the domain clock. */
+  next(kind: IdKind): string;
+  readonly region: string;
+}
+
+export function createIds(region: string, clock: Clock, random: Random): Ids {
+  return {
+    region,
+    next: (kind) => formatId(kind, region, clock.now(), random.bytes(16)),
+  };
+}
+
+/** `random`: 16 bytes, of which 80 bits are used. `createdAt`: epoch milliseconds below 2^48. */
+export function formatId(kind: string, region: string, createdAt: number, random: Uint8Array): string {
+  let time = '';
+  let rest = Math.floor(createdAt);
+  for (let i = 0; i < 10; i++) {
+    time = ALPHABET[rest % 32]! + time;
+    rest = Math.floor(rest / 32);
+  }
+  let tail = '';
+  for (let i = 0; i < 16; i++) tail += ALPHABET[random[i]! & 31];
+  return `${kind}_${region}_${time}${tail}`;
+}
+
+/** Null when `id` is not one of ours. */
+export function parseId(id: string): IdParts | null {
+  const match = /^([a-z]+)_([a-z0-9-]{1,32})_([0-9a-hjkmnp-tv-z]{26})$/.exec(id);
+  if (!match) return null;
+  let createdAt = 0;
+  for (const char of match[3]!.slice(0, 10)) createdAt = createdAt * 32 + VALUE.get(char)!;
+  return { kind: match[1]!, region: match[2]!, createdAt };
+}
