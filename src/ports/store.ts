@@ -63,7 +63,12 @@ export type Filter = Readonly<
     string,
     | FieldValue
     | { readonly in: readonly FieldValue[] }
-    | { readonly gte?: number | string; readonly gt?: number | string; readonly lt?: number | string; readonly lte?: number | string }
+    | {
+        readonly gte?: number | string;
+        readonly gt?: number | string;
+        readonly lt?: number | string;
+        readonly lte?: number | string;
+      }
     | { readonly exists: boolean }
   >
 >;

@@ -1,0 +1,123 @@
+/** Use cases of a driver: going on and off duty, and the one active trip, claimed and released by compare-and-set. */
+import { RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Positions } from '../../ports/positions.ts';
+import type { Collection } from '../../ports/store.ts';
+import type { Ids } from '../ids.ts';
+import type { Principal, VehicleClass } from '../roles.ts';
+import type { Driver, DriverStatus } from './driver.ts';
+
+export interface DriversDeps {
+  drivers: Collection<Driver>;
+  positions: Positions;
+  clock: Clock;
+  ids: Ids;
+}
+
+const CAS_ATTEMPTS = 16;
+
+export type Drivers = ReturnType<typeof createDrivers>;
+
+export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
+  /** Changes the stored driver; `change` returns null to leave it as it is. */
+  async function update(driverId: string, change: (driver: Driver) => Driver | null): Promise<Driver | null> {
+    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+      const driver = await drivers.get(driverId);
+      if (!driver) return null;
+      const changed = change(driver);
+      if (!changed) return driver;
+      const next = { ...changed, version: driver.version + 1, updatedAt: clock.now() };
+      if (await drivers.compareAndSet(next)) return next;
+    }
+    throw new RideError('RIDE_CONFLICT', 'The driver changed too often; try again', { retryAfterMs: 50 });
+  }
+
+  async function ensure(principal: Principal): Promise<Driver> {
+    const existing = await drivers.get(principal.userId);
+    if (existing) return existing;
+    const now = clock.now();
+    const driver: Driver = {
+      id: principal.userId,
+      region: ids.region,
+      createdAt: now,
+      version: 1,
+      status: 'offline',
+      city: principal.city,
+      vehicleClass: principal.vehicleClass,
+      activeTripId: null,
+      activeSince: null,
+      updatedAt: now,
+    };
+    try {
+      await drivers.insert(driver);
+      return driver;
+    } catch (error) {
+      const winner = await drivers.get(principal.userId);
+      if (winner) return winner;
+      throw error;
+    }
+  }
+
+  /** Brings the index of available drivers in line with the document. */
+  async function reindex(driver: Driver): Promise<void> {
+    if (driver.status === 'looking' && driver.activeTripId === null) await positions.setAvailable(driver.id);
+    else await positions.setUnavailable(driver.id);
+  }
+
+  return {
+    get: (driverId: string): Promise<Driver | null> => drivers.get(driverId),
+
+    /** The stored driver, made at the first call. */
+    ensure,
+
+    /** STATUS_LOOKING, _OFFLINE, _BUSY of a driver. */
+    async setStatus(
+      principal: Principal,
+      status: DriverStatus,
+      attributes: { city?: string; vehicleClass?: VehicleClass } = {},
+    ): Promise<Driver> {
+      await ensure(principal);
+      const driver = await update(principal.userId, (d) => ({
+        ...d,
+        status,
+        city: attributes.city ?? d.city,
+        vehicleClass: attributes.vehicleClass ?? d.vehicleClass,
+      }));
+      await reindex(driver!);
+      return driver!;
+    },
+
+    /**
+     * Makes `tripId` the driver's active trip. True when it is (also when it was already).
+     * The one place where "one driver, one trip" is decided.
+     */
+    async claim(driverId: string, tripId: string): Promise<boolean> {
+      const driver = await update(driverId, (d) =>
+        d.activeTripId === null ? { ...d, activeTripId: tripId, activeSince: clock.now() } : null,
+      );
+      return driver?.activeTripId === tripId;
+    },
+
+    /** Frees the driver of `tripId`; of no other trip. He is available again if he was looking. */
+    async release(driverId: string, tripId: string): Promise<void> {
+      const driver = await update(driverId, (d) =>
+        d.activeTripId === tripId ? { ...d, activeTripId: null, activeSince: null } : null,
+      );
+      if (driver) await reindex(driver);
+    },
+
+    reindex,
+
+    /** Drivers whose active trip was claimed before `before` (domain time), for reconciliation. */
+    async claimedBefore(before: number, limit: number): Promise<Driver[]> {
+      return (
+        await drivers.page({
+          where: { activeSince: { lt: before } },
+          orderBy: 'activeSince',
+          direction: 'asc',
+          pageSize: limit,
+        })
+      ).items;
+    },
+  };
+}

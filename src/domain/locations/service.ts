@@ -1,0 +1,195 @@
+/**
+ * Locations of drivers: checked, stored in Redis, and only then acknowledged and fanned out to the trip's followers and the
+ * zone. One decode, one check, a place in the next pipeline: no await of the store on the way, except the first time a
+ * driver names a trip.
+ */
+import { RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Position, Positions } from '../../ports/positions.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import { straightLineLeg, type LatLng, type TravelModel } from '../geo.ts';
+import type { Principal } from '../roles.ts';
+import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
+import type { Trips } from '../trips/service.ts';
+import { freshnessOf, type PositionInput, positionViolation } from './rules.ts';
+import type { ZoneBoard } from './zone-board.ts';
+
+export interface LocationsDeps {
+  positions: Positions;
+  trips: Trips;
+  publisher: Publisher;
+  zones: ZoneBoard;
+  clock: Clock;
+  travel: TravelModel;
+  settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
+  /** Counts a kept update (realtime_location_updates_total). */
+  onKept(count: number): void;
+}
+
+/** What this node knows of the trip that a driver is on; ended by the trip's events, and looked up anew after a while. */
+interface Binding {
+  tripId: string;
+  status: TripStatus;
+  pickup: LatLng;
+  dropoff: LatLng;
+  checkedAt: number;
+  etaSentAt: number;
+}
+
+export interface Accepted {
+  accepted: number;
+  late: number;
+}
+
+/** A binding is a cache; events end it, and this bounds what a lost event can do (domain ms). */
+const BINDING_MAX_AGE_MS = 60_000;
+
+export type Locations = ReturnType<typeof createLocations>;
+
+export function createLocations(deps: LocationsDeps) {
+  const { positions, clock, settings, publisher } = deps;
+  const bindings = new Map<string, Binding>();
+
+  /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
+  async function bind(driverId: string, tripId: string): Promise<Binding> {
+    const trip = await deps.trips.find(tripId);
+    if (!trip) throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, { field: 'trip_id' });
+    if (trip.driverId !== driverId) {
+      throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
+        field: 'trip_id',
+      });
+    }
+    if (!isDriven(trip.status)) {
+      throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
+        field: 'trip_id',
+        facts: { status: trip.status, version: trip.version },
+      });
+    }
+    const binding: Binding = {
+      tripId,
+      status: trip.status,
+      pickup: trip.source,
+      dropoff: trip.destination,
+      checkedAt: clock.now(),
+      etaSentAt: 0,
+    };
+    bindings.set(driverId, binding);
+    return binding;
+  }
+
+  function bound(driverId: string, tripId: string): Binding | null {
+    const binding = bindings.get(driverId);
+    if (binding?.tripId !== tripId || clock.now() - binding.checkedAt > BINDING_MAX_AGE_MS) return null;
+    return binding;
+  }
+
+  function refreshEta(binding: Binding, position: Position, now: number): void {
+    if (now - binding.etaSentAt < settings.etaRefreshMs) return;
+    binding.etaSentAt = now;
+    const leg = binding.status === 'in_progress' ? 'dropoff' : 'pickup';
+    const { etaS, distanceM } = straightLineLeg(
+      position,
+      leg === 'pickup' ? binding.pickup : binding.dropoff,
+      deps.travel,
+    );
+    const message = { tripId: binding.tripId, etaS, distanceM, leg, source: 'straight_line' } as const;
+    publisher.publishLatest(`trip:${binding.tripId}`, 'eta_refresh', message);
+  }
+
+  function fanOut(position: Position, binding: Binding | null): void {
+    const now = clock.now();
+    deps.zones.moved(position, binding ? 'on_trip' : 'available');
+    if (!binding) return;
+    const { ageMs, stale } = freshnessOf(position.recordedAt, now, settings.freshnessMs);
+    publisher.publishLatest(`trip:${binding.tripId}`, 'location', { position, ageMs, stale });
+    refreshEta(binding, position, now);
+  }
+
+  function check(input: PositionInput, prefix: string): void {
+    const violation = positionViolation(input, clock.now(), settings.skewMaxMs, prefix);
+    if (!violation) return;
+    throw new RideError('RIDE_INVALID_INPUT', `${violation.field} must be ${violation.rule}`, violation);
+  }
+
+  async function take(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
+    const binding =
+      input.tripId === ''
+        ? null
+        : (bound(principal.userId, input.tripId) ?? (await bind(principal.userId, input.tripId)));
+    const position: Position = {
+      driverId: principal.userId,
+      tripId: input.tripId,
+      lat: input.lat,
+      lng: input.lng,
+      speedMps: input.speedMps,
+      headingDeg: input.headingDeg,
+      accuracyM: input.accuracyM,
+      recordedAt: input.recordedAt,
+      vehicleClass: principal.vehicleClass,
+      city: principal.city,
+      source,
+    };
+    const kept = await positions.record(position);
+    if (kept) fanOut(position, binding);
+    return kept;
+  }
+
+  return {
+    /**
+     * Takes one position; true when it was kept, false when a newer one was there. Resolved means readable on every node.
+     * @throws RideError RIDE_INVALID_INPUT (field), RIDE_FORBIDDEN, RIDE_NOT_FOUND, RIDE_UNAVAILABLE
+     */
+    async update(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
+      check(input, '');
+      const kept = await take(principal, input, source);
+      if (kept) deps.onKept(1);
+      return kept;
+    },
+
+    /** Takes all or, when one breaks a rule, none. */
+    async updateBatch(principal: Principal, inputs: readonly PositionInput[], source: string): Promise<Accepted> {
+      if (inputs.length === 0 || inputs.length > settings.batchMax) {
+        const rule = `a list of 1 to ${settings.batchMax} positions`;
+        throw new RideError('RIDE_INVALID_INPUT', `updates must be ${rule}`, { field: 'updates', rule });
+      }
+      for (const [index, input] of inputs.entries()) check(input, `updates[${index}].`);
+      const kept = await Promise.all(inputs.map((input) => take(principal, input, source)));
+      const accepted = kept.filter(Boolean).length;
+      deps.onKept(accepted);
+      return { accepted, late: kept.length - accepted };
+    },
+
+    /** A trip of this driver changed: keep the binding true. Called for every event that reaches this node. */
+    onTripEvent(driverId: string, tripId: string, status: TripStatus): void {
+      const binding = bindings.get(driverId);
+      if (binding?.tripId !== tripId) return;
+      if (isTerminal(status) || !isDriven(status)) bindings.delete(driverId);
+      else binding.status = status;
+    },
+
+    /** The driver's last session on this node ended. */
+    forget(driverId: string): void {
+      bindings.delete(driverId);
+    },
+
+    async ofTrip(tripId: string): Promise<(Position & { ageMs: number; stale: boolean }) | null> {
+      const position = await positions.ofTrip(tripId);
+      return position && { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+    },
+
+    /** Available drivers around a place that are fresh, nearest first. */
+    async nearby(center: LatLng, radiusM: number, limit: number, vehicleClass?: string) {
+      const now = clock.now();
+      const found = await positions.nearby(center, radiusM, limit * 2);
+      return found
+        .map(({ position, distanceM }) => ({
+          ...position,
+          ...freshnessOf(position.recordedAt, now, settings.freshnessMs),
+          distanceM: Math.round(distanceM),
+          etaS: straightLineLeg(position, center, deps.travel).etaS,
+        }))
+        .filter((d) => !d.stale && (vehicleClass === undefined || d.vehicleClass === vehicleClass))
+        .slice(0, limit);
+    },
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * The relay takes events from a document's outbox to the world: publish, react, acknowledge, always in the order of `seq`.
+ *
+ * The process that wrote kicks the relay at once; what a crash left behind, `sweep` finds. Publishing is guarded by the
+ * topic's memory of the last seq, so two processes that relay the same document can neither swap nor double its events;
+ * reactions may run twice and are therefore idempotent.
+ */
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PublishOutcome } from '../../ports/publisher.ts';
+import type { Collection, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+
+export interface OutboxHandler {
+  /** Tells connected people. `restart`: the topic lost its memory, begin anew with this event. */
+  publish(documentId: string, event: OutboxEvent, restart: boolean): Promise<PublishOutcome>;
+  /** Everything else that follows from the event; must be safe to repeat. */
+  react(documentId: string, event: OutboxEvent): Promise<void>;
+}
+
+export interface Relay {
+  /** Relays fresh events of one document in the background, after those already under way. */
+  kick(documentId: string, events: readonly OutboxEvent[]): void;
+  /** Relays what is older than `ageMs` (domain time) and still unacknowledged; resolves how many documents had some. */
+  sweep(ageMs: number): Promise<number>;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+}
+
+const SWEEP_BATCH = 200;
+
+export function createRelay<T extends StoredDocument>(
+  collection: Collection<T>,
+  handler: OutboxHandler,
+  clock: Clock,
+  log: Logger,
+): Relay {
+  /** The last task of each document that has one: the next waits for it. */
+  const tails = new Map<string, Promise<void>>();
+
+  async function relay(documentId: string, events: readonly OutboxEvent[]): Promise<void> {
+    const done: string[] = [];
+    for (const event of events) {
+      const outcome = await handler.publish(documentId, event, false);
+      if (outcome === 'gap' || outcome === 'unknown') {
+        await acknowledge(documentId, done);
+        return relayStored(documentId);
+      }
+      await handler.react(documentId, event);
+      done.push(event.id);
+    }
+    await acknowledge(documentId, done);
+  }
+
+  /** The slow path: someone else's earlier events, or our own of a former life, have to go first. */
+  async function relayStored(documentId: string): Promise<void> {
+    const events = await collection.outboxOf(documentId);
+    const done: string[] = [];
+    for (const [index, event] of events.entries()) {
+      const outcome = await handler.publish(documentId, event, false);
+      // Every earlier event was acknowledged, so it was published once: if the topic does not know it, the topic's memory
+      // is gone and starts again here under a new epoch. Clients are told `recovered: false`.
+      if (outcome === 'gap' || outcome === 'unknown') await handler.publish(documentId, event, index === 0);
+      await handler.react(documentId, event);
+      done.push(event.id);
+    }
+    await acknowledge(documentId, done);
+  }
+
+  async function acknowledge(documentId: string, eventIds: readonly string[]): Promise<void> {
+    if (eventIds.length > 0) await collection.acknowledge(documentId, eventIds);
+  }
+
+  function enqueue(documentId: string, task: () => Promise<void>): Promise<void> {
+    const before = tails.get(documentId) ?? Promise.resolve();
+    const mine = before.then(task).catch((error: unknown) => {
+      log.warn({ err: error, document_id: documentId }, 'outbox not relayed; the sweeper will');
+    });
+    tails.set(documentId, mine);
+    void mine.then(() => {
+      if (tails.get(documentId) === mine) tails.delete(documentId);
+    });
+    return mine;
+  }
+
+  return {
+    kick(documentId, events) {
+      if (events.length > 0) void enqueue(documentId, () => relay(documentId, events));
+    },
+    async sweep(ageMs) {
+      const pending = await collection.pending(clock.now() - ageMs, SWEEP_BATCH);
+      await Promise.all(pending.map(({ document }) => enqueue(document.id, () => relayStored(document.id))));
+      return pending.length;
+    },
+    async idle() {
+      while (tails.size > 0) await Promise.all(tails.values());
+    },
+  };
+}

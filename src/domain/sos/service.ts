@@ -1,0 +1,123 @@
+/**
+ * SOS: stored before anyone is told (property 3), and repeats of a panicking user fold into one alert. The fact "this user
+ * has an open alert" is owned by one document per user and changed by compare-and-set.
+ */
+import { invalidInput, RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import type { SosTracking } from '../../ports/sos-tracking.ts';
+import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import type { LatLng } from '../geo.ts';
+import type { Ids } from '../ids.ts';
+import { placeViolation } from '../locations/rules.ts';
+import type { Relay } from '../outbox/relay.ts';
+import type { Principal } from '../roles.ts';
+
+export interface SosDocument extends StoredDocument {
+  userId: string;
+  role: string;
+  tripId: string;
+  status: 'active' | 'resolved';
+  position: LatLng | null;
+  note: string;
+}
+
+/** One per user that ever raised an alert; owns which alert is open. */
+export interface SosDesk extends StoredDocument {
+  openAlertId: string | null;
+}
+
+export const sosCollection: CollectionSpec<SosDocument> = {
+  name: 'sos_alerts',
+  indexes: [{ name: 'status_created', fields: ['status', 'createdAt'] }],
+};
+export const sosDeskCollection: CollectionSpec<SosDesk> = { name: 'sos_desks', indexes: [] };
+
+export interface SosDeps {
+  alerts: Collection<SosDocument>;
+  desks: Collection<SosDesk>;
+  relay: () => Relay;
+  tracking: SosTracking;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+}
+
+export interface SosInput {
+  tripId: string;
+  position: LatLng | null;
+  note: string;
+}
+
+const MAX_NOTE = 1000;
+
+export type Sos = ReturnType<typeof createSos>;
+
+export function createSos({ alerts, desks, relay, tracking, publisher, clock, ids }: SosDeps) {
+  /** The id of the user's open alert: `fresh`, or the one that is open already. */
+  async function openAlert(userId: string, fresh: string): Promise<string> {
+    for (;;) {
+      const desk = await desks.get(userId);
+      if (desk?.openAlertId) return desk.openAlertId;
+      if (desk) {
+        if (await desks.compareAndSet({ ...desk, version: desk.version + 1, openAlertId: fresh })) return fresh;
+        continue;
+      }
+      try {
+        await desks.insert({ id: userId, region: ids.region, createdAt: clock.now(), version: 1, openAlertId: fresh });
+        return fresh;
+      } catch (error) {
+        if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+      }
+    }
+  }
+
+  return {
+    /** Resolves the alert's id once it is stored. @throws RideError RIDE_INVALID_INPUT, RIDE_UNAVAILABLE */
+    async trigger(principal: Principal, input: SosInput): Promise<string> {
+      const violation = input.position && placeViolation(input.position);
+      if (violation) throw invalidInput(violation.field, violation.rule);
+      if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
+      const id = await openAlert(principal.userId, ids.next('sos'));
+      const alert: SosDocument = {
+        id,
+        region: ids.region,
+        createdAt: clock.now(),
+        version: 1,
+        userId: principal.userId,
+        role: principal.role,
+        tripId: input.tripId,
+        status: 'active',
+        position: input.position,
+        note: input.note,
+      };
+      const event: OutboxEvent = {
+        id: ids.next('evt'),
+        seq: 1,
+        type: 'sos.triggered',
+        at: alert.createdAt,
+        data: { ...alert },
+      };
+      try {
+        await alerts.insert(alert, [event]);
+        relay().kick(id, [event]);
+      } catch (error) {
+        // A repeat: the alert is stored already and its announcement is on the way.
+        if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+      }
+      return id;
+    },
+
+    async publish(event: OutboxEvent) {
+      const a = event.data as unknown as SosDocument;
+      const { userId, role, tripId, status, position, note } = a;
+      const message = { alertId: a.id, tripId, userId, role, status, position, note, at: a.createdAt };
+      return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id);
+    },
+
+    async react(event: OutboxEvent): Promise<void> {
+      const a = event.data as unknown as SosDocument;
+      await tracking.start({ alertId: a.id, tripId: a.tripId, startedAt: a.createdAt, lastLocation: a.position });
+    },
+  };
+}

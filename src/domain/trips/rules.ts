@@ -1,0 +1,308 @@
+/**
+ * The life of an on-demand ride as pure functions: `decide(state, command, now)` says which events a command causes or why
+ * it is refused, `evolve(state, event)` applies one. No clock, no randomness, no I/O, so that tests and the simulator can
+ * drive it through every path.
+ *
+ *   requested ─offer→ offered ─accept→ assigned ─arrive→ driver_arrived ─start→ in_progress ─complete→ completed
+ *       ↑  ↑             │decline, expiry   │
+ *       │  └─────────────┘                  │ the driver cancels
+ *       └───────────────────────────────────┘
+ *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
+ */
+import type { LatLng } from '../geo.ts';
+import { isOperator, type Role, type VehicleClass } from '../roles.ts';
+
+export const tripStatuses = [
+  'requested',
+  'offered',
+  'assigned',
+  'driver_arrived',
+  'in_progress',
+  'completed',
+  'cancelled',
+  'expired',
+] as const;
+export type TripStatus = (typeof tripStatuses)[number];
+
+export const tripEventTypes = [
+  'requested',
+  'offered',
+  'offer_declined',
+  'offer_expired',
+  'assigned',
+  'driver_arrived',
+  'started',
+  'completed',
+  'driver_cancelled',
+  'cancelled',
+  'expired',
+] as const;
+export type TripEventType = (typeof tripEventTypes)[number];
+
+export interface Place extends LatLng {
+  city: string;
+  address?: string;
+  /** H3 cell of the zone resolution; *near* queries go by it. */
+  zone: string;
+}
+
+/** An offer that one driver may take until `expiresAt`. */
+export interface Offer {
+  id: string;
+  driverId: string;
+  etaS: number;
+  distanceM: number;
+  /** Where the driver was when the offer was made. */
+  lat: number;
+  lng: number;
+  expiresAt: number;
+}
+
+export interface Estimate {
+  distanceM: number;
+  durationS: number;
+  fareMinor: number;
+  currency: string;
+}
+
+/** What happened, as the rules say it; the service adds id, seq and version. */
+export interface TripFact {
+  type: TripEventType;
+  at: number;
+  actorId: string;
+  driverId?: string;
+  reason?: string;
+  offer?: Offer;
+}
+
+/** A fact with its place in the trip's history. `seq` counts from 1 without a gap. */
+export interface TripEvent extends TripFact {
+  id: string;
+  seq: number;
+  status: TripStatus;
+  version: number;
+}
+
+/** The part of a trip that the rules read and write. */
+export interface TripState {
+  status: TripStatus;
+  riderId: string;
+  driverId: string | null;
+  offer: Offer | null;
+  excludedDriverIds: string[];
+  offersMade: number;
+  updatedAt: number;
+  matchedAt?: number;
+  arrivedAt?: number;
+  startedAt?: number;
+  completedAt?: number;
+  cancelledAt?: number;
+  expiredAt?: number;
+  cancelReason?: string;
+  cancelledBy?: string;
+}
+
+export type TripCommand =
+  | { type: 'offer'; offer: Offer }
+  | { type: 'accept'; offerId: string; driverId: string }
+  | { type: 'decline'; offerId: string; driverId: string; reason?: string }
+  | { type: 'expire_offer'; offerId: string }
+  | { type: 'arrive' | 'start' | 'complete'; driverId: string }
+  | { type: 'cancel'; actorId: string; role: Role; reason?: string }
+  | { type: 'expire'; reason: string };
+
+export type RefusalCode = 'RIDE_ILLEGAL_TRANSITION' | 'RIDE_OFFER_CLOSED' | 'RIDE_FORBIDDEN';
+
+/** Why a command was refused, with the facts a loser of a race needs. */
+export interface Refusal {
+  code: RefusalCode;
+  message: string;
+  facts: { status: TripStatus; driver_id: string | null };
+}
+
+/** No events means: this has been done already by the same actor; the answer is the present state. */
+export type Decision = { events: TripFact[] } | { refusal: Refusal };
+
+const SYSTEM = 'system';
+const terminal: ReadonlySet<TripStatus> = new Set(['completed', 'cancelled', 'expired']);
+
+export const isTerminal = (status: TripStatus): boolean => terminal.has(status);
+
+/** Statuses in which a driver is bound to the trip. */
+export const isDriven = (status: TripStatus): boolean =>
+  status === 'assigned' || status === 'driver_arrived' || status === 'in_progress';
+
+function refuse(state: TripState, code: RefusalCode, message: string): Decision {
+  return { refusal: { code, message, facts: { status: state.status, driver_id: state.driverId } } };
+}
+
+const one = (event: TripFact): Decision => ({ events: [event] });
+const alreadyDone: Decision = { events: [] };
+
+export function decide(state: TripState, command: TripCommand, now: number): Decision {
+  switch (command.type) {
+    case 'offer':
+      if (state.status !== 'requested') return illegal(state, 'be offered to a driver');
+      return one({ type: 'offered', at: now, actorId: SYSTEM, driverId: command.offer.driverId, offer: command.offer });
+    case 'accept':
+      return decideAccept(state, command, now);
+    case 'decline':
+      if (!isOpenOffer(state, command.offerId, command.driverId)) {
+        return state.excludedDriverIds.includes(command.driverId) ? alreadyDone : offerClosed(state);
+      }
+      return one({
+        type: 'offer_declined',
+        at: now,
+        actorId: command.driverId,
+        driverId: command.driverId,
+        ...(command.reason ? { reason: command.reason } : {}),
+        offer: state.offer!,
+      });
+    case 'expire_offer':
+      if (state.offer?.id !== command.offerId || state.offer.expiresAt > now) return alreadyDone;
+      return one({
+        type: 'offer_expired',
+        at: now,
+        actorId: SYSTEM,
+        driverId: state.offer.driverId,
+        offer: state.offer,
+      });
+    case 'arrive':
+      return decideStep(state, command.driverId, now, 'assigned', 'driver_arrived', 'driver_arrived');
+    case 'start':
+      return decideStep(state, command.driverId, now, 'driver_arrived', 'in_progress', 'started');
+    case 'complete':
+      return decideStep(state, command.driverId, now, 'in_progress', 'completed', 'completed');
+    case 'cancel':
+      return decideCancel(state, command, now);
+    case 'expire':
+      if (state.status !== 'requested') return alreadyDone;
+      return one({ type: 'expired', at: now, actorId: SYSTEM, reason: command.reason });
+  }
+}
+
+function isOpenOffer(state: TripState, offerId: string, driverId: string): boolean {
+  return state.status === 'offered' && state.offer?.id === offerId && state.offer.driverId === driverId;
+}
+
+function illegal(state: TripState, what: string): Decision {
+  return refuse(state, 'RIDE_ILLEGAL_TRANSITION', `A trip that is ${state.status} cannot ${what}`);
+}
+
+function offerClosed(state: TripState): Decision {
+  return refuse(state, 'RIDE_OFFER_CLOSED', `The offer is not open; the trip is ${state.status}`);
+}
+
+function decideAccept(state: TripState, command: { offerId: string; driverId: string }, now: number): Decision {
+  if (isDriven(state.status) && state.driverId === command.driverId) return alreadyDone;
+  if (!isOpenOffer(state, command.offerId, command.driverId)) return offerClosed(state);
+  const offer = state.offer!;
+  if (offer.expiresAt <= now) return refuse(state, 'RIDE_OFFER_CLOSED', 'The offer has expired');
+  return one({ type: 'assigned', at: now, actorId: command.driverId, driverId: command.driverId, offer });
+}
+
+/** The driver's steps all have one shape: from one status to the next, a repeat is no error. */
+function decideStep(
+  state: TripState,
+  driverId: string,
+  now: number,
+  from: TripStatus,
+  to: TripStatus,
+  type: TripEventType,
+): Decision {
+  if (state.driverId !== driverId) return refuse(state, 'RIDE_FORBIDDEN', 'Only the assigned driver may do this');
+  if (state.status === to) return alreadyDone;
+  if (state.status !== from) return illegal(state, `become ${to}`);
+  return one({ type, at: now, actorId: driverId, driverId });
+}
+
+function decideCancel(
+  state: TripState,
+  command: { actorId: string; role: Role; reason?: string },
+  now: number,
+): Decision {
+  const byRider = command.actorId === state.riderId;
+  const byDriver = command.role === 'driver' && state.driverId === command.actorId;
+  if (!byRider && !byDriver && !isOperator(command.role)) {
+    return refuse(state, 'RIDE_FORBIDDEN', 'Only the rider, the assigned driver or an operator may cancel');
+  }
+  if (state.status === 'cancelled' && state.cancelledBy === command.actorId) return alreadyDone;
+  if (isTerminal(state.status)) return illegal(state, 'be cancelled');
+  const fact = {
+    at: now,
+    actorId: command.actorId,
+    ...(state.driverId ? { driverId: state.driverId } : {}),
+    ...(command.reason ? { reason: command.reason } : {}),
+    ...(state.offer ? { offer: state.offer } : {}),
+  };
+  if (byDriver && !byRider && state.status !== 'in_progress') return one({ type: 'driver_cancelled', ...fact });
+  return one({ type: 'cancelled', ...fact });
+}
+
+/** The status after an event of a type; the only place that says so. */
+export const statusAfter: Record<TripEventType, TripStatus> = {
+  requested: 'requested',
+  offered: 'offered',
+  offer_declined: 'requested',
+  offer_expired: 'requested',
+  assigned: 'assigned',
+  driver_arrived: 'driver_arrived',
+  started: 'in_progress',
+  completed: 'completed',
+  driver_cancelled: 'requested',
+  cancelled: 'cancelled',
+  expired: 'expired',
+};
+
+/** Applies one event. Never fails: whatever `decide` let through can be applied. */
+export function evolve<T extends TripState>(state: T, event: TripFact): T {
+  const next: T = { ...state, status: statusAfter[event.type], updatedAt: event.at };
+  switch (event.type) {
+    case 'requested':
+      break;
+    case 'offered':
+      next.offer = event.offer!;
+      next.offersMade = state.offersMade + 1;
+      break;
+    case 'offer_declined':
+    case 'offer_expired':
+      next.offer = null;
+      next.excludedDriverIds = exclude(state.excludedDriverIds, event.driverId!);
+      break;
+    case 'assigned':
+      next.offer = null;
+      next.driverId = event.driverId!;
+      next.matchedAt = event.at;
+      break;
+    case 'driver_arrived':
+      next.arrivedAt = event.at;
+      break;
+    case 'started':
+      next.startedAt = event.at;
+      break;
+    case 'completed':
+      next.completedAt = event.at;
+      break;
+    case 'driver_cancelled':
+      next.driverId = null;
+      next.excludedDriverIds = exclude(state.excludedDriverIds, event.driverId!);
+      delete next.matchedAt;
+      delete next.arrivedAt;
+      break;
+    case 'cancelled':
+      next.offer = null;
+      next.cancelledAt = event.at;
+      next.cancelledBy = event.actorId;
+      if (event.reason) next.cancelReason = event.reason;
+      break;
+    case 'expired':
+      next.expiredAt = event.at;
+      if (event.reason) next.cancelReason = event.reason;
+      break;
+  }
+  return next;
+}
+
+function exclude(ids: string[], driverId: string): string[] {
+  return ids.includes(driverId) ? ids : [...ids, driverId];
+}

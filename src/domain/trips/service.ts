@@ -1,0 +1,272 @@
+/**
+ * Use cases of a trip: request, read, and every command through one compare-and-set loop. The service never publishes: it
+ * appends events to the document's outbox and kicks the relay.
+ */
+import { invalidInput, RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import { distanceM, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { Ids } from '../ids.ts';
+import type { Relay } from '../outbox/relay.ts';
+import { fareMinor, type Tariff } from '../pricing/rules.ts';
+import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
+import {
+  decide,
+  evolve,
+  type Place,
+  type TripCommand,
+  type TripEvent,
+  type TripFact,
+  type TripStatus,
+} from './rules.ts';
+import { lastSeq, type Trip } from './trip.ts';
+
+/** Remembers which trip an idempotency key made, so that a repeat finds it, also after a crash between the two writes. */
+export interface IdempotencyRecord extends StoredDocument {
+  bodyHash: string;
+  resourceId: string;
+}
+
+export interface IdempotencyKey {
+  /** Derived from caller, route and key; the record's id. */
+  id: string;
+  bodyHash: string;
+}
+
+export interface TripRequest {
+  riderId: string;
+  pickup: Omit<Place, 'zone' | 'city'>;
+  dropoff: Omit<Place, 'zone' | 'city'>;
+  city: string;
+  vehicleClass: VehicleClass;
+  note?: string;
+}
+
+export interface TripQuery {
+  status?: TripStatus;
+  city?: string;
+  driverId?: string;
+  riderId?: string;
+  direction?: 'asc' | 'desc';
+  pageSize: number;
+  pageToken?: string;
+}
+
+export interface TripsDeps {
+  trips: Collection<Trip>;
+  idempotency: Collection<IdempotencyRecord>;
+  relay: () => Relay;
+  clock: Clock;
+  ids: Ids;
+  travel: TravelModel;
+  tariff: Tariff;
+  tripRequestTtlMs: number;
+  /** H3 cell of a place at the zone resolution. */
+  zoneOf(lat: number, lng: number): string;
+}
+
+/** A trip shorter than this is a mistake of the client. */
+const MIN_TRIP_M = 10;
+const MAX_TRIP_M = 1_000_000;
+const CAS_ATTEMPTS = 16;
+
+export type Trips = ReturnType<typeof createTrips>;
+
+export function createTrips(deps: TripsDeps) {
+  const { trips, clock, ids } = deps;
+
+  /** A fact as the event with the next seq, dated and numbered. */
+  function toEvent(fact: TripFact, trip: Trip, version: number): TripEvent {
+    return { ...fact, id: ids.next('evt'), seq: lastSeq(trip) + 1, status: trip.status, version };
+  }
+
+  function toOutbox(trip: Trip, event: TripEvent): OutboxEvent {
+    const data = { ...event, riderId: trip.riderId, city: trip.source.city };
+    return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
+  }
+
+  function newTrip(id: string, input: TripRequest, now: number): Trip {
+    const straightM = distanceM(input.pickup, input.dropoff);
+    if (straightM < MIN_TRIP_M) throw invalidInput('dropoff', `at least ${MIN_TRIP_M} m from the pick-up`);
+    if (straightM > MAX_TRIP_M) throw invalidInput('dropoff', `at most ${MAX_TRIP_M} m from the pick-up`);
+    const leg = straightLineLeg(input.pickup, input.dropoff, deps.travel);
+    const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
+    return {
+      id,
+      region: ids.region,
+      createdAt: now,
+      version: 1,
+      kind: 'ride',
+      status: 'requested',
+      riderId: input.riderId,
+      driverId: null,
+      offer: null,
+      excludedDriverIds: [],
+      offersMade: 0,
+      updatedAt: now,
+      vehicleClass: input.vehicleClass,
+      source: place(input.pickup),
+      destination: place(input.dropoff),
+      ...(input.note ? { note: input.note } : {}),
+      estimate: {
+        distanceM: leg.distanceM,
+        durationS: leg.etaS,
+        fareMinor: fareMinor(deps.tariff, leg.distanceM, leg.etaS),
+        currency: deps.tariff.currency,
+      },
+      matchDeadline: now + deps.tripRequestTtlMs,
+      history: [],
+    };
+  }
+
+  async function insert(id: string, input: TripRequest): Promise<Trip> {
+    const now = clock.now();
+    const trip = newTrip(id, input, now);
+    const event = toEvent({ type: 'requested', at: now, actorId: input.riderId }, trip, 1);
+    trip.history = [event];
+    const outbox = [toOutbox(trip, event)];
+    await trips.insert(trip, outbox);
+    deps.relay().kick(trip.id, outbox);
+    return trip;
+  }
+
+  async function mustGet(id: string): Promise<Trip> {
+    const trip = await trips.get(id);
+    if (!trip) throw new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id' });
+    return trip;
+  }
+
+  /** Claims the key first, so that a repeat while the first still runs finds the same id. */
+  async function requestOnce(input: TripRequest, key: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
+    const record: IdempotencyRecord = {
+      id: key.id,
+      region: ids.region,
+      createdAt: clock.now(),
+      version: 1,
+      bodyHash: key.bodyHash,
+      resourceId: ids.next('trip'),
+    };
+    const earlier = await deps.idempotency.get(key.id);
+    const owner = earlier ?? (await claim(record));
+    if (owner.bodyHash !== key.bodyHash) {
+      throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
+        field: 'Idempotency-Key',
+        rule: 'unique for each body',
+      });
+    }
+    const existing = owner === record ? null : await trips.get(owner.resourceId);
+    if (existing) return { trip: existing, created: false };
+    try {
+      return { trip: await insert(owner.resourceId, input), created: true };
+    } catch (error) {
+      if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+      return { trip: await mustGet(owner.resourceId), created: false };
+    }
+  }
+
+  async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
+    try {
+      await deps.idempotency.insert(record);
+      return record;
+    } catch (error) {
+      const winner = await deps.idempotency.get(record.id);
+      if (winner) return winner;
+      throw error;
+    }
+  }
+
+  function mayRead(principal: Principal, trip: Trip): boolean {
+    return (
+      isOperator(principal.role) ||
+      trip.riderId === principal.userId ||
+      trip.driverId === principal.userId ||
+      trip.offer?.driverId === principal.userId
+    );
+  }
+
+  return {
+    /** @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE */
+    async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
+      if (key) return requestOnce(input, key);
+      return { trip: await insert(ids.next('trip'), input), created: true };
+    },
+
+    /** For use inside the domain: no question of who asks. */
+    find: (id: string): Promise<Trip | null> => trips.get(id),
+
+    /** @throws RideError RIDE_NOT_FOUND; also for someone else's trip RIDE_FORBIDDEN */
+    async get(principal: Principal, id: string): Promise<Trip> {
+      const trip = await mustGet(id);
+      if (!mayRead(principal, trip))
+        throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', { field: 'trip_id' });
+      return trip;
+    },
+
+    mayRead,
+
+    /** Riders and drivers see their own trips whatever they ask for. */
+    async list(principal: Principal, query: TripQuery): Promise<Page<Trip>> {
+      const where: Record<string, Filter[string]> = {};
+      if (query.status) where.status = query.status;
+      if (query.city) where['source.city'] = query.city;
+      if (query.driverId) where.driverId = query.driverId;
+      if (query.riderId) where.riderId = query.riderId;
+      if (principal.role === 'rider') where.riderId = principal.userId;
+      if (principal.role === 'driver') where.driverId = principal.userId;
+      return trips.page({
+        where,
+        direction: query.direction ?? 'desc',
+        pageSize: query.pageSize,
+        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+      });
+    },
+
+    /** A rider's trips that have not ended, newest first. */
+    async openOf(riderId: string): Promise<Trip[]> {
+      const where = { riderId, status: { in: ['requested', 'offered', 'assigned', 'driver_arrived', 'in_progress'] } };
+      return (await trips.page({ where, pageSize: 20 })).items;
+    },
+
+    /**
+     * Runs one command against the stored trip; the losing write of a race decides again on what the winner left.
+     * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: status, driver_id, version),
+     *   RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
+     */
+    async command(id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> {
+      for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+        const trip = await mustGet(id);
+        if (expectedVersion !== undefined && trip.version !== expectedVersion) {
+          throw new RideError('RIDE_PRECONDITION_FAILED', `The trip is at version ${trip.version}`, {
+            field: 'If-Match',
+            rule: 'the current version',
+            facts: { version: trip.version, status: trip.status },
+          });
+        }
+        const decision = decide(trip, command, clock.now());
+        if ('refusal' in decision) {
+          const { code, message, facts } = decision.refusal;
+          throw new RideError(code, message, { facts: { ...facts, version: trip.version } });
+        }
+        if (decision.events.length === 0) return trip;
+        const next = await write(trip, decision.events);
+        if (next) return next;
+      }
+      throw new RideError('RIDE_CONFLICT', 'The trip changed too often; try again', { retryAfterMs: 50 });
+    },
+  };
+
+  /** One atomic write of the state, the history and the outbox; null when another writer was first. */
+  async function write(trip: Trip, facts: readonly TripFact[]): Promise<Trip | null> {
+    let next: Trip = { ...trip, version: trip.version + 1 };
+    const outbox: OutboxEvent[] = [];
+    for (const fact of facts) {
+      next = evolve(next, fact);
+      const event = toEvent(fact, next, next.version);
+      next.history = [...next.history, event];
+      outbox.push(toOutbox(next, event));
+    }
+    if (!(await trips.compareAndSet(next, outbox))) return null;
+    deps.relay().kick(next.id, outbox);
+    return next;
+  }
+}

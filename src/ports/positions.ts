@@ -1,0 +1,45 @@
+/**
+ * The live picture of where everyone is, in Redis. Keys are the documents': `porter:location:{porterId}`,
+ * `location:{tripId}`, `active-drivers`.
+ *
+ * A resolved write is readable by every node (property 1 of document C). An update that was measured earlier than what is
+ * stored never replaces it.
+ */
+import type { LatLng } from '../domain/geo.ts';
+import type { VehicleClass } from '../domain/roles.ts';
+
+export interface Position extends LatLng {
+  driverId: string;
+  /** The trip that the driver was on, or empty. */
+  tripId: string;
+  speedMps?: number;
+  headingDeg?: number;
+  accuracyM?: number;
+  /** When the device measured it, epoch milliseconds (domain time). */
+  recordedAt: number;
+  vehicleClass: VehicleClass;
+  city: string;
+  /** How it came: stream or rest. */
+  source: string;
+}
+
+export interface NearbyDriver {
+  position: Position;
+  distanceM: number;
+}
+
+export interface Positions {
+  /**
+   * Stores one position, joined with others into one pipeline. Resolves true when it was kept, false when a newer one was
+   * there. Rejects with RIDE_UNAVAILABLE when Redis cannot be reached.
+   */
+  record(position: Position): Promise<boolean>;
+  ofDriver(driverId: string): Promise<Position | null>;
+  ofTrip(tripId: string): Promise<Position | null>;
+  /** Available drivers within `radiusM` of a place, nearest first, at most `limit`. */
+  nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]>;
+  /** Puts a driver among the available ones, at its last position; false when it has none yet. */
+  setAvailable(driverId: string): Promise<boolean>;
+  setUnavailable(driverId: string): Promise<void>;
+  countAvailable(): Promise<number>;
+}

@@ -1,0 +1,68 @@
+/**
+ * What the domain says to connected people. Plain data in domain terms (numbers for milliseconds); src/realtime/messages
+ * turns it into the envelope of proto/ride/v1/ride.proto, encoded once for all readers.
+ */
+import type { LatLng } from '../domain/geo.ts';
+import type { Offer, TripEvent } from '../domain/trips/rules.ts';
+import type { Position } from './positions.ts';
+
+export interface OutboundMessages {
+  trip_event: { tripId: string; riderId: string; event: TripEvent };
+  job_offer: {
+    tripId: string;
+    offer: Offer;
+    pickup: LatLng;
+    dropoff: LatLng;
+    tripDistanceM: number;
+    fareMinor: number;
+    currency: string;
+    vehicleClass: string;
+  };
+  offer_closed: { tripId: string; offerId: string; reason: string };
+  match: { tripId: string; offer: Offer; vehicleClass: string };
+  location: { position: Position; ageMs: number; stale: boolean };
+  eta_refresh: { tripId: string; etaS: number; distanceM: number; leg: 'pickup' | 'dropoff'; source: string };
+  zone_broadcast: { zone: string; city: string; positions: { position: Position; status: string; ageMs: number }[] };
+  chat_message: { tripId: string; messageId: string; senderId: string; senderRole: string; text: string; at: number };
+  typing_notice: { tripId: string; userId: string; active: boolean };
+  sos_alert: {
+    alertId: string;
+    tripId: string;
+    userId: string;
+    role: string;
+    status: string;
+    position: LatLng | null;
+    note: string;
+    at: number;
+  };
+  notification: { id: string; title: string; body: string; tripId: string };
+}
+
+export type OutboundKind = keyof OutboundMessages;
+
+/**
+ * `published`: new to the topic. `duplicate`: the topic had it. `gap`: an event with a smaller seq has to come first.
+ * `unknown`: the topic has no memory of this source and seq is not 1; publish from the oldest pending one with `restart`.
+ */
+export type PublishOutcome = 'published' | 'duplicate' | 'gap' | 'unknown';
+
+/** Holds the order of one document's events within its topic. */
+export interface SourceOrder {
+  source: string;
+  seq: number;
+  /** The topic's memory was lost: begin a new one with this event. */
+  restart?: boolean;
+}
+
+export interface Publisher {
+  /** Ordered, remembered in the topic's history, recoverable. Rejects with RIDE_UNAVAILABLE when Redis is away. */
+  publishOrdered<K extends OutboundKind>(
+    topic: string,
+    kind: K,
+    message: OutboundMessages[K],
+    eventId: string,
+    order?: SourceOrder,
+  ): Promise<PublishOutcome>;
+  /** To whoever listens now; newest wins. Never waits, never throws; losses are counted. */
+  publishLatest<K extends OutboundKind>(topic: string, kind: K, message: OutboundMessages[K], eventId?: string): void;
+}

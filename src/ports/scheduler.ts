@@ -1,0 +1,16 @@
+/**
+ * Work that is to happen later, or on another node. The intent is always in the store (a trip's deadline, an offer's
+ * expiry, an outbox); losing every job delays the work until the sweeper finds it, it does not lose it.
+ */
+export interface ScheduledWork {
+  trip_match: { tripId: string };
+  offer_expiry: { tripId: string; offerId: string };
+  trip_timeout: { tripId: string };
+}
+
+export type WorkName = keyof ScheduledWork;
+
+export interface Scheduler {
+  /** `delayMs` is domain time. A `key` that is scheduled already is not scheduled twice. */
+  schedule<N extends WorkName>(name: N, data: ScheduledWork[N], delayMs: number, key: string): Promise<void>;
+}
