@@ -1,0 +1,113 @@
+/** The port's filters and pages as SQL that the declared indexes can serve. */
+import type { FieldValue, Filter, PageQuery } from '../../ports/store.ts';
+import type { Cursor } from '../store/cursor.ts';
+import type { SqlValue, Statement } from './protocol.ts';
+import { expression, isColumn, jsonPath, tableOf } from './schema.ts';
+
+interface Clause {
+  sql: string;
+  parameters: SqlValue[];
+}
+
+/** json_extract makes 1 and 0 of true and false; where that could matter the JSON type is asked too. */
+function typed(field: string, isBoolean: boolean): string {
+  const type = `json_type(doc,'${jsonPath(field)}')`;
+  return isBoolean ? `${type} IN ('true','false')` : `${type} NOT IN ('true','false')`;
+}
+
+function equals(field: string, value: FieldValue): Clause {
+  const left = expression(field);
+  if (value === null) return { sql: `${left} IS NULL`, parameters: [] };
+  if (typeof value === 'boolean') {
+    const sql = isColumn(field) ? 'FALSE' : `${left} = ${value ? 1 : 0} AND ${typed(field, true)}`;
+    return { sql, parameters: [] };
+  }
+  const ambiguous = (value === 0 || value === 1) && !isColumn(field);
+  return { sql: `${left} = ?${ambiguous ? ` AND ${typed(field, false)}` : ''}`, parameters: [value] };
+}
+
+/** One JSON parameter for any number of values, so that the statement can be cached. */
+function isIn(field: string, values: readonly FieldValue[]): Clause {
+  const isApart = (value: FieldValue) => value === null || typeof value === 'boolean' || value === 0 || value === 1;
+  const clauses = [...new Set(values.filter(isApart))].map((value) => equals(field, value));
+  const rest = values.filter((value) => !isApart(value));
+  if (rest.length > 0 || clauses.length === 0) {
+    const sql = `${expression(field)} IN (SELECT value FROM json_each(?))`;
+    clauses.push({ sql, parameters: [JSON.stringify(rest)] });
+  }
+  return join(clauses, ' OR ');
+}
+
+const OPERATORS = { gte: '>=', gt: '>', lt: '<', lte: '<=' } as const;
+
+/**
+ * SQLite orders numbers before text, so a lower bound that is a number would let all text in and an upper bound that is text all
+ * numbers: the missing end is closed at the empty string, which lies between the two.
+ */
+function range(field: string, bounds: Partial<Record<keyof typeof OPERATORS, number | string>>): Clause {
+  const left = expression(field);
+  const clauses: Clause[] = [];
+  let numeric = false;
+  for (const [key, operator] of Object.entries(OPERATORS) as [keyof typeof OPERATORS, string][]) {
+    const bound = bounds[key];
+    if (bound === undefined) continue;
+    clauses.push({ sql: `${left} ${operator} ?`, parameters: [bound] });
+    const isNumber = typeof bound === 'number';
+    numeric ||= isNumber;
+    const isLower = key === 'gte' || key === 'gt';
+    if (isLower === isNumber) clauses.push({ sql: `${left} ${isNumber ? '<' : '>='} ''`, parameters: [] });
+  }
+  if (numeric && !isColumn(field)) clauses.push({ sql: typed(field, false), parameters: [] });
+  return join(clauses, ' AND ');
+}
+
+function join(clauses: readonly Clause[], by: ' AND ' | ' OR '): Clause {
+  return {
+    sql: clauses.length === 1 ? clauses[0]!.sql : clauses.map((clause) => `(${clause.sql})`).join(by),
+    parameters: clauses.flatMap((clause) => clause.parameters),
+  };
+}
+
+function condition(field: string, wanted: Filter[string]): Clause {
+  if (wanted === null || typeof wanted !== 'object') return equals(field, wanted);
+  if ('in' in wanted) return isIn(field, wanted.in);
+  if ('exists' in wanted) return { sql: `${expression(field)} IS ${wanted.exists ? 'NOT ' : ''}NULL`, parameters: [] };
+  return range(field, wanted);
+}
+
+/** A condition that can follow WHERE. */
+export function whereClause(where: Filter): Clause {
+  const clauses = Object.entries(where).map(([field, wanted]) => condition(field, wanted));
+  return clauses.length === 0 ? { sql: 'TRUE', parameters: [] } : join(clauses, ' AND ');
+}
+
+/**
+ * The statements whose rows (order value, id, document), one after another, make the page: rows with the order field and rows
+ * without it are asked for apart, because a condition that covers both is one that no index serves.
+ */
+export function pageStatements(collection: string, query: PageQuery, after: Cursor | null): Statement[] {
+  const field = query.orderBy ?? 'createdAt';
+  const order = expression(field);
+  const where = whereClause(query.where);
+  const ascending = query.direction === 'asc';
+  const [past, word] = ascending ? ['>', 'ASC'] : ['<', 'DESC'];
+  const select = `SELECT ${order}, id, doc FROM ${tableOf(collection)} WHERE (${where.sql}) AND`;
+  const limit = query.pageSize + 1;
+
+  const present = (): Statement => {
+    const tail = `ORDER BY ${order} ${word}, id ${word} LIMIT ?`;
+    if (!after || after.value === null) return [`${select} ${order} IS NOT NULL ${tail}`, ...where.parameters, limit];
+    const value = typeof after.value === 'boolean' ? Number(after.value) : after.value;
+    const from = `${order} ${past}= ? AND (${order} ${past} ? OR id ${past} ?)`;
+    return [`${select} ${from} ${tail}`, ...where.parameters, value, value, after.id, limit];
+  };
+  const absent = (): Statement => {
+    const tail = `ORDER BY id ${word} LIMIT ?`;
+    if (after?.value !== null) return [`${select} ${order} IS NULL ${tail}`, ...where.parameters, limit];
+    return [`${select} ${order} IS NULL AND id ${past} ? ${tail}`, ...where.parameters, after.id, limit];
+  };
+
+  if (isColumn(field)) return [present()];
+  if (ascending) return after && after.value !== null ? [present()] : [absent(), present()];
+  return after && after.value === null ? [absent()] : [present(), absent()];
+}
