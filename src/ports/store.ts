@@ -115,7 +115,7 @@ export interface NearQuery {
 
 export interface Pending<T extends StoredDocument> {
   document: T;
-  /** Oldest first, at least one. */
+  /** Oldest first, at least one, at most 100: a longer backlog comes in parts, as the earlier ones are acknowledged. */
   events: OutboxEvent[];
 }
 

@@ -1,5 +1,6 @@
 /** One open SQLite file: opening it, and running statements through a bounded cache of prepared ones. Runs in the worker. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { PENDING_EVENTS } from '../store/rules.ts';
 import {
   asFailure,
   isBusy,
@@ -106,8 +107,8 @@ export class Database {
     for (const id of ids) {
       const [document] = this.rows([`SELECT doc FROM ${table} WHERE id = ?`, id]);
       const events =
-        'SELECT id, event_id, seq, type, at, data FROM outbox WHERE collection = ? AND id = ? ORDER BY seq';
-      for (const [i, event] of this.rows([events, collection, id]).entries()) {
+        'SELECT id, event_id, seq, type, at, data FROM outbox WHERE collection = ? AND id = ? ORDER BY seq LIMIT ?';
+      for (const [i, event] of this.rows([events, collection, id, PENDING_EVENTS]).entries()) {
         rows.push([i === 0 ? document![0]! : null, ...event]);
       }
     }

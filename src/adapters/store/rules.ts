@@ -16,6 +16,8 @@ import type {
 
 /** Length of a track bucket, milliseconds. */
 export const BUCKET_MS = 3_600_000;
+/** Events of one document that `pending` gives at once. */
+export const PENDING_EVENTS = 100;
 
 const NAME = /^[A-Za-z][A-Za-z0-9]*$/;
 const PATH = /^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9_-]+)*$/;

@@ -1,0 +1,101 @@
+/**
+ * What the test servers share: starting a program and waiting until it serves, and ending it by its pid, also when the
+ * test process is killed before it could.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+
+/** The part of tap's test object that servers need. */
+export interface TestScope {
+  after(fn: () => unknown): void;
+}
+
+/** Full path of a program on PATH, or null. */
+export function findProgram(name: string): string | null {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here; the next folder may have it.
+    }
+  }
+  return null;
+}
+
+/** A port that nothing listened on a moment ago; the caller must cope with losing it. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export interface Running {
+  child: ChildProcess;
+  /** The first match of the readiness pattern. */
+  match: RegExpExecArray;
+}
+
+/** Starts a program and resolves when a line of its output matches `ready`. Rejects with its output when it ends before. */
+export async function startUntil(
+  command: string,
+  args: readonly string[],
+  ready: RegExp,
+  limitMs: number,
+): Promise<Running> {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
+  let output = '';
+  const listen = (chunk: Buffer): void => {
+    if (output.length > 65_536) return;
+    output += chunk.toString();
+    const match = ready.exec(output);
+    if (match) resolve(match);
+  };
+  child.stdout.on('data', listen);
+  child.stderr.on('data', listen);
+  child.once('error', reject);
+  child.once('exit', (code, signal) => reject(new Error(`${command} ended (${code ?? signal}): ${output}`)));
+  const timer = setTimeout(() => {
+    child.kill('SIGKILL');
+    reject(new Error(`${command} was not ready within ${limitMs} ms: ${output}`));
+  }, limitMs);
+  try {
+    return { child, match: await promise };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Ends a child and resolves when it is gone. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await gone;
+  clearTimeout(hard);
+}
+
+/**
+ * Kills `pid` and removes `folder` when this process ends without having called the returned function: a shell that
+ * reads from a pipe whose other end only this process holds.
+ */
+export function guard(pid: number, folder: string): () => Promise<void> {
+  const script = 'read -r line; kill -9 "$0" 2>/dev/null; rm -rf "$1"';
+  const shell = spawn('/bin/sh', ['-c', script, String(pid), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // Out of the terminal's process group, so that Ctrl-C does not end the guard before it has done its work.
+    detached: true,
+  });
+  shell.unref();
+  return () => end(shell, 'SIGKILL');
+}
