@@ -36,11 +36,6 @@ const slug: Kind<string> = {
 
 const path: Kind<string> = { rule: 'a path', parse: (s) => (s === '' ? undefined : isAbsolute(s) ? s : resolve(s)) };
 
-const boolean: Kind<boolean> = {
-  rule: 'true or false',
-  parse: (s) => (s === 'true' || s === '1' ? true : s === 'false' || s === '0' ? false : undefined),
-};
-
 function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return { rule: `one of ${values.join(', ')}`, parse: (s) => values.find((value) => value === s) };
 }

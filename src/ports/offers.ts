@@ -9,8 +9,6 @@ export interface Offers {
   reserve(driverId: string, offerId: string, ttlMs: number): Promise<boolean>;
   /** Frees the driver if this offer holds him. */
   release(driverId: string, offerId: string): Promise<void>;
-  /** Those of `driverIds` that hold no open offer, in their order. */
-  free(driverIds: readonly string[]): Promise<string[]>;
   save(tripId: string, offer: Offer, ttlMs: number): Promise<void>;
   remove(offerId: string): Promise<void>;
 }

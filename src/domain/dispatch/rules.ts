@@ -1,5 +1,5 @@
 /** Which drivers are asked, and in which order: pure, so that a decision can be explained and replayed. */
-import { straightLineLeg, type LatLng, type TravelModel } from '../geo.ts';
+import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
 import type { VehicleClass } from '../roles.ts';
 
 /** What is known of one driver when a trip looks for one. */

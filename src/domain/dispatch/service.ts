@@ -208,6 +208,11 @@ export function createDispatch(deps: DispatchDeps) {
       await trips.command(tripId, { type: 'expire_offer', offerId });
     },
 
+    /** Closes a trip that never came to an end, so that its driver is free again. */
+    async abandon(tripId: string): Promise<void> {
+      await trips.command(tripId, { type: 'cancel', actorId: 'system', role: 'service', reason: 'no_end_in_time' });
+    },
+
     /** STATUS_LOOKING of a rider: search again at once for his open trips; resolves how many are waiting or matched. */
     async lookFor(riderId: string): Promise<Trip[]> {
       const open = await trips.openOf(riderId);

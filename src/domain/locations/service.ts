@@ -5,9 +5,11 @@
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
-import { straightLineLeg, type LatLng, type TravelModel } from '../geo.ts';
+import type { Drivers } from '../drivers/service.ts';
+import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
 import type { Principal } from '../roles.ts';
 import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
@@ -17,6 +19,7 @@ import type { ZoneBoard } from './zone-board.ts';
 export interface LocationsDeps {
   positions: Positions;
   trips: Trips;
+  drivers: Drivers;
   publisher: Publisher;
   zones: ZoneBoard;
   clock: Clock;
@@ -24,6 +27,7 @@ export interface LocationsDeps {
   settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   /** Counts a kept update (realtime_location_updates_total). */
   onKept(count: number): void;
+  log: Logger;
 }
 
 /** What this node knows of the trip that a driver is on; ended by the trip's events, and looked up anew after a while. */
@@ -49,6 +53,8 @@ export type Locations = ReturnType<typeof createLocations>;
 export function createLocations(deps: LocationsDeps) {
   const { positions, clock, settings, publisher } = deps;
   const bindings = new Map<string, Binding>();
+  /** Drivers of this node whose place among the available ones is in line with their first position. */
+  const introduced = new Set<string>();
 
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
   async function bind(driverId: string, tripId: string): Promise<Binding> {
@@ -111,6 +117,16 @@ export function createLocations(deps: LocationsDeps) {
     throw new RideError('RIDE_INVALID_INPUT', `${violation.field} must be ${violation.rule}`, violation);
   }
 
+  /** A driver may have gone looking before anyone knew where he is: his first position makes him available. */
+  function introduce(driverId: string): void {
+    introduced.add(driverId);
+    const mended = deps.drivers.get(driverId).then((driver) => driver && deps.drivers.reindex(driver));
+    mended.catch((error: unknown) => {
+      introduced.delete(driverId);
+      deps.log.warn({ err: error, driver_id: driverId }, 'driver not made available; his next position will');
+    });
+  }
+
   async function take(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
     const binding =
       input.tripId === ''
@@ -130,7 +146,10 @@ export function createLocations(deps: LocationsDeps) {
       source,
     };
     const kept = await positions.record(position);
-    if (kept) fanOut(position, binding);
+    if (kept) {
+      fanOut(position, binding);
+      if (!introduced.has(principal.userId)) introduce(principal.userId);
+    }
     return kept;
   }
 
@@ -170,6 +189,7 @@ export function createLocations(deps: LocationsDeps) {
     /** The driver's last session on this node ended. */
     forget(driverId: string): void {
       bindings.delete(driverId);
+      introduced.delete(driverId);
     },
 
     async ofTrip(tripId: string): Promise<(Position & { ageMs: number; stale: boolean }) | null> {

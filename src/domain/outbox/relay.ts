@@ -28,6 +28,8 @@ export interface Relay {
 
 const SWEEP_BATCH = 200;
 
+const isOutOfStep = (outcome: PublishOutcome): boolean => outcome === 'gap' || outcome === 'unknown';
+
 export function createRelay<T extends StoredDocument>(
   collection: Collection<T>,
   handler: OutboxHandler,
@@ -41,7 +43,7 @@ export function createRelay<T extends StoredDocument>(
     const done: string[] = [];
     for (const event of events) {
       const outcome = await handler.publish(documentId, event, false);
-      if (outcome === 'gap' || outcome === 'unknown') {
+      if (isOutOfStep(outcome)) {
         await acknowledge(documentId, done);
         return relayStored(documentId);
       }
@@ -56,10 +58,11 @@ export function createRelay<T extends StoredDocument>(
     const events = await collection.outboxOf(documentId);
     const done: string[] = [];
     for (const [index, event] of events.entries()) {
-      const outcome = await handler.publish(documentId, event, false);
       // Every earlier event was acknowledged, so it was published once: if the topic does not know it, the topic's memory
       // is gone and starts again here under a new epoch. Clients are told `recovered: false`.
-      if (outcome === 'gap' || outcome === 'unknown') await handler.publish(documentId, event, index === 0);
+      let outcome = await handler.publish(documentId, event, false);
+      if (isOutOfStep(outcome) && index === 0) outcome = await handler.publish(documentId, event, true);
+      if (isOutOfStep(outcome)) throw new Error(`event ${event.id} cannot be published yet: ${outcome}`);
       await handler.react(documentId, event);
       done.push(event.id);
     }

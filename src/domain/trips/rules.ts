@@ -10,7 +10,7 @@
  *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
  */
 import type { LatLng } from '../geo.ts';
-import { isOperator, type Role, type VehicleClass } from '../roles.ts';
+import { isOperator, type Role } from '../roles.ts';
 
 export const tripStatuses = [
   'requested',

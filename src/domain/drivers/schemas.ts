@@ -1,0 +1,31 @@
+/** The driver on the REST wire. */
+import { type Static, Type } from 'typebox';
+import { CitySchema, Closed, EpochMs, OneOf, VehicleClassSchema } from '../schemas.ts';
+import { type Driver, driverStatuses } from './driver.ts';
+
+const Status = OneOf(driverStatuses);
+
+export const DriverStatusSchema = Type.Object(
+  { status: Status, vehicle_class: Type.Optional(VehicleClassSchema), city: Type.Optional(CitySchema) },
+  { ...Closed, examples: [{ status: 'looking' }] },
+);
+
+export const DriverSchema = Type.Object({
+  id: Type.String(),
+  status: Status,
+  city: Type.String(),
+  vehicle_class: VehicleClassSchema,
+  active_trip_id: Type.Union([Type.String(), Type.Null()]),
+  version: Type.Integer({ minimum: 1 }),
+  updated_at: EpochMs,
+});
+
+export const toDriverWire = (d: Driver): Static<typeof DriverSchema> => ({
+  id: d.id,
+  status: d.status,
+  city: d.city,
+  vehicle_class: d.vehicleClass,
+  active_trip_id: d.activeTripId,
+  version: d.version,
+  updated_at: d.updatedAt,
+});

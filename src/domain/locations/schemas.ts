@@ -1,0 +1,104 @@
+/** Positions on the REST wire. */
+import { type Static, Type } from 'typebox';
+import type { Position } from '../../ports/positions.ts';
+import { Closed, EpochMs, Latitude, Longitude, VehicleClassSchema } from '../schemas.ts';
+import { limits, type PositionInput } from './rules.ts';
+
+const within = (r: { min: number; max: number }) => ({ minimum: r.min, maximum: r.max });
+
+const motion = {
+  speed_mps: Type.Optional(Type.Number(within(limits.speedMps))),
+  heading_deg: Type.Optional(Type.Number(within(limits.headingDeg))),
+  accuracy_m: Type.Optional(Type.Number(within(limits.accuracyM))),
+};
+
+export const PositionInputSchema = Type.Object(
+  {
+    lat: Latitude,
+    lng: Longitude,
+    recorded_at_ms: EpochMs,
+    ...motion,
+    trip_id: Type.Optional(Type.String({ maxLength: 128 })),
+  },
+  Closed,
+);
+
+export const PositionBatchSchema = Type.Object({ updates: Type.Array(PositionInputSchema, { minItems: 1 }) }, Closed);
+
+export const AcceptedSchema = Type.Object({
+  accepted: Type.Integer({ description: 'kept, and readable on every node' }),
+  late: Type.Integer({ description: 'a newer position was there' }),
+  server_time_ms: EpochMs,
+});
+
+const freshness = {
+  recorded_at_ms: EpochMs,
+  age_ms: Type.Integer({ minimum: 0 }),
+  source: Type.String({ description: 'how the position came: stream or rest' }),
+  stale: Type.Boolean({ description: 'older than LOCATION_FRESHNESS: not live' }),
+};
+
+export const TripLocationSchema = Type.Object({
+  trip_id: Type.String(),
+  driver_id: Type.String(),
+  lat: Latitude,
+  lng: Longitude,
+  ...motion,
+  ...freshness,
+});
+
+export const NearbyQuerySchema = Type.Object(
+  {
+    lat: Latitude,
+    lng: Longitude,
+    radius_m: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 3000 })),
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 20 })),
+  },
+  Closed,
+);
+
+export const NearbySchema = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      driver_id: Type.String(),
+      lat: Latitude,
+      lng: Longitude,
+      ...motion,
+      ...freshness,
+      distance_m: Type.Number(),
+      eta_s: Type.Number(),
+      vehicle_class: VehicleClassSchema,
+    }),
+  ),
+});
+
+export function fromPositionWire(p: Static<typeof PositionInputSchema>): PositionInput {
+  return {
+    lat: p.lat,
+    lng: p.lng,
+    recordedAt: p.recorded_at_ms,
+    speedMps: p.speed_mps,
+    headingDeg: p.heading_deg,
+    accuracyM: p.accuracy_m,
+    tripId: p.trip_id ?? '',
+  };
+}
+
+type Fresh = Position & { ageMs: number; stale: boolean };
+
+/** What every position on the wire has. */
+export function toPositionWire(p: Fresh) {
+  return {
+    driver_id: p.driverId,
+    lat: p.lat,
+    lng: p.lng,
+    speed_mps: p.speedMps,
+    heading_deg: p.headingDeg,
+    accuracy_m: p.accuracyM,
+    recorded_at_ms: p.recordedAt,
+    age_ms: p.ageMs,
+    source: p.source,
+    stale: p.stale,
+  };
+}

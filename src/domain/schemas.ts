@@ -1,0 +1,55 @@
+/** Wire schemas that several resources share (TypeBox, so JSON Schema 2020-12 and OpenAPI 3.1 as they stand). */
+import { type Static, type TSchema, Type } from 'typebox';
+import { limits } from './locations/rules.ts';
+import { vehicleClasses } from './roles.ts';
+
+/** One of some strings. */
+export function OneOf<const T extends readonly string[]>(values: T) {
+  return Type.Unsafe<T[number]>(Type.Enum([...values]));
+}
+
+export const Latitude = Type.Number({
+  minimum: limits.lat.min,
+  maximum: limits.lat.max,
+  description: 'degrees, WGS 84',
+});
+export const Longitude = Type.Number({
+  minimum: limits.lng.min,
+  maximum: limits.lng.max,
+  description: 'degrees, WGS 84',
+});
+export const EpochMs = Type.Integer({ minimum: 0, description: 'epoch milliseconds' });
+export const Id = Type.String({ minLength: 1, maxLength: 128 });
+export const CitySchema = Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: 'city, as in the setting CITY' });
+export const VehicleClassSchema = OneOf(vehicleClasses);
+
+export const Closed = { additionalProperties: false } as const;
+
+/** RFC 9457. */
+export const ProblemSchema = Type.Object({
+  type: Type.String({ description: 'URI reference that identifies the kind of problem' }),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String(),
+  code: Type.String({ description: 'one of docs/errors.md' }),
+  corr_id: Type.String(),
+  field: Type.Optional(Type.String({ description: 'the input field at fault' })),
+  rule: Type.Optional(Type.String({ description: 'the rule it broke' })),
+  retry_after_ms: Type.Optional(Type.Integer()),
+  facts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'who won, at which version, …' })),
+});
+export type Problem = Static<typeof ProblemSchema>;
+
+export function pageOf<T extends TSchema>(item: T) {
+  return Type.Object({
+    items: Type.Array(item),
+    next_page_token: Type.Optional(
+      Type.String({ description: 'give it as page_token for the next page; missing on the last' }),
+    ),
+  });
+}
+
+export const PageQuerySchema = {
+  page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  page_token: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+};

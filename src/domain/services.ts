@@ -1,0 +1,176 @@
+/** All use cases, put together over the ports. What an event of a document leads to is said here, once. */
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Offers } from '../ports/offers.ts';
+import type { Positions } from '../ports/positions.ts';
+import type { Publisher } from '../ports/publisher.ts';
+import type { Scheduler } from '../ports/scheduler.ts';
+import type { SosTracking } from '../ports/sos-tracking.ts';
+import type { Collection, OutboxEvent, Store } from '../ports/store.ts';
+import { type Chat, chatCollection, createChat } from './chat/service.ts';
+import { createDispatch, type Dispatch, type DispatchSettings } from './dispatch/service.ts';
+import { driverCollection } from './drivers/driver.ts';
+import { createDrivers, type Drivers } from './drivers/service.ts';
+import type { TravelModel } from './geo.ts';
+import type { Ids } from './ids.ts';
+import { createLocations, type Locations } from './locations/service.ts';
+import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
+import { createRelay, type Relay } from './outbox/relay.ts';
+import type { Tariff } from './pricing/rules.ts';
+import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/service.ts';
+import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
+import { createTrips, type IdempotencyRecord, type Trips } from './trips/service.ts';
+import { type Trip, tripCollection } from './trips/trip.ts';
+
+export interface Ports {
+  store: Store;
+  positions: Positions;
+  offers: Offers;
+  tracking: SosTracking;
+  scheduler: Scheduler;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+  log: Logger;
+  zoneOf(lat: number, lng: number): string;
+  onLocationsKept(count: number): void;
+}
+
+export interface DomainSettings {
+  travel: TravelModel;
+  tariff: Tariff;
+  dispatch: DispatchSettings;
+  tripRequestTtlMs: number;
+  locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
+}
+
+export interface DomainServices {
+  trips: Trips;
+  drivers: Drivers;
+  dispatch: Dispatch;
+  locations: Locations;
+  zones: ZoneBoard;
+  chat: Chat;
+  sos: Sos;
+  relays: readonly Relay[];
+  collections: { trips: Collection<Trip>; idempotency: Collection<IdempotencyRecord> };
+}
+
+export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
+  const { store, positions, offers, scheduler, publisher, clock, ids, log } = ports;
+  const { travel } = settings;
+  const collections = {
+    trips: store.collection(tripCollection),
+    drivers: store.collection(driverCollection),
+    idempotency: store.collection<IdempotencyRecord>({
+      name: 'idempotency_keys',
+      indexes: [{ name: 'created', fields: ['createdAt'] }],
+    }),
+    chat: store.collection(chatCollection),
+    alerts: store.collection(sosCollection),
+    desks: store.collection(sosDeskCollection),
+  };
+
+  const drivers = createDrivers({ drivers: collections.drivers, positions, clock, ids });
+  const trips: Trips = createTrips({
+    trips: collections.trips,
+    idempotency: collections.idempotency,
+    relay: () => tripRelay,
+    clock,
+    ids,
+    travel,
+    tariff: settings.tariff,
+    tripRequestTtlMs: settings.tripRequestTtlMs,
+    zoneOf: ports.zoneOf,
+  });
+  const dispatch = createDispatch({
+    trips,
+    drivers,
+    positions,
+    offers,
+    scheduler,
+    publisher,
+    clock,
+    ids,
+    travel,
+    settings: settings.dispatch,
+    log,
+  });
+  const zones = createZoneBoard(publisher, clock, settings.locations.freshnessMs, ports.zoneOf);
+  const locations = createLocations({
+    positions,
+    trips,
+    drivers,
+    publisher,
+    zones,
+    clock,
+    travel,
+    settings: settings.locations,
+    onKept: ports.onLocationsKept,
+    log,
+  });
+  const chat: Chat = createChat({ messages: collections.chat, relay: () => chatRelay, trips, publisher, clock, ids });
+  const sos: Sos = createSos({
+    alerts: collections.alerts,
+    desks: collections.desks,
+    relay: () => sosRelay,
+    tracking: ports.tracking,
+    publisher,
+    clock,
+    ids,
+  });
+
+  const tripRelay = createRelay(
+    collections.trips,
+    {
+      publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
+      async react(tripId, event) {
+        const trip = await trips.find(tripId);
+        if (trip) await dispatch.react(trip, event.data as unknown as TripEvent);
+      },
+    },
+    clock,
+    log,
+  );
+  const chatRelay = createRelay(
+    collections.chat,
+    { publish: (_id, event) => chat.publish(event), react: async () => {} },
+    clock,
+    log,
+  );
+  const sosRelay = createRelay(
+    collections.alerts,
+    { publish: (_id, event) => sos.publish(event), react: (_id, event) => sos.react(event) },
+    clock,
+    log,
+  );
+
+  return {
+    trips,
+    drivers,
+    dispatch,
+    locations,
+    zones,
+    chat,
+    sos,
+    relays: [tripRelay, chatRelay, sosRelay],
+    collections,
+  };
+}
+
+/**
+ * To the trip's followers, in order and remembered; to the city's operators and the driver as it happens. A driver that is
+ * offered the trip is not told of it here but by his job offer.
+ */
+async function publishTripEvent(publisher: Publisher, tripId: string, outbox: OutboxEvent, restart: boolean) {
+  const event = outbox.data as unknown as TripEvent & { riderId: string; city: string };
+  const message = { tripId, riderId: event.riderId, event };
+  const order = { source: tripId, seq: event.seq, restart };
+  const outcome = await publisher.publishOrdered(`trip:${tripId}`, 'trip_event', message, event.id, order);
+  if (outcome !== 'published') return outcome;
+  publisher.publishLatest(`city:${event.city}`, 'trip_event', message, event.id);
+  const concernsDriver =
+    event.driverId && (isDriven(event.status) || isTerminal(event.status) || event.type === 'driver_cancelled');
+  if (concernsDriver) publisher.publishLatest(`user:${event.driverId}`, 'trip_event', message, event.id);
+  return outcome;
+}

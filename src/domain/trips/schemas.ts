@@ -1,0 +1,159 @@
+/** The trip on the REST wire, and the one place where a stored trip becomes it. */
+import { type Static, Type } from 'typebox';
+import {
+  CitySchema,
+  Closed,
+  EpochMs,
+  Id,
+  Latitude,
+  Longitude,
+  PageQuerySchema,
+  pageOf,
+  VehicleClassSchema,
+} from '../schemas.ts';
+import { type Place, type TripEvent, tripEventTypes, tripStatuses } from './rules.ts';
+import { lastSeq, type Trip } from './trip.ts';
+
+export const TripStatusSchema = OneOf(tripStatuses);
+
+export const PlaceSchema = Type.Object(
+  { lat: Latitude, lng: Longitude, address: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })) },
+  Closed,
+);
+
+export const TripRequestSchema = Type.Object(
+  {
+    pickup: PlaceSchema,
+    dropoff: PlaceSchema,
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    city: Type.Optional(CitySchema),
+    rider_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
+    ),
+    note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
+  },
+  {
+    ...Closed,
+    examples: [
+      { pickup: { lat: 40.7484, lng: -73.9857 }, dropoff: { lat: 40.7061, lng: -74.0087 }, vehicle_class: 'standard' },
+    ],
+  },
+);
+
+export const TripSchema = Type.Object({
+  id: Id,
+  kind: Type.Literal('ride'),
+  status: TripStatusSchema,
+  version: Type.Integer({ minimum: 1 }),
+  event_seq: Type.Integer({ minimum: 1, description: 'seq of the last event' }),
+  rider_id: Type.String(),
+  driver_id: Type.Union([Type.String(), Type.Null()]),
+  vehicle_class: VehicleClassSchema,
+  city: Type.String(),
+  region: Type.String(),
+  pickup: PlaceSchema,
+  dropoff: PlaceSchema,
+  note: Type.Optional(Type.String()),
+  estimate: Type.Object({
+    distance_m: Type.Number(),
+    duration_s: Type.Number(),
+    fare_minor: Type.Integer(),
+    currency: Type.String(),
+  }),
+  created_at: EpochMs,
+  updated_at: EpochMs,
+  matched_at: Type.Optional(EpochMs),
+  arrived_at: Type.Optional(EpochMs),
+  started_at: Type.Optional(EpochMs),
+  completed_at: Type.Optional(EpochMs),
+  cancelled_at: Type.Optional(EpochMs),
+  expired_at: Type.Optional(EpochMs),
+  cancel_reason: Type.Optional(Type.String()),
+  cancelled_by: Type.Optional(Type.String()),
+});
+
+export const TripEventSchema = Type.Object({
+  id: Id,
+  seq: Type.Integer({ minimum: 1, description: 'counts from 1 without a gap' }),
+  type: OneOf(tripEventTypes),
+  status: TripStatusSchema,
+  version: Type.Integer({ minimum: 1 }),
+  actor_id: Type.String(),
+  driver_id: Type.Optional(Type.String()),
+  reason: Type.Optional(Type.String()),
+  at: EpochMs,
+});
+
+export const TripPageSchema = pageOf(TripSchema);
+
+export const TripQuerySchema = Type.Object(
+  {
+    status: Type.Optional(TripStatusSchema),
+    city: Type.Optional(CitySchema),
+    driver_id: Type.Optional(Id),
+    rider_id: Type.Optional(Id),
+    order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
+    ...PageQuerySchema,
+  },
+  Closed,
+);
+
+export const ReasonSchema = Type.Object(
+  { reason: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) },
+  Closed,
+);
+
+const toPlace = ({ lat, lng, address }: Place): Static<typeof PlaceSchema> => ({
+  lat,
+  lng,
+  ...(address ? { address } : {}),
+});
+
+export function toTripWire(trip: Trip): Static<typeof TripSchema> {
+  return {
+    id: trip.id,
+    kind: trip.kind,
+    status: trip.status,
+    version: trip.version,
+    event_seq: lastSeq(trip),
+    rider_id: trip.riderId,
+    driver_id: trip.driverId,
+    vehicle_class: trip.vehicleClass,
+    city: trip.source.city,
+    region: trip.region,
+    pickup: toPlace(trip.source),
+    dropoff: toPlace(trip.destination),
+    note: trip.note,
+    estimate: {
+      distance_m: trip.estimate.distanceM,
+      duration_s: trip.estimate.durationS,
+      fare_minor: trip.estimate.fareMinor,
+      currency: trip.estimate.currency,
+    },
+    created_at: trip.createdAt,
+    updated_at: trip.updatedAt,
+    matched_at: trip.matchedAt,
+    arrived_at: trip.arrivedAt,
+    started_at: trip.startedAt,
+    completed_at: trip.completedAt,
+    cancelled_at: trip.cancelledAt,
+    expired_at: trip.expiredAt,
+    cancel_reason: trip.cancelReason,
+    cancelled_by: trip.cancelledBy,
+  };
+}
+
+export function toTripEventWire(event: TripEvent): Static<typeof TripEventSchema> {
+  const { id, seq, type, status, version, at } = event;
+  return {
+    id,
+    seq,
+    type,
+    status,
+    version,
+    at,
+    actor_id: event.actorId,
+    driver_id: event.driverId,
+    reason: event.reason,
+  };
+}

@@ -1,0 +1,16 @@
+/** What the realtime core counts; the metrics plugin turns it into Prometheus series under the documents' names. */
+export interface Meter {
+  sessionOpened(namespace: string): void;
+  sessionClosed(namespace: string): void;
+  messageIn(namespace: string, kind: string): void;
+  messagesOut(namespace: string, kind: string, count: number): void;
+  /** Frames that a slow reader did not get, by what was done. */
+  dropped(reason: 'latest' | 'ephemeral' | 'slow_reader'): void;
+  locationsKept(count: number): void;
+  /** From publishing to writing on this node, seconds. */
+  fanOut(seconds: number): void;
+  /** From receiving a message to its ack, seconds. */
+  handled(kind: string, seconds: number): void;
+  authenticationFailed(reason: string): void;
+  redisHit(operation: string): void;
+}

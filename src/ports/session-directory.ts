@@ -1,0 +1,31 @@
+/**
+ * Who is connected where, under document E's keys: `socket:user:{socketId}`, `user:socket:{userId}`, `session:{userId}`,
+ * and `order:subscription:{orderId}`. Entries are leases: a node that dies stops renewing them.
+ */
+export interface DirectoryEntry {
+  sessionId: string;
+  userId: string;
+  role: string;
+  namespace: string;
+  nodeId: string;
+  /** Epoch ms, wall. */
+  connectedAt: number;
+}
+
+export interface NodeStats {
+  nodeId: string;
+  total: number;
+  byNamespace: Record<string, number>;
+  byRole: Record<string, number>;
+}
+
+export interface SessionDirectory {
+  /** Writes are pipelined and never block a session; failures are logged and counted. */
+  opened(entry: DirectoryEntry): void;
+  closed(entry: DirectoryEntry): void;
+  /** This node's lease and counts; call it once per interval. */
+  renew(stats: NodeStats): Promise<void>;
+  /** Counts of every node whose lease holds. */
+  cluster(): Promise<NodeStats[]>;
+  leave(nodeId: string): Promise<void>;
+}

@@ -1,0 +1,224 @@
+/** The session broker: sessions in shards by user, feeds by topic, subscriptions between them. One per process. */
+import type { Principal } from '../domain/roles.ts';
+import { RideError } from '../errors.ts';
+import type { Bus } from '../ports/bus.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Meter } from '../ports/meter.ts';
+import type { NodeStats, SessionDirectory } from '../ports/session-directory.ts';
+import { peek } from './envelope.ts';
+import { Feed, type Position, Subscription } from './feed.ts';
+import type { Frame } from './frame.ts';
+import type { Lamport } from './lamport.ts';
+import type { SubscribeResult } from './messages/definition.ts';
+import { Session, type SessionLimits } from './session.ts';
+import { Shard } from './shard.ts';
+import type { Transport } from './transport.ts';
+
+export interface BrokerOptions {
+  nodeId: string;
+  shardCount: number;
+  maxSessions: number;
+  maxSubscriptions: number;
+  heartbeatTimeoutMs: number;
+  limits: SessionLimits;
+  bus: Bus;
+  directory: SessionDirectory;
+  lamport: Lamport;
+  meter: Meter;
+  log: Logger;
+  /** Every frame that reaches this node, before its subscribers; for what the node itself must know. */
+  onFrame?(topic: string, frame: Frame): void;
+  onUserGone?(userId: string): void;
+}
+
+/** FNV-1a, 32 bits: spreads user ids over shards. */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
+
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #shards: Shard[];
+  readonly #feeds = new Map<string, Feed>();
+  #total = 0;
+  #draining = false;
+  readonly #counts = { byNamespace: new Map<string, number>(), byRole: new Map<string, number>() };
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    const onDropped = (session: Session): void => this.#closed(session);
+    this.#shards = Array.from(
+      { length: options.shardCount },
+      () => new Shard(options.heartbeatTimeoutMs, Date.now(), onDropped),
+    );
+    options.bus.onMessage((message) => {
+      const feed = this.#feeds.get(message.topic);
+      if (!feed) return;
+      options.lamport.merge(peek(message.payload).lamport);
+      const frame = feed.receive(message);
+      if (frame) options.onFrame?.(message.topic, frame);
+    });
+  }
+
+  get size(): number {
+    return this.#total;
+  }
+
+  /**
+   * A connection that is signed in becomes a session.
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING: refuse the connection
+   */
+  open(id: string, principal: Principal, namespace: string, transport: Transport): Session {
+    this.assertOpen();
+    const { limits, meter } = this.#options;
+    const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
+    const session = new Session(id, principal, namespace, transport, shard, limits, meter, Date.now());
+    shard.add(session);
+    this.#total++;
+    this.#count(session, 1);
+    meter.sessionOpened(namespace);
+    this.#options.directory.opened(this.#entry(session));
+    return session;
+  }
+
+  /** @throws RideError when no session may be opened now; a gateway asks before it upgrades a connection. */
+  assertOpen(): void {
+    if (this.#draining)
+      throw new RideError('RIDE_DRAINING', 'The server is draining; connect again', { retryAfterMs: 100 });
+    if (this.#total >= this.#options.maxSessions) {
+      throw new RideError('RIDE_TOO_MANY_SESSIONS', `The server holds ${this.#total} sessions, as many as it may`, {
+        retryAfterMs: 1000,
+      });
+    }
+  }
+
+  /** The connection is gone by itself. */
+  lost(session: Session): void {
+    this.#shardOf(session).remove(session);
+  }
+
+  #shardOf(session: Session): Shard {
+    return this.#shards[hashOf(session.principal.userId) % this.#shards.length]!;
+  }
+
+  #entry(session: Session) {
+    const { id: sessionId, namespace, connectedAt, principal } = session;
+    return {
+      sessionId,
+      userId: principal.userId,
+      role: principal.role,
+      namespace,
+      nodeId: this.#options.nodeId,
+      connectedAt,
+    };
+  }
+
+  #count(session: Session, by: number): void {
+    const { byNamespace, byRole } = this.#counts;
+    byNamespace.set(session.namespace, (byNamespace.get(session.namespace) ?? 0) + by);
+    byRole.set(session.principal.role, (byRole.get(session.principal.role) ?? 0) + by);
+  }
+
+  #closed(session: Session): void {
+    this.#total--;
+    this.#count(session, -1);
+    for (const topic of [...session.subscriptions.keys()]) this.unsubscribe(session, topic);
+    this.#options.meter.sessionClosed(session.namespace);
+    this.#options.directory.closed(this.#entry(session));
+    const { userId } = session.principal;
+    if (!this.#shardOf(session).byUser.has(userId)) this.#options.onUserGone?.(userId);
+  }
+
+  /**
+   * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
+   * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
+   */
+  async subscribe(session: Session, topic: string, since?: Position): Promise<SubscribeResult> {
+    const existing = session.subscriptions.get(topic);
+    const subscription = existing ?? this.#attach(session, topic);
+    try {
+      if (!existing) subscription.ready = this.#options.bus.subscribe(topic);
+      await subscription.ready;
+      let replayed: number | null = 0;
+      if (since) replayed = await subscription.catchUp(since);
+      else if (!existing) subscription.startAt(await subscription.feed.position());
+      const { offset, epoch } = subscription;
+      subscription.goLive();
+      return { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
+    } catch (error) {
+      this.unsubscribe(session, topic);
+      throw error;
+    }
+  }
+
+  #attach(session: Session, topic: string): Subscription {
+    if (session.subscriptions.size >= this.#options.maxSubscriptions) {
+      const rule = `one of at most ${this.#options.maxSubscriptions} topics at a time`;
+      throw new RideError('RIDE_INVALID_INPUT', `topic must be ${rule}`, { field: 'topic', rule });
+    }
+    let feed = this.#feeds.get(topic);
+    if (!feed) {
+      feed = new Feed(topic, this.#options.bus, this.#options.log);
+      this.#feeds.set(topic, feed);
+    }
+    const subscription = new Subscription(session, feed);
+    feed.subscriptions.add(subscription);
+    session.subscriptions.set(topic, subscription);
+    return subscription;
+  }
+
+  unsubscribe(session: Session, topic: string): void {
+    const subscription = session.subscriptions.get(topic);
+    if (!subscription) return;
+    session.subscriptions.delete(topic);
+    const { feed } = subscription;
+    feed.subscriptions.delete(subscription);
+    if (feed.subscriptions.size === 0) this.#feeds.delete(topic);
+    this.#options.bus.unsubscribe(topic);
+  }
+
+  sessionsOf(userId: string): Iterable<Session> {
+    return this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId) ?? [];
+  }
+
+  *sessions(): Iterable<Session> {
+    for (const shard of this.#shards) yield* shard.sessions.values();
+  }
+
+  /** Drops silent sessions; call a few times per heartbeat interval. */
+  tick(now: number): void {
+    for (const shard of this.#shards) shard.tick(now);
+  }
+
+  /** After the connection to Redis was away. */
+  async resync(): Promise<void> {
+    await Promise.all([...this.#feeds.values()].map((feed) => feed.resync()));
+  }
+
+  stats(): NodeStats {
+    const { byNamespace, byRole } = this.#counts;
+    return {
+      nodeId: this.#options.nodeId,
+      total: this.#total,
+      byNamespace: Object.fromEntries(byNamespace),
+      byRole: Object.fromEntries(byRole),
+    };
+  }
+
+  queueDepth(): number {
+    let depth = 0;
+    for (const session of this.sessions()) depth += session.queued;
+    return depth;
+  }
+
+  /** No new sessions from now on. */
+  refuseNew(): void {
+    this.#draining = true;
+  }
+
+  flush(): void {
+    for (const shard of this.#shards) shard.flush();
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Envelopes on the wire: decoding what clients send into a typed refusal or a message, encoding what the server says, and
+ * the few bytes of a published envelope that a node reads or adds without decoding it.
+ */
+import { create, fromBinary, fromJson, type JsonValue, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { RideError } from '../errors.ts';
+import { Frame } from './frame.ts';
+import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+
+/** `{ case: 'trip_event', value }` in the generated code's camel case. */
+export type ServerPayload = Exclude<
+  NonNullable<MessageInitShape<typeof ServerEnvelopeSchema>['payload']>,
+  { case: undefined } | { case?: undefined }
+>;
+export type ClientPayload = Exclude<ClientEnvelope['payload'], { case: undefined }>;
+
+const MAX_CORR_ID = 64;
+const envelopeKeys = new Set(ClientEnvelopeSchema.fields.flatMap((field) => [field.name, field.jsonName]));
+const serverKinds = new Map(ServerEnvelopeSchema.oneofs[0]!.fields.map((field) => [field.number, field.name]));
+const caseToKind = new Map(
+  [...ClientEnvelopeSchema.oneofs[0]!.fields, ...ServerEnvelopeSchema.oneofs[0]!.fields].map((field) => [
+    field.localName,
+    field.name,
+  ]),
+);
+
+/** `tripEvent` → `trip_event`. */
+export const kindOf = (payloadCase: string): string => caseToKind.get(payloadCase) ?? payloadCase;
+
+function malformed(cause: unknown): RideError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  // protobuf-es names the field: "cannot decode field ride.v1.LocationUpdate.lat from JSON: …"
+  const field = /field ride\.v1\.\w+\.(\w+)/.exec(message)?.[1];
+  return new RideError('RIDE_MALFORMED', `The message cannot be decoded: ${message.slice(0, 200)}`, {
+    ...(field ? { field, rule: 'as proto/ride/v1/ride.proto says' } : {}),
+    cause,
+  });
+}
+
+function checked(envelope: ClientEnvelope): ClientEnvelope {
+  if (envelope.corrId.length > MAX_CORR_ID) {
+    const rule = `at most ${MAX_CORR_ID} characters`;
+    throw new RideError('RIDE_INVALID_INPUT', `corr_id must be ${rule}`, { field: 'corr_id', rule });
+  }
+  return envelope;
+}
+
+/** @throws RideError RIDE_MALFORMED, RIDE_UNKNOWN_MESSAGE, RIDE_INVALID_INPUT */
+export function decodeJson(text: string): ClientEnvelope {
+  let json: JsonValue;
+  try {
+    json = JSON.parse(text) as JsonValue;
+  } catch (error) {
+    throw malformed(error);
+  }
+  if (json === null || typeof json !== 'object' || Array.isArray(json)) throw malformed(new Error('not a JSON object'));
+  const unknown = Object.keys(json).find((key) => !envelopeKeys.has(key));
+  if (unknown !== undefined) {
+    throw new RideError('RIDE_UNKNOWN_MESSAGE', `There is no message called ${unknown.slice(0, 64)}`, {
+      field: unknown.slice(0, 64),
+    });
+  }
+  try {
+    return checked(fromJson(ClientEnvelopeSchema, json));
+  } catch (error) {
+    throw error instanceof RideError ? error : malformed(error);
+  }
+}
+
+/** @throws RideError RIDE_MALFORMED, RIDE_INVALID_INPUT */
+export function decodeBinary(bytes: Uint8Array): ClientEnvelope {
+  try {
+    return checked(fromBinary(ClientEnvelopeSchema, bytes));
+  } catch (error) {
+    throw error instanceof RideError ? error : malformed(error);
+  }
+}
+
+/** The corr_id of a message that could not be decoded, so that the refusal still finds its asker; '' when there is none. */
+export function corrIdOf(text: string): string {
+  return /"corr_?[iI]d"\s*:\s*"([^"\\]{1,64})"/.exec(text.slice(0, 4096))?.[1] ?? '';
+}
+
+export interface EnvelopeHeader {
+  corrId?: string;
+  lamport: number;
+  nodeId: string;
+  sequence: number;
+  eventId?: string;
+  topic?: string;
+  /** Wall time, epoch ms. */
+  sentAtMs: number;
+}
+
+export function encodeEnvelope(header: EnvelopeHeader, payload: ServerPayload): Buffer {
+  const bytes = toBinary(
+    ServerEnvelopeSchema,
+    create(ServerEnvelopeSchema, {
+      corrId: header.corrId ?? '',
+      lamport: BigInt(header.lamport),
+      nodeId: header.nodeId,
+      sequence: BigInt(header.sequence),
+      eventId: header.eventId ?? '',
+      topic: header.topic ?? '',
+      sentAtMs: BigInt(header.sentAtMs),
+      payload,
+    }),
+  );
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) | 0x80);
+    rest = Math.floor(rest / 0x80);
+  }
+  bytes.push(rest);
+  return bytes;
+}
+
+const OFFSET_TAG = (7 << 3) | 0;
+const EPOCH_TAG = (8 << 3) | 2;
+
+/** Reads a varint at `at`; Number is exact to 2^53, which offsets and clocks stay below. */
+function readVarint(bytes: Uint8Array, at: number): { value: number; next: number } {
+  let value = 0;
+  let factor = 1;
+  let i = at;
+  for (;;) {
+    const byte = bytes[i++];
+    if (byte === undefined) throw new RangeError('truncated varint');
+    value += (byte & 0x7f) * factor;
+    if (byte < 0x80) return { value, next: i };
+    factor *= 128;
+  }
+}
+
+/** Kind and Lamport time of an encoded ServerEnvelope, by stepping over its fields. */
+export function peek(bytes: Uint8Array): { kind: string; lamport: number } {
+  let kind = '';
+  let lamport = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const tag = readVarint(bytes, at);
+    const field = Math.floor(tag.value / 8);
+    const wire = tag.value % 8;
+    at = tag.next;
+    if (wire === 0) {
+      const v = readVarint(bytes, at);
+      if (field === 2) lamport = v.value;
+      at = v.next;
+    } else if (wire === 2) {
+      const length = readVarint(bytes, at);
+      kind ||= serverKinds.get(field) ?? '';
+      at = length.next + length.value;
+    } else {
+      at += wire === 1 ? 8 : 4;
+    }
+  }
+  return { kind, lamport };
+}
+
+/** A published payload with its place in the topic's history, which protobuf lets us append. */
+export function frameOf(payload: Buffer, kind: string, offset: number, epoch: string): Frame {
+  if (offset === 0) return new Frame(payload, kind);
+  const name = Buffer.from(epoch, 'latin1');
+  const place = Buffer.from([OFFSET_TAG, ...varint(offset), EPOCH_TAG, ...varint(name.length)]);
+  return new Frame(Buffer.concat([payload, place, name]), kind, offset, epoch);
+}

@@ -1,0 +1,115 @@
+/**
+ * One inbound message, the same on every transport: find its definition, check the role, run it, answer with an ack or an
+ * error under the same corr_id. A refusal never ends the session.
+ */
+import { asRideError, RideError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Meter } from '../ports/meter.ts';
+import type { Broker } from './broker.ts';
+import { encodeEnvelope, kindOf, type ServerPayload } from './envelope.ts';
+import { Frame } from './frame.ts';
+import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
+import type { Lamport } from './lamport.ts';
+import type { ClientMessage, Reply, Services, SessionHandle } from './messages/definition.ts';
+import { clientMessages } from './messages/index.ts';
+import type { Session } from './session.ts';
+import { authorizeTopic, canonicalTopic } from './topics.ts';
+
+export interface InboundOptions {
+  broker: Broker;
+  services: Services;
+  lamport: Lamport;
+  clock: Clock;
+  nodeId: string;
+  meter: Meter;
+  log: Logger;
+}
+
+export interface Inbound {
+  /** Handles one decoded envelope and sends its answer. Never rejects. */
+  handle(session: Session, envelope: ClientEnvelope): Promise<void>;
+  /** Answers a message that could not be decoded. */
+  refuse(session: Session, error: unknown, corrId: string): void;
+  /** Sends one payload to one session. */
+  reply(session: Session, corrId: string, payload: ServerPayload): void;
+}
+
+export function createInbound(options: InboundOptions): Inbound {
+  const { broker, services, lamport, clock, nodeId, meter, log } = options;
+  let sequence = 0;
+
+  function reply(session: Session, corrId: string, payload: ServerPayload): void {
+    const header = { corrId, lamport: lamport.tick(), nodeId, sequence: ++sequence, sentAtMs: Date.now() };
+    session.send(new Frame(encodeEnvelope(header, payload), kindOf(payload.case)));
+  }
+
+  function refuse(session: Session, thrown: unknown, corrId: string): void {
+    const error = asRideError(thrown);
+    const facts = { corr_id: corrId, user_id: session.principal.userId, code: error.code };
+    if (error.code === 'RIDE_INTERNAL') log.error({ ...facts, err: error.cause }, 'message failed');
+    else log.debug({ ...facts, field: error.field }, 'message refused');
+    reply(session, corrId, {
+      case: 'error',
+      value: {
+        code: error.code,
+        message: error.message,
+        field: error.field ?? '',
+        rule: error.rule ?? '',
+        retryable: error.spec.retryable,
+        retryAfterMs: BigInt(error.retryAfterMs ?? 0),
+      },
+    });
+  }
+
+  function handleOf(session: Session): SessionHandle {
+    return {
+      id: session.id,
+      principal: session.principal,
+      async subscribe(name, since) {
+        const topic = canonicalTopic(name);
+        await authorizeTopic(session.principal, topic, services.trips);
+        return broker.subscribe(session, topic, since);
+      },
+      unsubscribe: (name) => broker.unsubscribe(session, canonicalTopic(name)),
+    };
+  }
+
+  function toPayload(answer: Reply): ServerPayload {
+    if ('case' in answer && 'value' in answer) return answer;
+    const { accepted = 0, late = 0, id = '' } = answer as Exclude<Reply, ServerPayload>;
+    return { case: 'ack', value: { accepted, late, id, serverTimeMs: BigInt(clock.now()) } };
+  }
+
+  async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {
+    const { payload } = envelope;
+    if (payload.case === undefined) {
+      throw new RideError('RIDE_UNKNOWN_MESSAGE', 'The envelope carries no known message', { field: 'payload' });
+    }
+    const definition = clientMessages[payload.case] as ClientMessage;
+    if (!definition.roles.includes(session.principal.role)) {
+      throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, { field: kind });
+    }
+    return definition.handle(handleOf(session), payload.value as never, services);
+  }
+
+  return {
+    reply,
+    refuse,
+    async handle(session, envelope) {
+      const startedAt = performance.now();
+      session.lastSeen = Date.now();
+      lamport.merge(Number(envelope.lamport));
+      const kind = envelope.payload.case === undefined ? 'unknown' : kindOf(envelope.payload.case);
+      meter.messageIn(session.namespace, kind);
+      try {
+        const answer = await run(session, envelope, kind);
+        if (session.closed) return;
+        reply(session, envelope.corrId, toPayload(answer));
+      } catch (error) {
+        refuse(session, error, envelope.corrId);
+      }
+      meter.handled(kind, (performance.now() - startedAt) / 1000);
+    },
+  };
+}

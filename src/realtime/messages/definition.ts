@@ -1,0 +1,84 @@
+/**
+ * What a message definition is. One definition serves WebSocket, gRPC and the generated documents; a test holds the
+ * definitions and proto/ride/v1/ride.proto against each other both ways.
+ */
+import type { Chat } from '../../domain/chat/service.ts';
+import type { Dispatch } from '../../domain/dispatch/service.ts';
+import type { Drivers } from '../../domain/drivers/service.ts';
+import type { Locations } from '../../domain/locations/service.ts';
+import type { Principal, Role } from '../../domain/roles.ts';
+import type { Sos } from '../../domain/sos/service.ts';
+import type { Trips } from '../../domain/trips/service.ts';
+import type { OutboundKind, OutboundMessages } from '../../ports/publisher.ts';
+import type { ClientPayload, ServerPayload } from '../envelope.ts';
+
+/** What a full outbound buffer does with a message (R9). */
+export type DeliveryClass =
+  /** Conflated by key: a slow reader gets the newest. */
+  | 'latest'
+  /** Recoverable: a reader that cannot keep up is disconnected and resumes from its offset. */
+  | 'ordered'
+  /** Dropped, oldest first, and counted. */
+  | 'ephemeral';
+
+/** Which socket bucket pays for an inbound message; `none` is never limited. */
+export type RateClass = 'general' | 'location' | 'chat' | 'none';
+
+export interface Services {
+  trips: Trips;
+  drivers: Drivers;
+  dispatch: Dispatch;
+  locations: Locations;
+  chat: Chat;
+  sos: Sos;
+}
+
+/** What a handler may do with the session it was called from. */
+export interface SessionHandle {
+  readonly id: string;
+  readonly principal: Principal;
+  subscribe(topic: string, since?: { offset: number; epoch: string }): Promise<SubscribeResult>;
+  unsubscribe(topic: string): void;
+}
+
+export interface SubscribeResult {
+  topic: string;
+  recovered: boolean;
+  offset: number;
+  epoch: string;
+  replayed: number;
+}
+
+/** Fields of the ack, or another payload in its place. */
+export type Reply = { accepted?: number; late?: number; id?: string } | ServerPayload;
+
+export type ClientCase = ClientPayload['case'];
+export type PayloadOf<C extends ClientCase> = Extract<ClientPayload, { case: C }>['value'];
+
+export interface ClientMessage<C extends ClientCase = ClientCase> {
+  /** As in the proto: `location_update`. */
+  kind: string;
+  /** As in the generated code: `locationUpdate`. */
+  case: C;
+  roles: readonly Role[];
+  rate: RateClass;
+  doc: string;
+  /** Protobuf JSON of the payload. */
+  example: Record<string, unknown>;
+  /** @throws RideError, which becomes an `error` envelope; the session lives on. */
+  handle(session: SessionHandle, payload: PayloadOf<C>, services: Services): Promise<Reply>;
+}
+
+export interface ServerMessage<K extends OutboundKind = OutboundKind> {
+  kind: K;
+  delivery: DeliveryClass;
+  doc: string;
+  /** Conflation key within the topic, for `latest`. */
+  key?(message: OutboundMessages[K]): string;
+  toWire(message: OutboundMessages[K]): ServerPayload;
+}
+
+export const defineClientMessage = <C extends ClientCase>(message: ClientMessage<C>): ClientMessage<C> => message;
+export const defineServerMessage = <K extends OutboundKind>(message: ServerMessage<K>): ServerMessage<K> => message;
+
+export const everyone: readonly Role[] = ['rider', 'driver', 'admin', 'dispatcher', 'service'];

@@ -1,0 +1,53 @@
+/** Every message, one line each. */
+import type { OutboundKind } from '../../ports/publisher.ts';
+import { chatMessage } from './chat-message.ts';
+import { chatSend } from './chat-send.ts';
+import type { ClientCase, ClientMessage, ServerMessage } from './definition.ts';
+import { etaRefresh } from './eta-refresh.ts';
+import { heartbeat } from './heartbeat.ts';
+import { jobOffer } from './job-offer.ts';
+import { location } from './location.ts';
+import { locationBatch } from './location-batch.ts';
+import { locationUpdate } from './location-update.ts';
+import { match } from './match.ts';
+import { notification } from './notification.ts';
+import { offerClosed } from './offer-closed.ts';
+import { offerReply } from './offer-reply.ts';
+import { received } from './received.ts';
+import { rideStatus } from './ride-status.ts';
+import { sosAlert } from './sos-alert.ts';
+import { sosTrigger } from './sos-trigger.ts';
+import { subscribe } from './subscribe.ts';
+import { tripEvent } from './trip-event.ts';
+import { typing } from './typing.ts';
+import { typingNotice } from './typing-notice.ts';
+import { unsubscribe } from './unsubscribe.ts';
+import { zoneBroadcast } from './zone-broadcast.ts';
+
+export const clientMessages: { readonly [C in ClientCase]: ClientMessage<C> } = {
+  locationUpdate,
+  locationBatch,
+  rideStatus,
+  heartbeat,
+  offerReply,
+  chatSend,
+  typing,
+  sosTrigger,
+  subscribe,
+  unsubscribe,
+  received,
+};
+
+export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } = {
+  trip_event: tripEvent,
+  job_offer: jobOffer,
+  offer_closed: offerClosed,
+  match,
+  location,
+  eta_refresh: etaRefresh,
+  zone_broadcast: zoneBroadcast,
+  chat_message: chatMessage,
+  typing_notice: typingNotice,
+  sos_alert: sosAlert,
+  notification,
+};

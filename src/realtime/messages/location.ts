@@ -1,0 +1,24 @@
+import { defineServerMessage } from './definition.ts';
+
+export const location = defineServerMessage({
+  kind: 'location',
+  delivery: 'latest',
+  doc: 'Where the driver of a trip is, with its freshness.',
+  key: ({ position }) => position.driverId,
+  toWire: ({ position: p, ageMs, stale }) => ({
+    case: 'location',
+    value: {
+      tripId: p.tripId,
+      driverId: p.driverId,
+      lat: p.lat,
+      lng: p.lng,
+      speedMps: p.speedMps,
+      headingDeg: p.headingDeg,
+      accuracyM: p.accuracyM,
+      recordedAtMs: BigInt(p.recordedAt),
+      ageMs: BigInt(ageMs),
+      source: p.source,
+      stale,
+    },
+  }),
+});

@@ -1,0 +1,16 @@
+/** Follow a topic, from now on or from a position. */
+import { defineClientMessage, everyone } from './definition.ts';
+
+export const subscribe = defineClientMessage({
+  kind: 'subscribe',
+  case: 'subscribe',
+  roles: everyone,
+  rate: 'general',
+  doc: 'Follows a topic. With since_offset (and the epoch it belongs to) what was missed comes first, then `subscribed`.',
+  example: { topic: 'trip:trip_nyc_01jd0000000000000000000000', since_offset: '0' },
+  async handle(session, { topic, sinceOffset, epoch }) {
+    const since = sinceOffset === undefined ? undefined : { offset: Number(sinceOffset), epoch };
+    const result = await session.subscribe(topic, since);
+    return { case: 'subscribed', value: { ...result, offset: BigInt(result.offset) } };
+  },
+});

@@ -1,0 +1,42 @@
+/** Names of topics and who may follow them (X4). The channel of a topic in Redis has the same name. */
+import { isOperator, type Principal } from '../domain/roles.ts';
+import type { Trips } from '../domain/trips/service.ts';
+import { invalidInput, RideError } from '../errors.ts';
+
+const MAX_TOPIC = 200;
+
+/** Document E's orders are trips. */
+export function canonicalTopic(topic: string): string {
+  return topic.startsWith('order:') ? `trip:${topic.slice('order:'.length)}` : topic;
+}
+
+/**
+ * Riders follow their own trips, drivers their assigned ones, operators any.
+ * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
+ */
+export async function authorizeTopic(principal: Principal, topic: string, trips: Trips): Promise<void> {
+  const match = /^(trip|user|zone|city|sos):([\x21-\x7e]{1,180})$/.exec(topic);
+  if (!match || topic.length > MAX_TOPIC) {
+    throw invalidInput('topic', 'trip:<id>, order:<id>, user:<id>, zone:<h3>, city:<city> or sos:alerts');
+  }
+  const [, kind, name] = match as unknown as [string, string, string];
+  const allowed = await mayFollow(principal, kind, name, trips);
+  if (!allowed)
+    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, { field: 'topic' });
+}
+
+async function mayFollow(principal: Principal, kind: string, name: string, trips: Trips): Promise<boolean> {
+  switch (kind) {
+    case 'trip':
+      await trips.get(principal, name);
+      return true;
+    case 'user':
+      return name === principal.userId || isOperator(principal.role);
+    case 'zone':
+      return principal.role === 'driver' || isOperator(principal.role);
+    case 'city':
+      return isOperator(principal.role);
+    default:
+      return name === 'alerts' && (principal.role === 'admin' || principal.role === 'dispatcher');
+  }
+}
