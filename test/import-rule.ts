@@ -42,8 +42,8 @@ export const RULES: readonly Rule[] = [
   { kind: 'rules', files: /^src\/domain\/[^/]+\/rules\.ts$/, mayImport: ['rules', 'shared'] },
   {
     kind: 'schemas',
-    files: /^src\/domain\/[^/]+\/schemas\.ts$/,
-    mayImport: ['schemas', 'shared', 'type:rules', 'type:document', 'npm:typebox', 'npm:h3-js'],
+    files: /^src\/domain\/([^/]+\/)?schemas\.ts$/,
+    mayImport: ['schemas', 'shared', 'rules', 'document', 'type:ports', 'npm:typebox', 'npm:h3-js'],
   },
   // What is stored: src/domain/trips/trip.ts.
   {
@@ -51,15 +51,16 @@ export const RULES: readonly Rule[] = [
     files: /^src\/domain\/([^/]+)s\/\1\.ts$/,
     mayImport: ['document', 'rules', 'shared', 'ports', 'npm:typebox'],
   },
+  // Use cases, and src/domain/services.ts which puts them together.
+  {
+    kind: 'service',
+    files: /^src\/domain\/([^/]+\/|services\.ts$)/,
+    mayImport: ['service', 'rules', 'document', 'schemas', 'shared', 'ports', 'errors', 'npm:typebox', 'npm:h3-js'],
+  },
   {
     kind: 'shared',
     files: /^src\/domain\/[^/]+\.ts$/,
     mayImport: ['shared', 'type:ports', 'npm:typebox', 'npm:h3-js'],
-  },
-  {
-    kind: 'service',
-    files: /^src\/domain\/[^/]+\//,
-    mayImport: ['service', 'rules', 'document', 'schemas', 'shared', 'ports', 'errors', 'npm:typebox', 'npm:h3-js'],
   },
   { kind: 'ports', files: /^src\/ports\//, mayImport: ['ports', 'type:shared', 'type:document', 'type:rules'] },
   {
