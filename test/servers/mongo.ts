@@ -75,13 +75,13 @@ function realServer(t: TestScope, url: string): MongoServer {
 
 async function standIn(t: TestScope, options: MongoOptions): Promise<MongoServer> {
   const classes = await build();
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-mongo-'));
-  const file = options.durable ? [join(folder, 'data')] : [];
+  const folder = options.durable ? await mkdtemp(join(tmpdir(), 'ridestream-mongo-')) : null;
   let port = 0;
   let child: ChildProcess | null = null;
 
   async function launch(): Promise<void> {
-    const args = [...JVM, '-cp', `${classes}/classes:${classes}/lib/*`, 'Main', String(port), ...file];
+    const args = [...JVM, '-cp', `${classes}/classes:${classes}/lib/*`, 'Main', String(port)];
+    if (folder) args.push(join(folder, 'data'));
     const running = await startUntil('java', args, /listening (\d+)/, READY_LIMIT_MS);
     child = running.child;
     port = Number(running.match[1]);
@@ -94,7 +94,7 @@ async function standIn(t: TestScope, options: MongoOptions): Promise<MongoServer
 
   t.after(async () => {
     await halt('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
+    if (folder) await rm(folder, { recursive: true, force: true });
   });
   await launch();
   return {
