@@ -33,6 +33,7 @@ function describe(point: Result): string {
 }
 
 const { parser, totals } = countTap({
+  onBailOut: (reason) => console.log(`not ok - bail out: ${reason}`),
   onFailure: (point) => console.log(describe(point)),
   onFile: (point) => console.log(`${point.ok ? 'ok' : 'NOT OK'} ${point.name} ${Math.round(point.time ?? 0)} ms`),
 });

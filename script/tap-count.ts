@@ -12,7 +12,12 @@ export interface TapListener {
   onFailure?(point: Result): void;
   /** A test file has ended. */
   onFile?(point: Result): void;
+  /** A test gave the whole run up. */
+  onBailOut?(reason: string): void;
 }
+
+/** tap calls a file without a test skipped; to us it is a mistake. */
+const NOTHING_IN_FILE = 'no tests found';
 
 /** Write TAP into `parser`; `totals` resolves when it has ended. */
 export function countTap(listener: TapListener = {}): { parser: Parser; totals: Promise<TapTotals> } {
@@ -25,12 +30,17 @@ export function countTap(listener: TapListener = {}): { parser: Parser; totals: 
   });
   countInto(totals, parser, listener);
   if (listener.onFile) parser.on('assert', listener.onFile);
+  if (listener.onBailOut) parser.on('bailout', listener.onBailOut);
   return { parser, totals: promise };
 }
 
 function countInto(totals: TapTotals, parser: Parser, listener: TapListener): void {
   /** What had failed before the subtest whose closing point comes next; undefined when none is open. */
   let failedBefore: number | undefined;
+  const fail = (point: Result): void => {
+    totals.failed += 1;
+    listener.onFailure?.(point);
+  };
   parser.on('child', (child: Parser) => {
     failedBefore = totals.failed;
     countInto(totals, child, listener);
@@ -40,11 +50,9 @@ function countInto(totals: TapTotals, parser: Parser, listener: TapListener): vo
     const explained = closesSubtest && totals.failed > failedBefore!;
     failedBefore = undefined;
     const skip = point.skip || point.todo;
-    if (skip) totals.skipped.push(typeof skip === 'string' ? `${point.fullname} (${skip})` : point.fullname);
+    if (skip === NOTHING_IN_FILE) fail(point);
+    else if (skip) totals.skipped.push(typeof skip === 'string' ? `${point.fullname} (${skip})` : point.fullname);
     else if (point.ok && !closesSubtest) totals.passed += 1;
-    else if (!point.ok && !explained) {
-      totals.failed += 1;
-      listener.onFailure?.(point);
-    }
+    else if (!point.ok && !explained) fail(point);
   });
 }

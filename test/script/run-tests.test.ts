@@ -73,6 +73,8 @@ t.test('failures without a failed point of their own still count', async (t) => 
   t.same(await count(crash), { passed: 1, failed: 1, skipped: [] }, 'a file that exits with an error');
   const empty = '# Subtest: f\n    1..0 # no tests found\nnot ok 1 - f\n1..1\n';
   t.same(await count(empty), { passed: 0, failed: 1, skipped: [] }, 'a file without tests');
+  const calm = '# Subtest: f\n    1..0 # no tests found\nok 1 - f # SKIP no tests found\n1..1\n';
+  t.same(await count(calm), { passed: 0, failed: 1, skipped: [] }, 'the same, which tap calls a skip');
   t.match(await count('ok 1 - a\n1..3\n'), { passed: 1, failed: 1 }, 'a plan that was not kept');
   t.match(await count('ok 1 - a\nBail out! no disk\n'), { passed: 1, failed: 1 }, 'a bail-out');
   t.match(await count('# Subtest: f\n    ok 1 - a\n'), { failed: 1 }, 'TAP that was cut off');
@@ -109,6 +111,7 @@ t.test('one closing line, and an exit status that tells', async (t) => {
 t.test('a failure is told whole', async (t) => {
   const tap =
     'not ok 1 - a\n  ---\n  diff: |\n    -1\n    +2\n  at:\n    fileName: x.ts\n    lineNumber: 7\n  ...\n1..1\n';
+  t.equal(closing(t, 'ok 1 - a\nBail out! no disk\n', 1, 0, 0).lines[1], 'not ok - bail out: no disk');
   const { lines } = closing(t, tap, 1, 0, 0);
   t.same(lines.slice(0, 4), ['not ok - a', '    diff: -1', '      +2', '    at: x.ts:7']);
 });
