@@ -67,7 +67,13 @@ export const errorCodes = {
   RIDE_UNAVAILABLE: spec(503, g.unavailable, true, 'A part that this needs is away'),
   RIDE_DRAINING: spec(503, g.unavailable, true, 'The server is draining', 4000),
   RIDE_HEARTBEAT_MISSED: spec(408, g.deadlineExceeded, true, 'No message within the heartbeat timeout', 4001),
-  RIDE_SLOW_READER: spec(503, g.resourceExhausted, true, 'The client reads too slowly; resume from the last offset', 4002),
+  RIDE_SLOW_READER: spec(
+    503,
+    g.resourceExhausted,
+    true,
+    'The client reads too slowly; resume from the last offset',
+    4002,
+  ),
   RIDE_TOO_MANY_SESSIONS: spec(503, g.resourceExhausted, true, 'The server holds as many sessions as it may', 4003),
 } as const satisfies Record<string, ErrorSpec>;
 

@@ -10,7 +10,7 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const VALUE = new Map([...ALPHABET].map((char, value) => [char, value]));
 
 /** Prefixes by what they name. */
-export type IdKind = 'trip' | 'drv' | 'ofr' | 'evt' | 'sos' | 'msg' | 'ses' | 'idem';
+export type IdKind = 'trip' | 'drv' | 'ofr' | 'evt' | 'sos' | 'msg' | 'ses' | 'idem' | 'usr';
 
 export interface IdParts {
   kind: string;
@@ -42,6 +42,15 @@ export function formatId(kind: string, region: string, createdAt: number, random
   let tail = '';
   for (let i = 0; i < 16; i++) tail += ALPHABET[random[i]! & 31];
   return `${kind}_${region}_${time}${tail}`;
+}
+
+/**
+ * Region and creation time of a document that is to be stored under `id`: read off the id where it is one of ours, else
+ * where and when it is made (an account's id may come from elsewhere).
+ */
+export function shardKeyOf(id: string, region: string, now: number): { region: string; createdAt: number } {
+  const parts = parseId(id);
+  return parts ? { region: parts.region, createdAt: parts.createdAt } : { region, createdAt: now };
 }
 
 /** Null when `id` is not one of ours. */

@@ -63,7 +63,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     trips: store.collection(tripCollection),
     drivers: store.collection(driverCollection),
     idempotency: store.collection<IdempotencyRecord>({
-      name: 'idempotency_keys',
+      name: 'idempotencyKeys',
       indexes: [{ name: 'created', fields: ['createdAt'] }],
     }),
     chat: store.collection(chatCollection),

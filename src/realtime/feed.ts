@@ -4,14 +4,21 @@
  * Ordered frames carry an offset within an epoch. A subscriber gets each at most once and in order: one that joins with a
  * position is caught up from history first while live frames wait; a hole between two live frames is filled from history.
  */
+
+import type { ErrorCode } from '../errors.ts';
 import type { Bus, BusMessage } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import { frameOf, peek } from './envelope.ts';
 import type { Frame } from './frame.ts';
-import type { Session } from './session.ts';
 
 /** History is read in pages of this many. */
 const PAGE = 100;
+
+/** Whoever takes frames: a session. */
+export interface FrameSink {
+  send(frame: Frame): void;
+  close(code: ErrorCode, reason: string): void;
+}
 
 export interface Position {
   offset: number;
@@ -19,7 +26,7 @@ export interface Position {
 }
 
 export class Subscription {
-  readonly session: Session;
+  readonly session: FrameSink;
   readonly feed: Feed;
   /** Last ordered frame given to the session. */
   offset = 0;
@@ -29,7 +36,7 @@ export class Subscription {
   /** Live frames that wait while history is being read; null once the subscription is live. */
   #waiting: Frame[] | null = [];
 
-  constructor(session: Session, feed: Feed) {
+  constructor(session: FrameSink, feed: Feed) {
     this.session = session;
     this.feed = feed;
   }

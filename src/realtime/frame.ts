@@ -56,8 +56,12 @@ export class Frame {
 
   /** Finished WebSocket bytes. */
   webSocket(encoding: Encoding): Buffer {
-    if (encoding === 'json') return (this.#wsText ??= webSocketFrame(TEXT_FRAME, this.text));
-    return (this.#wsBinary ??= webSocketFrame(BINARY_FRAME, this.binary));
+    if (encoding === 'json') {
+      this.#wsText ??= webSocketFrame(TEXT_FRAME, this.text);
+      return this.#wsText;
+    }
+    this.#wsBinary ??= webSocketFrame(BINARY_FRAME, this.binary);
+    return this.#wsBinary;
   }
 
   get bytes(): number {

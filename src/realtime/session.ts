@@ -8,8 +8,14 @@ import type { Subscription } from './feed.ts';
 import type { Frame } from './frame.ts';
 import { serverMessages } from './messages/index.ts';
 import { Ring } from './ring.ts';
-import type { Shard } from './shard.ts';
 import type { Transport } from './transport.ts';
+
+/** What a session needs of its shard. */
+export interface SessionOwner {
+  markDirty(session: Session): void;
+  /** Takes the session out and ends its connection. */
+  drop(session: Session, code: ErrorCode, reason: string): void;
+}
 
 export interface SessionLimits {
   outboundMessages: number;
@@ -19,8 +25,8 @@ export interface SessionLimits {
 /** Document A: pause reads above, resume below. */
 const PAUSE_ABOVE = 0.75;
 const RESUME_BELOW = 0.5;
-/** Bytes handed to the socket at once; what is beyond waits in the ring where it can still be conflated or dropped. */
-const SOCKET_WINDOW_BYTES = 256 * 1024;
+/** Bytes handed to the transport at once; what is beyond waits in the ring, where it can still be dropped. */
+const CHUNK_BYTES = 64 * 1024;
 
 const deliveryOf = (kind: string): 'latest' | 'ordered' | 'ephemeral' | 'reply' =>
   (serverMessages as Record<string, { delivery: 'latest' | 'ordered' | 'ephemeral' }>)[kind]?.delivery ?? 'reply';
@@ -43,17 +49,19 @@ export class Session {
   /** In its shard's list of sessions to flush. */
   dirty = false;
   readonly #ring: Ring;
-  readonly #shard: Shard;
+  readonly #shard: SessionOwner;
   readonly #meter: Meter;
   #waitingForDrain = false;
-  #paused = false;
+  /** Reads are held because the outbound buffer is nearly full. */
+  #full = false;
+  #holds = 0;
 
   constructor(
     id: string,
     principal: Principal,
     namespace: string,
     transport: Transport,
-    shard: Shard,
+    shard: SessionOwner,
     limits: SessionLimits,
     meter: Meter,
     now: number,
@@ -78,9 +86,9 @@ export class Session {
     if (this.closed) return;
     if (!this.#ring.hasRoom(frame) && !this.#makeRoom(frame)) return;
     this.#ring.push(frame);
-    if (!this.#paused && this.#ring.fill > PAUSE_ABOVE) {
-      this.#paused = true;
-      this.transport.pauseReading();
+    if (!this.#full && this.#ring.fill > PAUSE_ABOVE) {
+      this.#full = true;
+      this.hold();
     }
     if (!this.#waitingForDrain) this.#shard.markDirty(this);
   }
@@ -104,32 +112,45 @@ export class Session {
     return true;
   }
 
-  /** Writes what the socket takes; called by the shard once a turn. */
+  /** Writes what the peer takes; called by the shard once a turn. */
   flush(): void {
     this.dirty = false;
     if (this.closed || this.#waitingForDrain) return;
+    while (this.#ring.length > 0 && !this.transport.blocked()) this.#writeChunk();
+    if (this.#ring.length > 0) {
+      this.#waitingForDrain = true;
+      this.transport.onDrain(this.#drained);
+    }
+    if (this.#full && this.#ring.fill < RESUME_BELOW) {
+      this.#full = false;
+      this.release();
+    }
+  }
+
+  readonly #drained = (): void => {
+    this.#waitingForDrain = false;
+    this.flush();
+  };
+
+  #writeChunk(): void {
     const frames: Frame[] = [];
-    let bytes = this.transport.bufferedBytes();
-    while (this.#ring.length > 0 && bytes < SOCKET_WINDOW_BYTES) {
+    let bytes = 0;
+    while (this.#ring.length > 0 && bytes < CHUNK_BYTES) {
       const frame = this.#ring.shift()!;
       bytes += frame.bytes;
       frames.push(frame);
+      this.#meter.messagesOut(this.namespace, frame.kind, 1);
     }
-    if (frames.length > 0) {
-      this.transport.write(frames);
-      for (const frame of frames) this.#meter.messagesOut(this.namespace, frame.kind, 1);
-    }
-    if (this.#ring.length > 0) {
-      this.#waitingForDrain = true;
-      this.transport.onDrain(() => {
-        this.#waitingForDrain = false;
-        this.flush();
-      });
-    }
-    if (this.#paused && this.#ring.fill < RESUME_BELOW) {
-      this.#paused = false;
-      this.transport.resumeReading();
-    }
+    this.transport.write(frames);
+  }
+
+  /** Stops reading from the peer until as many releases have come. */
+  hold(): void {
+    if (this.#holds++ === 0) this.transport.pauseReading();
+  }
+
+  release(): void {
+    if (--this.#holds === 0 && !this.closed) this.transport.resumeReading();
   }
 
   close(code: ErrorCode, reason: string): void {

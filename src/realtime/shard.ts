@@ -88,7 +88,8 @@ export class Shard {
   #judge(session: Session, now: number): void {
     if (session.closed) return;
     const due = session.lastSeen + this.#timeoutMs;
-    if (due > now) this.#slotOf(due).add(session);
+    if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
+    else if (due > now) this.#slotOf(due).add(session);
     else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);
   }
 }

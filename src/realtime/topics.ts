@@ -1,7 +1,7 @@
 /** Names of topics and who may follow them (X4). The channel of a topic in Redis has the same name. */
 import { isOperator, type Principal } from '../domain/roles.ts';
-import type { Trips } from '../domain/trips/service.ts';
 import { invalidInput, RideError } from '../errors.ts';
+import type { Services } from './messages/definition.ts';
 
 const MAX_TOPIC = 200;
 
@@ -14,7 +14,7 @@ export function canonicalTopic(topic: string): string {
  * Riders follow their own trips, drivers their assigned ones, operators any.
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
  */
-export async function authorizeTopic(principal: Principal, topic: string, trips: Trips): Promise<void> {
+export async function authorizeTopic(principal: Principal, topic: string, trips: Services['trips']): Promise<void> {
   const match = /^(trip|user|zone|city|sos):([\x21-\x7e]{1,180})$/.exec(topic);
   if (!match || topic.length > MAX_TOPIC) {
     throw invalidInput('topic', 'trip:<id>, order:<id>, user:<id>, zone:<h3>, city:<city> or sos:alerts');
@@ -25,7 +25,7 @@ export async function authorizeTopic(principal: Principal, topic: string, trips:
     throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, { field: 'topic' });
 }
 
-async function mayFollow(principal: Principal, kind: string, name: string, trips: Trips): Promise<boolean> {
+async function mayFollow(principal: Principal, kind: string, name: string, trips: Services['trips']): Promise<boolean> {
   switch (kind) {
     case 'trip':
       await trips.get(principal, name);

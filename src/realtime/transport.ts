@@ -5,9 +5,9 @@ import type { Frame } from './frame.ts';
 export interface Transport {
   /** Writes frames in order, in as few system calls as it can. */
   write(frames: readonly Frame[]): void;
-  /** Bytes handed over that the peer has not taken yet. */
-  bufferedBytes(): number;
-  /** Calls `listener` once when the buffered bytes have gone out. */
+  /** The peer takes no more for now: `onDrain` will tell. */
+  blocked(): boolean;
+  /** Calls `listener` once when a blocked peer takes again. */
   onDrain(listener: () => void): void;
   pauseReading(): void;
   resumeReading(): void;

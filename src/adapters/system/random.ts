@@ -14,7 +14,8 @@ export function createRandom(): Random {
         randomFillSync(pool);
         used = 0;
       }
-      return pool.slice(used, (used += n));
+      used += n;
+      return pool.slice(used - n, used);
     },
   };
 }

@@ -22,7 +22,7 @@ export interface ChatDocument extends StoredDocument {
 }
 
 export const chatCollection: CollectionSpec<ChatDocument> = {
-  name: 'chat_messages',
+  name: 'chatMessages',
   indexes: [{ name: 'trip_created', fields: ['tripId', 'createdAt'] }],
 };
 

@@ -3,7 +3,7 @@ import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Positions } from '../../ports/positions.ts';
 import type { Collection } from '../../ports/store.ts';
-import type { Ids } from '../ids.ts';
+import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
 import type { Driver, DriverStatus } from './driver.ts';
 
@@ -38,8 +38,7 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
     const now = clock.now();
     const driver: Driver = {
       id: principal.userId,
-      region: ids.region,
-      createdAt: now,
+      ...shardKeyOf(principal.userId, ids.region, now),
       version: 1,
       status: 'offline',
       city: principal.city,

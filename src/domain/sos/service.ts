@@ -8,7 +8,7 @@ import type { Publisher } from '../../ports/publisher.ts';
 import type { SosTracking } from '../../ports/sos-tracking.ts';
 import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
 import type { LatLng } from '../geo.ts';
-import type { Ids } from '../ids.ts';
+import { type Ids, shardKeyOf } from '../ids.ts';
 import { placeViolation } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import type { Principal } from '../roles.ts';
@@ -28,10 +28,10 @@ export interface SosDesk extends StoredDocument {
 }
 
 export const sosCollection: CollectionSpec<SosDocument> = {
-  name: 'sos_alerts',
+  name: 'sosAlerts',
   indexes: [{ name: 'status_created', fields: ['status', 'createdAt'] }],
 };
-export const sosDeskCollection: CollectionSpec<SosDesk> = { name: 'sos_desks', indexes: [] };
+export const sosDeskCollection: CollectionSpec<SosDesk> = { name: 'sosDesks', indexes: [] };
 
 export interface SosDeps {
   alerts: Collection<SosDocument>;
@@ -64,7 +64,12 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
         continue;
       }
       try {
-        await desks.insert({ id: userId, region: ids.region, createdAt: clock.now(), version: 1, openAlertId: fresh });
+        await desks.insert({
+          id: userId,
+          ...shardKeyOf(userId, ids.region, clock.now()),
+          version: 1,
+          openAlertId: fresh,
+        });
         return fresh;
       } catch (error) {
         if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
@@ -78,11 +83,11 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
       const violation = input.position && placeViolation(input.position);
       if (violation) throw invalidInput(violation.field, violation.rule);
       if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
+      const now = clock.now();
       const id = await openAlert(principal.userId, ids.next('sos'));
       const alert: SosDocument = {
         id,
-        region: ids.region,
-        createdAt: clock.now(),
+        ...shardKeyOf(id, ids.region, now),
         version: 1,
         userId: principal.userId,
         role: principal.role,
@@ -95,7 +100,7 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
         id: ids.next('evt'),
         seq: 1,
         type: 'sos.triggered',
-        at: alert.createdAt,
+        at: now,
         data: { ...alert },
       };
       try {

@@ -7,12 +7,15 @@ import {
   Id,
   Latitude,
   Longitude,
+  OneOf,
   PageQuerySchema,
   pageOf,
   VehicleClassSchema,
 } from '../schemas.ts';
 import { type Place, type TripEvent, tripEventTypes, tripStatuses } from './rules.ts';
 import { lastSeq, type Trip } from './trip.ts';
+
+export { tripStatuses };
 
 export const TripStatusSchema = OneOf(tripStatuses);
 

@@ -6,7 +6,7 @@ import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
 import { distanceM, straightLineLeg, type TravelModel } from '../geo.ts';
-import type { Ids } from '../ids.ts';
+import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareMinor, type Tariff } from '../pricing/rules.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
@@ -93,8 +93,7 @@ export function createTrips(deps: TripsDeps) {
     const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
     return {
       id,
-      region: ids.region,
-      createdAt: now,
+      ...shardKeyOf(id, ids.region, now),
       version: 1,
       kind: 'ride',
       status: 'requested',

@@ -1,0 +1,303 @@
+/**
+ * The whole server on one page: the live store, the domain over its ports, the realtime core, and every plugin, scope and
+ * transport, registered explicitly and in order. Read it top to bottom.
+ */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { latLngToCell } from 'h3-js';
+import { createQueues } from './adapters/bullmq/queues.ts';
+import { createRedisBus } from './adapters/redis/bus.ts';
+import { connectRedis } from './adapters/redis/connection.ts';
+import { createRedisOffers } from './adapters/redis/offers.ts';
+import { createRedisPositions } from './adapters/redis/positions.ts';
+import { withScripts } from './adapters/redis/scripts.ts';
+import { createRedisSessionDirectory } from './adapters/redis/session-directory.ts';
+import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
+import { createClock } from './adapters/system/clock.ts';
+import { createRandom } from './adapters/system/random.ts';
+import type { Config } from './config.ts';
+import { createIds } from './domain/ids.ts';
+import { createServices } from './domain/services.ts';
+import { startGrpcServer } from './grpc/server.ts';
+import { offerExpiryJob } from './jobs/offer-expiry.ts';
+import { sweepJob } from './jobs/sweep.ts';
+import { tripMatchJob } from './jobs/trip-match.ts';
+import { tripTimeoutJob } from './jobs/trip-timeout.ts';
+import { authPlugin } from './plugins/auth.ts';
+import { errorsPlugin } from './plugins/errors.ts';
+import mapPagePlugin from './plugins/map-page.ts';
+import { createMetrics, listenMetrics, restMetricsPlugin } from './plugins/metrics.ts';
+import { openapiPlugin } from './plugins/openapi.ts';
+import { rateLimitPlugin } from './plugins/rate-limit.ts';
+import { redisPlugin } from './plugins/redis.ts';
+import { createStore, storePlugin } from './plugins/store.ts';
+import type { Logger } from './ports/logger.ts';
+import { Broker } from './realtime/broker.ts';
+import { createGateway } from './realtime/gateway.ts';
+import { createInbound } from './realtime/inbound.ts';
+import { createLamport } from './realtime/lamport.ts';
+import { createPublisher } from './realtime/publisher.ts';
+import { createTripTap } from './realtime/trip-tap.ts';
+import { adminRoutes } from './routes/admin.ts';
+import { authRoutes } from './routes/auth.ts';
+import { driverRoutes } from './routes/drivers.ts';
+import { probeRoutes } from './routes/probes.ts';
+import { tripRoutes } from './routes/trips.ts';
+import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
+import { webSocketRoutes } from './websocket/gateway.ts';
+
+export interface Listening {
+  /** `host:port` of each listener. */
+  http: string;
+  grpc: string;
+  metrics: string;
+}
+
+export interface RideServer {
+  app: FastifyInstance;
+  /** Opens everything and listens. */
+  listen(): Promise<Listening>;
+  /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  config: Config & { redisUrl: string; nodeId: string };
+}
+
+export async function buildApp({ config }: AppOptions): Promise<RideServer> {
+  const app = Fastify({
+    ...serverOptions(config),
+    logger: loggerOptions(config),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  const log: Logger = app.log;
+  const { nodeId } = config;
+
+  // The outside world: clock, chance, metrics, Redis, queues, store.
+  const anchor = config.clockAnchor ?? Date.now();
+  const clock = createClock({ speed: config.clockSpeed, anchor, start: config.clockStart ?? anchor });
+  const ids = createIds(config.region, clock, createRandom());
+  const { registry, meter, gauge } = createMetrics();
+  const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
+  const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
+  const subscriber = connectRedis({ url: config.redisUrl, patient: true }, onRedisError);
+  const queues = createQueues({
+    redisUrl: config.redisUrl,
+    clock,
+    log,
+    concurrency: { critical: 50, high: 50, normal: 20 },
+  });
+  const bus = createRedisBus(redis, subscriber, {
+    historyLength: config.historyLength,
+    historyTtlMs: config.historyTtl,
+    log,
+  });
+  const positions = createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log });
+  const directory = createRedisSessionDirectory(redis, config.heartbeatTimeout, log);
+  const store = await createStore(config);
+
+  // The domain over its ports.
+  const lamport = createLamport();
+  const publisher = createPublisher({ bus, lamport, nodeId });
+  const zoneOf = (lat: number, lng: number): string => latLngToCell(lat, lng, config.zoneResolution);
+  const services = createServices(
+    {
+      store,
+      positions,
+      offers: createRedisOffers(redis),
+      tracking: createRedisSosTracking(redis),
+      scheduler: queues,
+      publisher,
+      clock,
+      ids,
+      log,
+      zoneOf,
+      onLocationsKept: meter.locationsKept,
+    },
+    domainSettings(config),
+  );
+  const { dispatch, collections } = services;
+
+  // The realtime core.
+  const broker: Broker = new Broker({
+    nodeId,
+    shardCount: config.shardCount,
+    maxSessions: config.maxSessions,
+    maxSubscriptions: config.maxSubscriptions,
+    heartbeatTimeoutMs: config.heartbeatTimeout,
+    limits: { outboundMessages: config.outboundBuffer, outboundBytes: config.outboundBufferBytes },
+    bus,
+    directory,
+    lamport,
+    meter,
+    log,
+    onFrame: createTripTap({ locations: services.locations, broker: () => broker }),
+    onUserGone: (userId) => services.locations.forget(userId),
+  });
+  const inbound = createInbound({ broker, services, lamport, clock, nodeId, meter, log });
+  const gateway = createGateway({
+    broker,
+    inbound,
+    services,
+    clock,
+    newSessionId: () => ids.next('ses'),
+    heartbeatIntervalMs: config.heartbeatInterval,
+    heartbeatTimeoutMs: config.heartbeatTimeout,
+    maxPayloadBytes: config.maxPayloadBytes,
+    log,
+  });
+  subscriber.on('ready', () => {
+    broker.resync().catch((error: unknown) => log.warn({ err: error }, 'topics not resynchronised'));
+  });
+
+  // Background work.
+  const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)];
+  const recurring = [
+    sweepJob({
+      relays: services.relays,
+      dispatch,
+      trips: collections.trips,
+      idempotency: collections.idempotency,
+      clock,
+      everyMs: config.sweepInterval,
+      ageMs: config.sweepAge,
+      matchRetryMs: config.matchRetry,
+      tripMaxDurationMs: config.tripMaxDuration,
+      idempotencyTtlMs: config.idempotencyTtl,
+      log,
+    }),
+  ];
+
+  // Fastify: plugins, then scopes.
+  const state = { started: false, draining: false };
+  await app.register(errorsPlugin);
+  await app.register(storePlugin, { store });
+  await app.register(redisPlugin, { commands: redis, subscriber });
+  await app.register(restMetricsPlugin, { registry });
+  await app.register(openapiPlugin);
+  await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });
+  await app.register(probeRoutes, { state, checks: { store: () => store.ping(), redis: () => redis.ping() } });
+  await app.register(mapPagePlugin, {
+    city: config.city,
+    region: config.region,
+    development: config.mode === 'development',
+    basemapFile: config.mapBasemap,
+    freshnessMs: config.locationFreshness,
+    clockSpeed: config.clockSpeed,
+  });
+  await app.register(webSocketRoutes, {
+    gateway,
+    broker,
+    maxPayloadBytes: config.maxPayloadBytes,
+    verifyToken: app.verifyToken,
+  });
+
+  const tiers = {
+    default: config.rateLimitDefault,
+    authenticated: config.rateLimitAuthenticated,
+    premium: config.rateLimitPremium,
+  };
+  await app.register(
+    async (api) => {
+      await api.register(rateLimitPlugin, { redis, tiers });
+      if (config.mode === 'development') {
+        await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
+      }
+      await api.register(async (signedIn) => {
+        signedIn.addHook('onRequest', app.authenticate);
+        await signedIn.register(tripRoutes, services);
+        await signedIn.register(driverRoutes, { ...services, clock });
+      });
+    },
+    { prefix: '/api/v1' },
+  );
+  await app.register(
+    async (admin) => {
+      admin.addHook('onRequest', app.authenticate);
+      await admin.register(rateLimitPlugin, { redis, tiers });
+      await admin.register(adminRoutes, {
+        nodeId,
+        local: () => broker.stats(),
+        cluster: () => directory.cluster(),
+        countTrips: (status) => collections.trips.count({ status }),
+        countAvailable: () => positions.countAvailable(),
+        queues: () => queues.stats(),
+        now: () => clock.now(),
+      });
+    },
+    { prefix: '/admin' },
+  );
+
+  gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
+
+  const timers: NodeJS.Timeout[] = [];
+  /** The only timers of the realtime core: silent sessions, zone broadcasts, the node's lease. */
+  function startTimers(): void {
+    const every = (ms: number, run: () => void): void => void timers.push(setInterval(run, ms));
+    every(Math.min(1000, config.heartbeatTimeout / 4), () => broker.tick(Date.now()));
+    every(config.zoneBroadcastInterval, () => services.zones.flush());
+    const renew = (): void => {
+      directory
+        .renew(broker.stats())
+        .catch((error: unknown) => log.warn({ err: error }, 'lease of this node not renewed'));
+    };
+    renew();
+    every(config.heartbeatTimeout / 3, renew);
+  }
+
+  let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;
+  let metricsApp: FastifyInstance | undefined;
+
+  async function stopTraffic(): Promise<void> {
+    const jitter = Math.min(config.drainJitter, config.drainDeadline / 2);
+    await gateway.drain(broker.size === 0 ? 0 : jitter);
+    await queues.close();
+    await Promise.all(services.relays.map((relay) => relay.idle()));
+  }
+
+  return {
+    app,
+    async listen() {
+      await app.ready();
+      await queues.start(jobs, recurring);
+      startTimers();
+      const { host, port } = config.httpListen;
+      const http = await app.listen({ host, port });
+      const tls = config.grpcTlsCert && config.grpcTlsKey;
+      grpc = await startGrpcServer({
+        listen: config.grpcListen,
+        gateway,
+        verifyToken: app.verifyToken,
+        maxPayloadBytes: config.maxPayloadBytes,
+        ...(tls
+          ? {
+              tls: { certFile: config.grpcTlsCert!, keyFile: config.grpcTlsKey!, clientCaFile: config.grpcTlsClientCa },
+            }
+          : {}),
+      });
+      metricsApp = await listenMetrics(registry, config.metricsListen);
+      state.started = true;
+      return {
+        http: new URL(http).host,
+        grpc: `${config.grpcListen.host}:${grpc.port}`,
+        metrics: new URL(metricsApp.listeningOrigin).host,
+      };
+    },
+    async close() {
+      state.draining = true;
+      grpc?.drain();
+      const deadline = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        log.warn({ sessions: broker.size }, 'the drain deadline has passed; what is left is cut off');
+        deadline.resolve();
+      }, config.drainDeadline);
+      await Promise.race([stopTraffic(), deadline.promise]);
+      clearTimeout(timer);
+      for (const one of timers) clearInterval(one);
+      grpc?.close();
+      await directory.leave(nodeId).catch((error: unknown) => log.debug({ err: error }, 'lease not given back'));
+      await app.close();
+      await metricsApp?.close();
+    },
+  };
+}

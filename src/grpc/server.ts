@@ -1,0 +1,164 @@
+/**
+ * The gRPC server beside Fastify, in the same process: ride.v1.RideStreamService, server reflection and the standard health
+ * service. Messages pass this layer as bytes: what the broker encoded once is written as it is, and a message that cannot be
+ * decoded becomes a typed error instead of the end of the stream.
+ */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  type status,
+} from '@grpc/grpc-js';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import type { Principal } from '../domain/roles.ts';
+import { asRideError, type ErrorCode, errorCodes } from '../errors.ts';
+import type { Frame } from '../realtime/frame.ts';
+import type { Gateway } from '../realtime/gateway.ts';
+import type { Transport } from '../realtime/transport.ts';
+
+export interface GrpcOptions {
+  listen: { host: string; port: number };
+  gateway: Gateway;
+  verifyToken(token: string | undefined): Principal;
+  maxPayloadBytes: number;
+  /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
+  tls?: { certFile: string; keyFile: string; clientCaFile?: string };
+}
+
+export interface GrpcServer {
+  /** The port that is listened on. */
+  port: number;
+  /** Health turns to NOT_SERVING; streams go on. */
+  drain(): void;
+  /** Ends what is left. */
+  close(): void;
+}
+
+const RIDE_PROTO = fileURLToPath(new URL('../../proto/ride/v1/ride.proto', import.meta.url));
+const SERVICE = 'ride.v1.RideStreamService';
+/** A message a little over the limit gets a typed error; one far over it ends the stream. */
+const HARD_LIMIT_FACTOR = 4;
+
+const service: ServiceDefinition = {
+  Connect: {
+    path: `/${SERVICE}/Connect`,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: (bytes: Buffer) => bytes,
+    requestDeserialize: (bytes: Buffer) => bytes,
+    responseSerialize: (frame: Frame) => frame.binary,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  },
+};
+
+type Call = ServerDuplexStream<Buffer, Frame>;
+
+function statusOf(code: ErrorCode, message: string): { code: status; details: string; metadata: Metadata } {
+  const metadata = new Metadata();
+  metadata.set('ride-code', code);
+  return { code: errorCodes[code].grpc as status, details: message, metadata };
+}
+
+class GrpcTransport implements Transport {
+  readonly #call: Call;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  write(frames: readonly Frame[]): void {
+    if (this.#call.cancelled || this.#call.destroyed) return;
+    for (const frame of frames) this.#call.write(frame);
+  }
+
+  blocked(): boolean {
+    return this.#call.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#call.once('drain', listener);
+  }
+
+  pauseReading(): void {
+    this.#call.pause();
+  }
+
+  resumeReading(): void {
+    this.#call.resume();
+  }
+
+  close(code: ErrorCode, reason: string): void {
+    this.#call.emit('error', statusOf(code, reason));
+  }
+}
+
+function bearerOf(metadata: Metadata): string | undefined {
+  const [value] = metadata.get('authorization');
+  return /^Bearer +(\S+)$/i.exec(String(value ?? ''))?.[1];
+}
+
+function connect(call: Call, options: GrpcOptions): void {
+  try {
+    const principal = options.verifyToken(bearerOf(call.metadata));
+    const connection = options.gateway.accept(principal, 'grpc', new GrpcTransport(call));
+    call.on('data', (bytes: Buffer) => connection.binary(bytes));
+    call.on('end', () => {
+      connection.gone();
+      call.end();
+    });
+    call.on('cancelled', () => connection.gone());
+    call.on('close', () => connection.gone());
+  } catch (thrown) {
+    const error = asRideError(thrown);
+    call.emit('error', statusOf(error.code, error.message));
+  }
+}
+
+async function credentials(tls: GrpcOptions['tls']): Promise<ServerCredentials> {
+  if (!tls) return ServerCredentials.createInsecure();
+  const [cert, key, ca] = await Promise.all([
+    readFile(tls.certFile),
+    readFile(tls.keyFile),
+    tls.clientCaFile ? readFile(tls.clientCaFile) : null,
+  ]);
+  return ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], ca !== null);
+}
+
+export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': options.maxPayloadBytes * HARD_LIMIT_FACTOR,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.max_concurrent_streams': 10_000,
+    // Several processes of one machine must not share the port by accident; WORKERS does it on purpose.
+    'grpc.so_reuseport': 0,
+  });
+  server.addService(service, { Connect: (call: Call) => connect(call, options) });
+  const load = (...files: string[]): PackageDefinition =>
+    loadSync(files, { keepCase: true, longs: String, enums: String });
+  new ReflectionService(load(RIDE_PROTO, healthProto)).addToServer(server);
+  const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+  health.addToServer(server);
+
+  const { host, port } = options.listen;
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const secure = await credentials(options.tls);
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, secure, (error, actual) => (error ? reject(error) : resolve(actual)));
+  });
+  return {
+    port: bound,
+    drain() {
+      health.setStatus('', 'NOT_SERVING');
+      health.setStatus(SERVICE, 'NOT_SERVING');
+    },
+    close: () => server.forceShutdown(),
+  };
+}

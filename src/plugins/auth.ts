@@ -1,0 +1,142 @@
+/**
+ * Sign-in, one verifier for REST, the WebSocket upgrade and gRPC metadata: `app.verifyToken`. A verified token is remembered
+ * until it expires, so that a busy client costs one signature check.
+ *
+ * Accounts (OTP, refresh, revocation, JWKS) will stand behind the same seam.
+ */
+import { createHash } from 'node:crypto';
+import jwt from '@fastify/jwt';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { type Principal, type Role, roles, type VehicleClass, vehicleClasses } from '../domain/roles.ts';
+import { RideError } from '../errors.ts';
+import type { Meter } from '../ports/meter.ts';
+
+export interface AuthOptions {
+  secret: string;
+  /** City of a token that names none. */
+  city: string;
+  meter: Meter;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** @throws RideError RIDE_UNAUTHENTICATED, RIDE_TOKEN_EXPIRED */
+    verifyToken(token: string | undefined): Principal;
+    signToken(principal: Omit<Principal, 'expiresAt'>, ttlMs: number): string;
+    /** onRequest hook: sets request.principal or refuses. */
+    authenticate(request: FastifyRequest): Promise<void>;
+  }
+  interface FastifyRequest {
+    principal: Principal;
+  }
+}
+
+interface Claims {
+  sub: string;
+  role: Role;
+  city?: string;
+  vehicle_class?: VehicleClass;
+  premium?: boolean;
+  exp: number;
+}
+
+const CACHE_MAX = 50_000;
+
+function toPrincipal(claims: Claims, city: string): Principal {
+  if (
+    typeof claims.sub !== 'string' ||
+    claims.sub === '' ||
+    !roles.includes(claims.role) ||
+    typeof claims.exp !== 'number'
+  ) {
+    throw new RideError('RIDE_UNAUTHENTICATED', 'The token lacks sub, role or exp');
+  }
+  return {
+    userId: claims.sub,
+    role: claims.role,
+    city: claims.city ?? city,
+    vehicleClass: vehicleClasses.includes(claims.vehicle_class!) ? claims.vehicle_class! : 'standard',
+    premium: claims.premium === true,
+    expiresAt: claims.exp * 1000,
+  };
+}
+
+/** `Bearer x` → `x`. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
+}
+
+export const authPlugin = fp<AuthOptions>(
+  async (app: FastifyInstance, options) => {
+    await app.register(jwt, {
+      secret: options.secret,
+      sign: { algorithm: 'HS256' },
+      verify: { algorithms: ['HS256'] },
+    });
+    const verified = new Map<string, Principal>();
+
+    function remember(key: string, principal: Principal): void {
+      if (verified.size >= CACHE_MAX) {
+        // Insertion order: the oldest entry goes. A client that is still there is verified again.
+        const oldest = verified.keys().next().value;
+        if (oldest !== undefined) verified.delete(oldest);
+      }
+      verified.set(key, principal);
+    }
+
+    function refuse(reason: string, error: RideError): never {
+      options.meter.authenticationFailed(reason);
+      throw error;
+    }
+
+    const expired = (): never =>
+      refuse('expired', new RideError('RIDE_TOKEN_EXPIRED', 'The token has expired', { field: 'authorization' }));
+
+    app.decorate('verifyToken', (token: string | undefined): Principal => {
+      if (!token) {
+        refuse(
+          'missing',
+          new RideError('RIDE_UNAUTHENTICATED', 'No token was given', {
+            field: 'authorization',
+            rule: 'Bearer <token>',
+          }),
+        );
+      }
+      // A hash and not the token: what a heap dump shows cannot be used to sign in.
+      const key = createHash('sha256').update(token).digest('base64');
+      const known = verified.get(key);
+      if (known) {
+        if (known.expiresAt > Date.now()) return known;
+        verified.delete(key);
+        return expired();
+      }
+      let claims: Claims;
+      try {
+        claims = app.jwt.verify<Claims>(token);
+      } catch (error) {
+        if ((error as { code?: string }).code === 'FAST_JWT_EXPIRED') return expired();
+        return refuse(
+          'invalid',
+          new RideError('RIDE_UNAUTHENTICATED', 'The token is not valid', { field: 'authorization', cause: error }),
+        );
+      }
+      const principal = toPrincipal(claims, options.city);
+      remember(key, principal);
+      return principal;
+    });
+
+    app.decorate('signToken', (p: Omit<Principal, 'expiresAt'>, ttlMs: number): string =>
+      app.jwt.sign(
+        { sub: p.userId, role: p.role, city: p.city, vehicle_class: p.vehicleClass, premium: p.premium },
+        { expiresIn: Math.ceil(ttlMs / 1000) },
+      ),
+    );
+
+    app.decorateRequest('principal');
+    app.decorate('authenticate', async (request: FastifyRequest): Promise<void> => {
+      request.principal = app.verifyToken(bearerOf(request.headers.authorization));
+    });
+  },
+  { name: 'auth' },
+);

@@ -1,0 +1,100 @@
+/** Every failure of a request becomes an RFC 9457 problem document with a code of src/errors.ts. Nothing else leaves. */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { asRideError, RideError } from '../errors.ts';
+
+interface Ajv {
+  instancePath: string;
+  keyword: string;
+  params: Record<string, unknown>;
+  message?: string;
+}
+
+const CONTEXT_NAME: Record<string, string> = { querystring: '', params: '', body: '', headers: '' };
+
+/** `/pickup/lat` → `pickup.lat`; a missing or unknown member is named itself. */
+function fieldOf(error: Ajv): string {
+  const path = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`));
+  const member = error.params.missingProperty ?? error.params.additionalProperty;
+  if (typeof member === 'string') path.push(`.${member}`);
+  return path.join('').replace(/^\./, '');
+}
+
+function ruleOf(error: Ajv): string {
+  if (error.keyword === 'required') return 'given';
+  if (error.keyword === 'additionalProperties') return 'left out: there is no such field';
+  if (error.keyword === 'enum') return `one of ${(error.params.allowedValues as unknown[]).join(', ')}`;
+  return (error.message ?? error.keyword).replace(/^must be /, '').replace(/^must /, 'such that it must ');
+}
+
+function fromValidation(error: FastifyError): RideError {
+  const first = error.validation![0] as unknown as Ajv;
+  const field = fieldOf(first) || CONTEXT_NAME[error.validationContext ?? 'body'] || 'body';
+  const rule = ruleOf(first);
+  return new RideError('RIDE_INVALID_INPUT', `${field} must be ${rule}`, { field, rule });
+}
+
+const BY_FASTIFY_CODE: Record<string, (error: FastifyError) => RideError> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: (e) =>
+    new RideError('RIDE_UNSUPPORTED_MEDIA_TYPE', e.message, { field: 'Content-Type', rule: 'application/json' }),
+  FST_ERR_CTP_BODY_TOO_LARGE: (e) =>
+    new RideError('RIDE_PAYLOAD_TOO_LARGE', e.message, { field: 'body', rule: 'at most MAX_PAYLOAD_BYTES' }),
+  FST_ERR_CTP_EMPTY_JSON_BODY: (e) => new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' }),
+  FST_ERR_CTP_INVALID_JSON_BODY: (e) => new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' }),
+};
+
+/** Whatever a route, hook or parser threw, as an error of ours. */
+export function toRideError(error: FastifyError | Error): RideError {
+  if (error instanceof RideError) return error;
+  const e = error as FastifyError;
+  if (e.validation) return fromValidation(e);
+  const known = BY_FASTIFY_CODE[e.code];
+  if (known) return known(e);
+  if (e instanceof SyntaxError || (e.statusCode === 400 && !e.code))
+    return new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' });
+  if (e.statusCode !== undefined && e.statusCode >= 400 && e.statusCode < 500)
+    return new RideError('RIDE_INVALID_INPUT', e.message);
+  return asRideError(error);
+}
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: RideError): FastifyReply {
+  if (error.retryAfterMs !== undefined)
+    void reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
+  return reply
+    .code(error.spec.http)
+    .type('application/problem+json')
+    .send({
+      type: `/docs/errors#${error.code.toLowerCase()}`,
+      title: error.spec.title,
+      status: error.spec.http,
+      detail: error.message,
+      code: error.code,
+      corr_id: request.id,
+      field: error.field,
+      rule: error.rule,
+      retry_after_ms: error.retryAfterMs,
+      facts: error.facts,
+    });
+}
+
+export const errorsPlugin = fp(
+  async (app: FastifyInstance) => {
+    app.setErrorHandler((thrown: FastifyError, request, reply) => {
+      const error = toRideError(thrown);
+      if (error.code === 'RIDE_INTERNAL') request.log.error({ err: thrown }, 'request failed');
+      else request.log.debug({ code: error.code, field: error.field }, 'request refused');
+      return sendProblem(request, reply, error);
+    });
+    app.setNotFoundHandler((request, reply) =>
+      sendProblem(
+        request,
+        reply,
+        new RideError('RIDE_NOT_FOUND', `There is nothing at ${request.method} ${request.url.split('?')[0]}`),
+      ),
+    );
+  },
+  { name: 'errors' },
+);

@@ -1,0 +1,157 @@
+/**
+ * Prometheus metrics under the documents' names, on a port of their own. REST is measured by fastify-metrics; the realtime
+ * core counts through the Meter port, whose label lookups are done once and kept.
+ */
+import Fastify, { type FastifyInstance } from 'fastify';
+import metrics from 'fastify-metrics';
+import fp from 'fastify-plugin';
+import { Counter, type Counter as CounterType, Gauge, Histogram, Registry } from 'prom-client';
+import type { ListenAddress } from '../config.ts';
+import type { Meter } from '../ports/meter.ts';
+
+export interface Metrics {
+  registry: Registry;
+  meter: Meter;
+  /** Values that are read when Prometheus asks. */
+  gauge(name: string, help: string, read: () => number | Promise<number>): void;
+}
+
+type Child = CounterType.Internal;
+
+/** Children of a counter with two labels, looked up once. */
+function children(counter: Counter<string>): (a: string, b: string) => Child {
+  const known = new Map<string, Map<string, Child>>();
+  return (a, b) => {
+    let inner = known.get(a);
+    if (!inner) {
+      inner = new Map();
+      known.set(a, inner);
+    }
+    let child = inner.get(b);
+    if (!child) {
+      child = counter.labels(a, b);
+      inner.set(b, child);
+    }
+    return child;
+  };
+}
+
+const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5];
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const activeSessions = new Gauge({
+    name: 'ride_stream_active_sessions',
+    help: 'Sessions of this process',
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'ride_stream_latency_seconds',
+    help: 'From receiving a message to queueing its answer',
+    labelNames: ['event'],
+    buckets: LATENCY_BUCKETS_S,
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'ride_stream_dropped_total',
+    help: 'Frames that a slow reader did not get',
+    labelNames: ['reason'],
+    registers,
+  });
+  const connections = new Gauge({
+    name: 'realtime_active_connections',
+    help: 'Connections by namespace',
+    labelNames: ['namespace'],
+    registers,
+  });
+  const received = new Counter({
+    name: 'realtime_messages_received_total',
+    help: 'Inbound messages',
+    labelNames: ['namespace', 'event'],
+    registers,
+  });
+  const sent = new Counter({
+    name: 'realtime_messages_sent_total',
+    help: 'Outbound messages',
+    labelNames: ['namespace', 'event'],
+    registers,
+  });
+  const locations = new Counter({ name: 'realtime_location_updates_total', help: 'Location updates kept', registers });
+  const fanOut = new Histogram({
+    name: 'realtime_fanout_latency_seconds',
+    help: 'From publishing to queueing for local subscribers',
+    buckets: LATENCY_BUCKETS_S,
+    registers,
+  });
+  const authErrors = new Counter({
+    name: 'realtime_authentication_errors_total',
+    help: 'Refused sign-ins',
+    labelNames: ['reason'],
+    registers,
+  });
+  const redisHits = new Counter({
+    name: 'realtime_redis_hits_total',
+    help: 'Calls answered by Redis',
+    labelNames: ['operation'],
+    registers,
+  });
+  const receivedChild = children(received);
+  const sentChild = children(sent);
+
+  return {
+    registry,
+    meter: {
+      sessionOpened(namespace) {
+        activeSessions.inc();
+        connections.inc({ namespace });
+      },
+      sessionClosed(namespace) {
+        activeSessions.dec();
+        connections.dec({ namespace });
+      },
+      messageIn: (namespace, kind) => receivedChild(namespace, kind).inc(),
+      messagesOut: (namespace, kind, count) => sentChild(namespace, kind).inc(count),
+      dropped: (reason) => dropped.inc({ reason }),
+      locationsKept: (count) => locations.inc(count),
+      fanOut: (seconds) => fanOut.observe(seconds),
+      handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
+      authenticationFailed: (reason) => authErrors.inc({ reason }),
+      redisHit: (operation) => redisHits.inc({ operation }),
+    },
+    gauge(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        async collect() {
+          this.set(await read());
+        },
+      });
+    },
+  };
+}
+
+/** Measures every REST route into the registry; serves nothing on the public port. */
+export const restMetricsPlugin = fp<{ registry: Registry }>(
+  async (app: FastifyInstance, { registry }) => {
+    await app.register(metrics.default, {
+      endpoint: null,
+      defaultMetrics: { enabled: true, register: registry },
+      routeMetrics: {
+        enabled: { histogram: true, summary: false },
+        registeredRoutesOnly: true,
+        overrides: { histogram: { registers: [registry], buckets: LATENCY_BUCKETS_S } },
+      },
+    });
+  },
+  { name: 'rest-metrics' },
+);
+
+/** The listener of METRICS_LISTEN_ADDR. */
+export async function listenMetrics(registry: Registry, address: ListenAddress): Promise<FastifyInstance> {
+  const app = Fastify({ logger: false });
+  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  await app.listen(address);
+  return app;
+}

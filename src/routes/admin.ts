@@ -1,0 +1,96 @@
+/** Statistics for operators (getConnectionStats of document C): sessions by node, trips by status, drivers, queues. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import { isOperator } from '../domain/roles.ts';
+import { OneOf } from '../domain/schemas.ts';
+import { tripStatuses } from '../domain/trips/schemas.ts';
+import { RideError } from '../errors.ts';
+import type { QueueStats } from '../ports/jobs.ts';
+import type { NodeStats } from '../ports/session-directory.ts';
+import { problems } from './problems.ts';
+
+export interface AdminOptions {
+  nodeId: string;
+  local(): NodeStats;
+  cluster(): Promise<NodeStats[]>;
+  countTrips(status: string): Promise<number>;
+  countAvailable(): Promise<number>;
+  queues(): Promise<Record<string, QueueStats>>;
+  now(): number;
+}
+
+const Counts = Type.Record(Type.String(), Type.Integer());
+const Node = Type.Object({ node_id: Type.String(), total: Type.Integer(), by_namespace: Counts, by_role: Counts });
+const Queue = Type.Object({
+  waiting: Type.Integer(),
+  active: Type.Integer(),
+  delayed: Type.Integer(),
+  failed: Type.Integer(),
+});
+
+const Stats = Type.Object({
+  node_id: Type.String(),
+  now_ms: Type.Integer({ description: 'domain time' }),
+  sessions: Type.Object({
+    total: Type.Integer({ description: 'over all nodes' }),
+    by_namespace: Counts,
+    by_role: Counts,
+  }),
+  nodes: Type.Array(Node),
+  trips: Type.Record(OneOf(tripStatuses), Type.Integer()),
+  drivers: Type.Object({ available: Type.Integer() }),
+  queues: Type.Record(Type.String(), Queue),
+});
+
+const toNode = (n: NodeStats) => ({
+  node_id: n.nodeId,
+  total: n.total,
+  by_namespace: n.byNamespace,
+  by_role: n.byRole,
+});
+
+function sum(counts: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const one of counts) for (const [key, count] of Object.entries(one)) total[key] = (total[key] ?? 0) + count;
+  return total;
+}
+
+export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
+  app.addHook('onRequest', async ({ principal }) => {
+    if (!isOperator(principal.role)) throw new RideError('RIDE_FORBIDDEN', 'Only operators may see this');
+  });
+
+  app.get(
+    '/stats',
+    {
+      schema: {
+        summary: 'Connections, trips, drivers, queues',
+        tags: ['operations'],
+        security: [{ bearer: [] }],
+        response: { 200: Stats, ...problems(401, 403, 429, 503) },
+      },
+    },
+    async () => {
+      const [others, counts, available, queues] = await Promise.all([
+        options.cluster(),
+        Promise.all(tripStatuses.map(async (status) => [status, await options.countTrips(status)] as const)),
+        options.countAvailable(),
+        options.queues(),
+      ]);
+      const nodes = [options.local(), ...others.filter((n) => n.nodeId !== options.nodeId)];
+      return {
+        node_id: options.nodeId,
+        now_ms: options.now(),
+        sessions: {
+          total: nodes.reduce((total, n) => total + n.total, 0),
+          by_namespace: sum(nodes.map((n) => n.byNamespace)),
+          by_role: sum(nodes.map((n) => n.byRole)),
+        },
+        nodes: nodes.map(toNode),
+        trips: Object.fromEntries(counts) as Record<(typeof tripStatuses)[number], number>,
+        drivers: { available },
+        queues,
+      };
+    },
+  );
+};

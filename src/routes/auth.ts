@@ -1,0 +1,65 @@
+/** Tokens for development: whoever asks gets one. The route exists in development mode only. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Ids } from '../domain/ids.ts';
+import { roles } from '../domain/roles.ts';
+import { CitySchema, Closed, OneOf, VehicleClassSchema } from '../domain/schemas.ts';
+import { problems } from './problems.ts';
+
+export interface AuthRouteOptions {
+  ids: Ids;
+  city: string;
+  ttlMs: number;
+}
+
+const Body = Type.Object(
+  {
+    role: OneOf(roles),
+    user_id: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: '1 to 64 letters, digits, _ or -' }),
+    ),
+    city: Type.Optional(CitySchema),
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    premium: Type.Optional(Type.Boolean()),
+  },
+  { ...Closed, examples: [{ role: 'rider', user_id: 'rider-1' }] },
+);
+
+const Token = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal('Bearer'),
+  expires_in_s: Type.Integer(),
+  user_id: Type.String(),
+  role: OneOf(roles),
+});
+
+export const authRoutes: FastifyPluginAsyncTypebox<AuthRouteOptions> = async (app, { ids, city, ttlMs }) => {
+  app.post(
+    '/auth/token',
+    {
+      schema: {
+        summary: 'A token for development',
+        tags: ['auth'],
+        body: Body,
+        response: { 200: Token, ...problems(400, 413, 415, 429) },
+      },
+    },
+    async ({ body }) => {
+      const userId = body.user_id ?? ids.next('usr');
+      const principal = {
+        userId,
+        role: body.role,
+        city: body.city ?? city,
+        vehicleClass: body.vehicle_class ?? ('standard' as const),
+        premium: body.premium ?? false,
+      };
+      return {
+        access_token: app.signToken(principal, ttlMs),
+        token_type: 'Bearer' as const,
+        expires_in_s: Math.ceil(ttlMs / 1000),
+        user_id: userId,
+        role: body.role,
+      };
+    },
+  );
+};

@@ -1,0 +1,113 @@
+/** Drivers: on and off duty, locations by REST, and who is near. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { DriverSchema, DriverStatusSchema, toDriverWire } from '../domain/drivers/schemas.ts';
+import type { Drivers } from '../domain/drivers/service.ts';
+import {
+  AcceptedSchema,
+  fromPositionWire,
+  NearbyQuerySchema,
+  NearbySchema,
+  PositionBatchSchema,
+  toPositionWire,
+} from '../domain/locations/schemas.ts';
+import type { Locations } from '../domain/locations/service.ts';
+import type { Principal } from '../domain/roles.ts';
+import { RideError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import { problems } from './problems.ts';
+
+export interface DriverRouteOptions {
+  drivers: Drivers;
+  locations: Locations;
+  clock: Clock;
+}
+
+function requireDriver(principal: Principal): void {
+  if (principal.role !== 'driver') throw new RideError('RIDE_FORBIDDEN', 'Only drivers may do this');
+}
+
+export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async (
+  app,
+  { drivers, locations, clock },
+) => {
+  const tags = ['drivers'];
+  const security = [{ bearer: [] }];
+
+  app.get(
+    '/drivers/me',
+    {
+      schema: {
+        summary: 'The caller as a driver',
+        tags,
+        security,
+        response: { 200: DriverSchema, ...problems(401, 403, 429, 503) },
+      },
+    },
+    async ({ principal }) => {
+      requireDriver(principal);
+      return toDriverWire(await drivers.ensure(principal));
+    },
+  );
+
+  app.put(
+    '/drivers/me/status',
+    {
+      schema: {
+        summary: 'Go on or off duty',
+        tags,
+        security,
+        body: DriverStatusSchema,
+        response: { 200: DriverSchema, ...problems(400, 401, 403, 413, 415, 429, 503) },
+      },
+    },
+    async ({ principal, body }) => {
+      requireDriver(principal);
+      const attributes = { city: body.city, vehicleClass: body.vehicle_class };
+      return toDriverWire(await drivers.setStatus(principal, body.status, attributes));
+    },
+  );
+
+  app.post(
+    '/drivers/me/locations',
+    {
+      schema: {
+        summary: 'Send positions',
+        description: 'Oldest first; all are taken or, when one breaks a rule, none.',
+        tags,
+        security,
+        body: PositionBatchSchema,
+        response: { 200: AcceptedSchema, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+      },
+    },
+    async ({ principal, body }) => {
+      requireDriver(principal);
+      const result = await locations.updateBatch(principal, body.updates.map(fromPositionWire), 'rest');
+      return { ...result, server_time_ms: clock.now() };
+    },
+  );
+
+  app.get(
+    '/drivers/nearby',
+    {
+      schema: {
+        summary: 'Available drivers around a place',
+        tags,
+        security,
+        querystring: NearbyQuerySchema,
+        response: { 200: NearbySchema, ...problems(400, 401, 403, 429, 503) },
+      },
+    },
+    async ({ principal, query }) => {
+      if (principal.role === 'driver') throw new RideError('RIDE_FORBIDDEN', 'Drivers may not look for other drivers');
+      const found = await locations.nearby(query, query.radius_m ?? 3000, query.limit ?? 20, query.vehicle_class);
+      return {
+        items: found.map((d) => ({
+          ...toPositionWire(d),
+          distance_m: d.distanceM,
+          eta_s: d.etaS,
+          vehicle_class: d.vehicleClass,
+        })),
+      };
+    },
+  );
+};

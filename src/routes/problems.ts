@@ -1,0 +1,27 @@
+/** The refusals of a route for its schema, by HTTP status. */
+import { ProblemSchema, type ProblemSchema as Schema } from '../domain/schemas.ts';
+
+type Entry = { description: string; content: { 'application/problem+json': { schema: typeof Schema } } };
+
+const DESCRIPTION: Record<number, string> = {
+  400: 'The input breaks a rule',
+  401: 'Sign-in is missing, not valid or expired',
+  403: 'The caller may not do this',
+  404: 'There is no such resource',
+  409: 'The state does not allow this, or someone was faster',
+  412: 'The version is not the current one',
+  413: 'The body is too large',
+  415: 'The content type is not JSON',
+  422: 'The idempotency key was used for another body',
+  429: 'Too many requests',
+  503: 'A part that this needs is away',
+};
+
+export function problems(...statuses: readonly number[]): Record<number, Entry> {
+  return Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      { description: DESCRIPTION[status]!, content: { 'application/problem+json': { schema: ProblemSchema } } },
+    ]),
+  );
+}

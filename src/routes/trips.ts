@@ -1,0 +1,271 @@
+/** On-demand rides: request, read, cancel, and the driver's steps. */
+import { createHash } from 'node:crypto';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Dispatch } from '../domain/dispatch/service.ts';
+import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
+import type { Locations } from '../domain/locations/service.ts';
+import { isOperator, type Principal, type Role } from '../domain/roles.ts';
+import { Id } from '../domain/schemas.ts';
+import {
+  ReasonSchema,
+  TripEventSchema,
+  TripPageSchema,
+  TripQuerySchema,
+  TripRequestSchema,
+  TripSchema,
+  toTripEventWire,
+  toTripWire,
+} from '../domain/trips/schemas.ts';
+import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
+import type { Trip } from '../domain/trips/trip.ts';
+import { RideError } from '../errors.ts';
+import { problems } from './problems.ts';
+
+export interface TripRouteOptions {
+  trips: Trips;
+  dispatch: Dispatch;
+  locations: Locations;
+}
+
+const TripParams = Type.Object({ trip_id: Id });
+const OfferParams = Type.Object({ trip_id: Id, offer_id: Id });
+const Empty = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]));
+const OptionalReason = Type.Optional(Type.Union([Type.Null(), ReasonSchema]));
+const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same trip, for 24 h' }),
+  ),
+});
+const VersionHeaders = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({ pattern: '^"\\d{1,15}"$', description: 'The ETag that the step was decided on' }),
+  ),
+});
+
+function requireRole(principal: Principal, ...allowed: readonly Role[]): void {
+  if (!allowed.includes(principal.role)) {
+    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not do this; it takes ${allowed.join(' or ')}`);
+  }
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
+
+/** Scoped to caller and route; the body's hash tells a repeat from another request. */
+function idempotencyKey(
+  principal: Principal,
+  route: string,
+  key: string | undefined,
+  body: unknown,
+): IdempotencyKey | undefined {
+  if (key === undefined) return undefined;
+  return { id: `idem:${sha256(`${principal.userId}\n${route}\n${key}`)}`, bodyHash: sha256(JSON.stringify(body)) };
+}
+
+const versionOf = (header: string | undefined): number | undefined =>
+  header === undefined ? undefined : Number(header.slice(1, -1));
+
+function sendTrip(reply: FastifyReply, trip: Trip) {
+  void reply.header('etag', `"${trip.version}"`);
+  return toTripWire(trip);
+}
+
+export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, { trips, dispatch, locations }) => {
+  const tags = ['trips'];
+  const security = [{ bearer: [] }];
+
+  app.post(
+    '/trips',
+    {
+      schema: {
+        summary: 'Request a ride',
+        tags,
+        security,
+        headers: IdempotencyHeaders,
+        body: TripRequestSchema,
+        response: { 200: TripSchema, 201: TripSchema, ...problems(400, 401, 403, 413, 415, 422, 429, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { principal, body } = request;
+      requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
+      if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
+        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', { field: 'rider_id' });
+      }
+      const input = {
+        riderId: body.rider_id ?? principal.userId,
+        pickup: body.pickup,
+        dropoff: body.dropoff,
+        city: body.city ?? principal.city,
+        vehicleClass: body.vehicle_class ?? ('standard' as const),
+        ...(body.note ? { note: body.note } : {}),
+      };
+      const key = idempotencyKey(principal, 'POST /trips', request.headers['idempotency-key'], body);
+      const { trip, created } = await trips.request(input, key);
+      reply.code(created ? 201 : 200).header('location', `/api/v1/trips/${trip.id}`);
+      return sendTrip(reply, trip) as never;
+    },
+  );
+
+  app.get(
+    '/trips',
+    {
+      schema: {
+        summary: 'List trips',
+        description: 'Riders and drivers see their own, operators all.',
+        tags,
+        security,
+        querystring: TripQuerySchema,
+        response: { 200: TripPageSchema, ...problems(400, 401, 429, 503) },
+      },
+    },
+    async ({ principal, query }) => {
+      const page = await trips.list(principal, {
+        status: query.status,
+        city: query.city,
+        driverId: query.driver_id,
+        riderId: query.rider_id,
+        direction: query.order,
+        pageSize: query.page_size ?? 50,
+        pageToken: query.page_token,
+      });
+      return { items: page.items.map(toTripWire), next_page_token: page.nextPageToken };
+    },
+  );
+
+  const reading = { tags, security, params: TripParams };
+
+  app.get(
+    '/trips/:trip_id',
+    {
+      schema: {
+        summary: 'Read a trip',
+        ...reading,
+        response: { 200: TripSchema, ...problems(401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ principal, params }, reply) => sendTrip(reply, await trips.get(principal, params.trip_id)),
+  );
+
+  app.get(
+    '/trips/:trip_id/events',
+    {
+      schema: {
+        summary: 'The history of a trip',
+        ...reading,
+        response: { 200: Type.Object({ items: Type.Array(TripEventSchema) }), ...problems(401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ principal, params }) => ({
+      items: (await trips.get(principal, params.trip_id)).history.map(toTripEventWire),
+    }),
+  );
+
+  app.get(
+    '/trips/:trip_id/location',
+    {
+      schema: {
+        summary: 'Where the driver of a trip is',
+        description:
+          'The last position, with its age; readable here, on any node, from the moment it was acknowledged.',
+        ...reading,
+        response: { 200: TripLocationSchema, ...problems(401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ principal, params }) => {
+      const trip = await trips.get(principal, params.trip_id);
+      const position = await locations.ofTrip(trip.id);
+      if (!position) throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      return { trip_id: trip.id, ...toPositionWire(position) };
+    },
+  );
+
+  app.post(
+    '/trips/:trip_id/cancel',
+    {
+      schema: {
+        summary: 'Cancel a trip',
+        description:
+          'By its rider or an operator it is cancelled; by its driver before the start another driver is sought.',
+        ...reading,
+        headers: VersionHeaders,
+        body: OptionalReason,
+        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 429, 503) },
+      },
+    },
+    async ({ principal, params, body, headers }, reply) => {
+      const command = {
+        type: 'cancel',
+        actorId: principal.userId,
+        role: principal.role,
+        reason: body?.reason,
+      } as const;
+      return sendTrip(reply, await trips.command(params.trip_id, command, versionOf(headers['if-match'])));
+    },
+  );
+
+  for (const [step, summary] of [
+    ['arrive', 'The driver is at the pick-up'],
+    ['start', 'The rider is on board'],
+    ['complete', 'The ride is over'],
+  ] as const) {
+    app.post(
+      `/trips/:trip_id/${step}`,
+      {
+        schema: {
+          summary,
+          description: 'By the assigned driver; a repeat answers with the present state.',
+          ...reading,
+          headers: VersionHeaders,
+          body: Empty,
+          response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { principal, params, headers } = request as FastifyRequest<{
+          Params: { trip_id: string };
+          Headers: { 'if-match'?: string };
+        }>;
+        requireRole(principal, 'driver');
+        const command = { type: step, driverId: principal.userId };
+        return sendTrip(reply, await trips.command(params.trip_id, command, versionOf(headers['if-match'])));
+      },
+    );
+  }
+
+  const offers = { tags, security, params: OfferParams };
+
+  app.post(
+    '/trips/:trip_id/offers/:offer_id/accept',
+    {
+      schema: {
+        summary: 'Take an offered trip',
+        ...offers,
+        body: Empty,
+        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 429, 503) },
+      },
+    },
+    async ({ principal, params }, reply) => {
+      requireRole(principal, 'driver');
+      return sendTrip(reply, await dispatch.accept(params.trip_id, params.offer_id, principal.userId));
+    },
+  );
+
+  app.post(
+    '/trips/:trip_id/offers/:offer_id/reject',
+    {
+      schema: {
+        summary: 'Decline an offered trip',
+        ...offers,
+        body: OptionalReason,
+        response: { 204: Type.Null({ description: 'Declined' }), ...problems(400, 401, 403, 404, 409, 429, 503) },
+      },
+    },
+    async ({ principal, params, body }, reply) => {
+      requireRole(principal, 'driver');
+      await dispatch.decline(params.trip_id, params.offer_id, principal.userId, body?.reason);
+      return reply.code(204).send(null);
+    },
+  );
+};

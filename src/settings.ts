@@ -1,0 +1,83 @@
+/** From the flat Config to what each part takes. */
+import { randomUUID } from 'node:crypto';
+import { type FastifyServerOptions, LogController } from 'fastify';
+import type { Config } from './config.ts';
+import type { DomainSettings } from './domain/services.ts';
+
+export function domainSettings(c: Config): DomainSettings {
+  return {
+    travel: { detourFactor: c.detourFactor, averageSpeedMps: c.averageSpeedMps },
+    tariff: {
+      currency: c.currency,
+      baseMinor: c.fareBaseMinor,
+      perKmMinor: c.farePerKmMinor,
+      perMinuteMinor: c.farePerMinuteMinor,
+      minimumMinor: c.fareMinimumMinor,
+    },
+    dispatch: {
+      radiusM: c.matchRadiusM,
+      candidates: c.matchCandidates,
+      retryMs: c.matchRetry,
+      offerTtlMs: c.offerTtl,
+      maxOffers: c.maxOffers,
+      freshnessMs: c.locationFreshness,
+    },
+    tripRequestTtlMs: c.tripRequestTtl,
+    locations: {
+      skewMaxMs: c.clockSkewMax,
+      freshnessMs: c.locationFreshness,
+      etaRefreshMs: c.etaRefreshInterval,
+      batchMax: c.locationBatchMax,
+    },
+  };
+}
+
+const CORR_ID = /^[\w.:-]{1,64}$/;
+
+export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
+  return {
+    bodyLimit: c.maxPayloadBytes,
+    logController: new LogController({
+      requestIdLogLabel: 'corr_id',
+      // One line a request is for debugging; metrics count every one.
+      disableRequestLogging: c.logLevel !== 'debug' && c.logLevel !== 'trace',
+    }),
+    genReqId: (request) => {
+      const given = request.headers['x-correlation-id'];
+      return typeof given === 'string' && CORR_ID.test(given) ? given : randomUUID();
+    },
+    // A slow-loris client must not hold a connection for ever.
+    requestTimeout: 30_000,
+    routerOptions: { maxParamLength: 200 },
+    ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false } },
+    forceCloseConnections: true,
+  };
+}
+
+/** Values that must never reach a log, wherever they turn up. */
+const REDACTED = [
+  'req.headers.authorization',
+  'headers.authorization',
+  'token',
+  'access_token',
+  '*.token',
+  '*.access_token',
+  '*.phone',
+  '*.email',
+];
+
+export function loggerOptions(c: Config): FastifyServerOptions['logger'] {
+  return {
+    level: c.logLevel,
+    base: { node_id: c.nodeId, region: c.region },
+    redact: { paths: REDACTED, censor: '[redacted]' },
+    serializers: {
+      // The query may carry a token.
+      req: (request: { method: string; url: string; ip: string }) => ({
+        method: request.method,
+        path: request.url.split('?')[0],
+        address: request.ip,
+      }),
+    },
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * The WebSocket gateway: /ws and the namespaces of document E. The envelope travels as protobuf JSON in text frames
+ * (subprotocol ride.v1.json, the default) or as binary protobuf (ride.v1.protobuf).
+ *
+ * Outbound frames are finished bytes that go straight to the socket; `ws` does the handshake, the reading and the closing.
+ */
+import type { Socket } from 'node:net';
+import websocket from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { RawData, WebSocket } from 'ws';
+import type { Principal, Role } from '../domain/roles.ts';
+import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
+import type { Broker } from '../realtime/broker.ts';
+import type { Encoding, Frame } from '../realtime/frame.ts';
+import type { Connection, Gateway } from '../realtime/gateway.ts';
+import type { Transport } from '../realtime/transport.ts';
+
+export interface WebSocketOptions {
+  gateway: Gateway;
+  broker: Broker;
+  maxPayloadBytes: number;
+  verifyToken(token: string | undefined): Principal;
+}
+
+export const JSON_PROTOCOL = 'ride.v1.json';
+export const BINARY_PROTOCOL = 'ride.v1.protobuf';
+const BEARER_PROTOCOL = 'bearer.';
+
+/** A message a little over the limit gets a typed error; one far over it ends the connection (1009) unread. */
+const HARD_LIMIT_FACTOR = 4;
+/** A close reason may have 123 bytes (RFC 6455 section 5.5). */
+const MAX_REASON = 123;
+/** Close code of errors that have none of their own; below 4500: reconnecting may help. */
+const DEFAULT_CLOSE = 4400;
+
+interface Namespace {
+  path: string;
+  /** Label of the documents' metrics. */
+  name: string;
+  roles: readonly Role[] | null;
+}
+
+const namespaces: readonly Namespace[] = [
+  { path: '/ws', name: 'ws', roles: null },
+  { path: '/ws/client', name: 'client', roles: ['rider'] },
+  { path: '/ws/porter', name: 'porter', roles: ['driver'] },
+  { path: '/ws/driver', name: 'porter', roles: ['driver'] },
+  { path: '/ws/admin', name: 'admin', roles: ['admin', 'dispatcher'] },
+];
+
+class WebSocketTransport implements Transport {
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+  readonly #encoding: Encoding;
+
+  constructor(ws: WebSocket, socket: Socket, encoding: Encoding) {
+    this.#ws = ws;
+    this.#socket = socket;
+    this.#encoding = encoding;
+  }
+
+  write(frames: readonly Frame[]): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    const socket = this.#socket;
+    if (frames.length === 1) {
+      socket.write(frames[0]!.webSocket(this.#encoding));
+      return;
+    }
+    socket.cork();
+    for (const frame of frames) socket.write(frame.webSocket(this.#encoding));
+    socket.uncork();
+  }
+
+  blocked(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#socket.once('drain', listener);
+  }
+
+  pauseReading(): void {
+    this.#ws.pause();
+  }
+
+  resumeReading(): void {
+    this.#ws.resume();
+  }
+
+  close(code: ErrorCode, reason: string): void {
+    const spec: { close?: number } = errorCodes[code];
+    // What is paused would never read the peer's answer to the close.
+    this.#ws.resume();
+    this.#ws.close(spec.close ?? DEFAULT_CLOSE, Buffer.from(`${code}: ${reason}`).subarray(0, MAX_REASON));
+  }
+}
+
+function protocolsOf(request: FastifyRequest): string[] {
+  return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+}
+
+/** From the header, a subprotocol `bearer.<token>` (browsers can set no header), or the query. */
+function tokenOf(request: FastifyRequest): string | undefined {
+  const header = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (header) return header;
+  const protocol = protocolsOf(request).find((name) => name.startsWith(BEARER_PROTOCOL));
+  return protocol?.slice(BEARER_PROTOCOL.length) ?? (request.query as { access_token?: string }).access_token;
+}
+
+function serve(ws: WebSocket, connection: Connection): void {
+  ws.on('message', (data: RawData, isBinary: boolean) => {
+    if (isBinary) connection.binary(data as Buffer);
+    else connection.text(data as Buffer);
+  });
+  ws.on('close', () => connection.gone());
+  // `ws` closes by itself with the fitting code (1002, 1007, 1009); the session ends with the close.
+  ws.on('error', () => connection.gone());
+}
+
+export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
+  await app.register(websocket, {
+    options: {
+      maxPayload: options.maxPayloadBytes * HARD_LIMIT_FACTOR,
+      perMessageDeflate: false,
+      handleProtocols: (offered: Set<string>) =>
+        [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
+    },
+  });
+
+  for (const { path, name, roles } of namespaces) {
+    app.get(
+      path,
+      {
+        websocket: true,
+        schema: { hide: true } as object,
+        // Refusals are HTTP answers: nothing is upgraded that may not stay.
+        onRequest: async (request: FastifyRequest) => {
+          options.broker.assertOpen();
+          request.principal = options.verifyToken(tokenOf(request));
+          if (roles && !roles.includes(request.principal.role)) {
+            throw new RideError(
+              'RIDE_FORBIDDEN',
+              `${path} is for ${roles.join(' and ')}, not for a ${request.principal.role}`,
+            );
+          }
+        },
+      },
+      (ws: WebSocket, request: FastifyRequest) => {
+        const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
+        try {
+          serve(
+            ws,
+            options.gateway.accept(request.principal, name, new WebSocketTransport(ws, request.socket, encoding)),
+          );
+        } catch (error) {
+          // The last free place was taken between the upgrade and now.
+          const code = error instanceof RideError ? error.code : 'RIDE_INTERNAL';
+          const spec: { close?: number } = errorCodes[code];
+          ws.close(spec.close ?? DEFAULT_CLOSE, code);
+          if (!(error instanceof RideError)) request.log.error({ err: error }, 'session not opened');
+        }
+      },
+    );
+  }
+}
