@@ -1,6 +1,7 @@
 /**
  * A process of its own on a store, for crash.ts. Arguments: the place as JSON, the mode, and for `contend` its own name and how often.
  *  - `write`: inserts and changes documents until it is killed, and prints `id version` of each write that resolved;
+ *  - `fill`: inserts until a write is refused, prints `refused CODE` then, tries once more to read, and ends;
  *  - `contend`: adds 1 to shared counters that often, inserts as many documents, prints `done`, and ends by itself.
  */
 import { createStoreAt, eventOf, next, type Place, THINGS, type Thing, thing } from './place.ts';
@@ -40,7 +41,24 @@ async function contend(counter: number): Promise<void> {
   }
 }
 
-if (mode === 'write') {
+async function fill(): Promise<void> {
+  for (;;) {
+    const one = thing({ note: 'x'.repeat(3000), status: 'v1' });
+    try {
+      await things.insert(one, [eventOf(one)]);
+    } catch (error) {
+      say(`refused ${(error as { code: string }).code}`);
+      return;
+    }
+    say(`${one.id} 1`);
+  }
+}
+
+if (mode === 'fill') {
+  await Promise.all(Array.from({ length: 8 }, fill));
+  await things.get('nobody');
+  await store.close();
+} else if (mode === 'write') {
   say('open');
   await Promise.all(Array.from({ length: 24 }, writeForever));
 } else {

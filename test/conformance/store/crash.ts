@@ -8,16 +8,13 @@ import type { Collection } from '../../../src/ports/store.ts';
 import type { Cases } from '../store.ts';
 import { openAt, type Place, REGION, type Thing, thing } from './place.ts';
 
-const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
+export const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 /** Writes that a victim must have had acknowledged before it is killed. */
 const ENOUGH = 300;
 
 function start(t: Test, place: Place, ...args: string[]): ChildProcess {
-  // Without the loaders of the test runner: the child is to be a plain program.
-  const { NODE_OPTIONS: _, ...env } = process.env;
   const child = spawn(process.execPath, [CHILD, JSON.stringify(place), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env,
   });
   t.after(() => child.kill('SIGKILL'));
   return child;
@@ -39,7 +36,7 @@ async function killInTheMiddle(child: ChildProcess, enough: number): Promise<Map
 }
 
 /** Every document with exactly the events of its versions: a write that was cut in two would show here. */
-async function checkWhole(t: Test, things: Collection<Thing>): Promise<number> {
+export async function checkWhole(t: Test, things: Collection<Thing>): Promise<number> {
   let checked = 0;
   let pageToken: string | undefined;
   do {
@@ -57,7 +54,11 @@ async function checkWhole(t: Test, things: Collection<Thing>): Promise<number> {
   return checked;
 }
 
-async function checkAcknowledged(t: Test, things: Collection<Thing>, acknowledged: Map<string, number>): Promise<void> {
+export async function checkAcknowledged(
+  t: Test,
+  things: Collection<Thing>,
+  acknowledged: Map<string, number>,
+): Promise<void> {
   const found = new Map((await things.getMany([...acknowledged.keys()])).map((one) => [one.id, one.version]));
   const lost = [...acknowledged].filter(([id, version]) => (found.get(id) ?? 0) < version);
   t.strictSame(lost, [], 'no acknowledged write is lost');
