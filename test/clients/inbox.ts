@@ -1,0 +1,53 @@
+/** Messages that came, and waiting for one that has not come yet. */
+
+/** A ServerEnvelope as protobuf JSON (64-bit integers are strings over WebSocket, numbers over the gRPC client). */
+// biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects
+export type Message = Record<string, any>;
+
+const WAIT_MS = 10_000;
+
+export class Inbox {
+  /** Everything, in the order of arrival. */
+  readonly all: Message[] = [];
+  readonly #waiting = new Set<() => void>();
+  #end: Error | null = null;
+  #read = 0;
+
+  push(message: Message): void {
+    this.all.push(message);
+    for (const check of [...this.#waiting]) check();
+  }
+
+  /** No more will come: whoever waits is told why. */
+  end(reason: Error): void {
+    this.#end ??= reason;
+    for (const check of [...this.#waiting]) check();
+  }
+
+  /** The first message from the last `next` on that `match` holds for; rejects when none comes. */
+  next(match: (message: Message) => boolean, what = 'message'): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      let at = this.#read;
+      const done = (settle: () => void): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        settle();
+      };
+      const check = (): void => {
+        for (; at < this.all.length; at++) {
+          if (!match(this.all[at]!)) continue;
+          this.#read = at + 1;
+          done(() => resolve(this.all[at]!));
+          return;
+        }
+        if (this.#end) done(() => reject(this.#end));
+      };
+      const timer = setTimeout(() => {
+        const kinds = this.all.map((m) => Object.keys(m).at(-1)).join(' ');
+        done(() => reject(new Error(`no such ${what} within ${WAIT_MS} ms; got: ${kinds}`)));
+      }, WAIT_MS);
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}
