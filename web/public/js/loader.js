@@ -137,7 +137,7 @@ export function createLoader({ api, city, state, onProblem, onSignIn, now = Date
     /** The server's totals. */
     stats: () =>
       guarded(async () => {
-        applyStats(state, await api.get('admin/stats'));
+        applyStats(state, await api.get('admin/stats'), now());
       }),
   };
 }

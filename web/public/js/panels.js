@@ -72,7 +72,9 @@ export function createPanels(state, { hidden, onFilter }) {
       byId('drivers-online').title =
         online === null
           ? 'Drivers with a fresh position'
-          : `${count(online)} driver sessions by the server's count; ${count(c.shown)} have sent this page a position`;
+          : `${count(online)} driver sessions by the server's count; ${count(c.shown)} positions came to this page`;
+      const ready = state.stats?.drivers?.available;
+      if (typeof ready === 'number') byId('drivers-online').title += `; ${count(ready)} ready for matching`;
       const cutOff = duration(state.staleAfterMs);
       byId('drivers-rows').lastElementChild?.setAttribute(
         'title',

@@ -3,7 +3,7 @@
 // (The maps inside are changed in place: copying thousands of drivers a second would cost the frames it is meant to draw.)
 
 import { closedStatuses, openStatuses } from './format.js';
-import { countIn } from './measure.js';
+import { countIn, noteDomainTime } from './measure.js';
 import { moveTo, still, worldX, worldY } from './motion.js';
 import { forgetTrip } from './trips.js';
 
@@ -104,9 +104,10 @@ export function applyPositions(state, positions, now, jump = false) {
 }
 
 /** An answer of /admin/stats: the totals are the server's, events only carry them on until the next answer.
- * @param {State} state @param {any} stats */
-export function applyStats(state, stats) {
+ * @param {State} state @param {any} stats @param {number} now */
+export function applyStats(state, stats, now) {
   state.stats = stats;
+  if (typeof stats?.now_ms === 'number') noteDomainTime(state, stats.now_ms, now);
   for (const status of closedStatuses) {
     const total = stats?.trips?.[status];
     if (typeof total === 'number') state.closed[status] = total;
