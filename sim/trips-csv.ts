@@ -40,6 +40,8 @@ export interface TripBounds {
 const MIN_DURATION_S = 30;
 const MAX_DURATION_S = 3 * 3600;
 const MAX_SPEED_KMH = 100;
+/** Nearer is the same place: the second position was never taken. */
+const MIN_STRAIGHT_M = 10;
 const METRES_PER_MILE = 1609.344;
 
 /** Names seen in the commission's files since 2009, in lower case. */
@@ -140,9 +142,12 @@ class RowReader {
 
     const distance = this.columns.miles.name;
     if (miles <= 0) throw new RowRefused(distance, `the metered distance is ${miles} miles; it must be more than 0`);
-    if (pickup.lat === dropoff.lat && pickup.lng === dropoff.lng)
-      throw new RowRefused(this.columns.dropoffLat.name, 'zero distance: pick-up and drop-off are the same point');
-    const kmh = (Math.max(miles * METRES_PER_MILE, distanceM(pickup, dropoff)) / durationS) * 3.6;
+    const straightM = distanceM(pickup, dropoff);
+    if (straightM < MIN_STRAIGHT_M) {
+      const reason = `zero distance: pick-up and drop-off are ${straightM.toFixed(0)} m apart`;
+      throw new RowRefused(this.columns.dropoffLat.name, reason);
+    }
+    const kmh = (Math.max(miles * METRES_PER_MILE, straightM) / durationS) * 3.6;
     if (kmh > MAX_SPEED_KMH)
       throw new RowRefused(distance, `the mean speed is ${kmh.toFixed(0)} km/h; it must be at most ${MAX_SPEED_KMH}`);
     return { row, atMs, pickup, dropoff, durationS, distanceM: miles * METRES_PER_MILE };

@@ -2,22 +2,25 @@
 import type { LedgerEntry } from '../ledger.ts';
 import { type Report, type StoreHistory, terminalStatuses } from './types.ts';
 
+/** Events after which the driver of before is not (or must not be) on the trip any more. */
+const handover = new Set(['driver_cancelled', 'assigned']);
+
 /** By the store's times, no driver has two trips at once. */
 export function checkDriversInStore(store: StoreHistory, report: Report): void {
   const byDriver = new Map<string, { trip: string; from: number; to: number }[]>();
   for (const trip of store.trips) {
     const events = store.events.get(trip.id) ?? [];
-    const assigned = events.filter((event) => event.type === 'assigned');
-    if (assigned.length > 1)
-      report({ rule: 'trip-assigned-twice', trip: trip.id, detail: `assigned ${assigned.length} times` });
-    const end = events.find((event) => terminalStatuses.has(event.type))?.at ?? Number.POSITIVE_INFINITY;
-    for (const { driver_id: driver, at } of assigned) {
+    for (const [i, { type, driver_id: driver, at }] of events.entries()) {
+      if (type !== 'assigned') continue;
+      const after = events.slice(i + 1).find((event) => terminalStatuses.has(event.type) || handover.has(event.type));
+      if (after?.type === 'assigned')
+        report({ rule: 'trip-assigned-twice', trip: trip.id, detail: `again to ${after.driver_id}` });
       if (!driver) {
         report({ rule: 'trip-assigned-to-nobody', trip: trip.id, detail: 'its assigned event names no driver' });
         continue;
       }
       const spans = byDriver.get(driver) ?? [];
-      spans.push({ trip: trip.id, from: at, to: end });
+      spans.push({ trip: trip.id, from: at, to: after?.at ?? Number.POSITIVE_INFINITY });
       byDriver.set(driver, spans);
     }
   }

@@ -17,6 +17,7 @@ import { type CityFigures, newYorkFile, type ZoneFigures } from './figures.ts';
 import { areaCentroid, contains, type Outline, readOutlines } from './outlines.ts';
 
 const CELL_RESOLUTION = 8;
+const DISTANCE_STEPS_KM = [0, 1, 2, 4, 8, 16];
 const TOP_DROPOFFS = 8;
 /** Fewer points than this say little about where in a zone people get in and out. */
 const MIN_POINTS = 5;
@@ -144,7 +145,14 @@ async function compute(directory: string): Promise<CityFigures> {
   const speedKmhByHour = Array.from({ length: 24 }, (_, hour) =>
     round(median(trips.filter((trip) => zone.hourAt(trip.atMs) === hour).map(kmh)), 1),
   );
-  const logs = trips.map((trip) => Math.log(kmh(trip) / speedKmhByHour[zone.hourAt(trip.atMs)]!));
+  const relative = (trip: Trip) => kmh(trip) / speedKmhByHour[zone.hourAt(trip.atMs)]!;
+  const speedFactors = DISTANCE_STEPS_KM.map((fromKm, i): [number, number] => {
+    const toKm = DISTANCE_STEPS_KM[i + 1] ?? Number.POSITIVE_INFINITY;
+    const within = trips.filter((trip) => trip.distanceM >= fromKm * 1000 && trip.distanceM < toKm * 1000);
+    return [fromKm, round(median(within.map(relative)), 2)];
+  });
+  const factor = (trip: Trip) => speedFactors.findLast(([fromKm]) => trip.distanceM >= fromKm * 1000)![1];
+  const logs = trips.map((trip) => Math.log(relative(trip) / factor(trip)));
   const far = trips.filter((trip) => distanceM(trip.pickup, trip.dropoff) > 500);
   const kilometres = trips.map((trip) => trip.distanceM / 1000).sort((a, b) => a - b);
   const { zones, counted } = tallyZones(outlines, trips);
@@ -158,6 +166,7 @@ async function compute(directory: string): Promise<CityFigures> {
     sampleTrips: counted,
     passengersByWeekdayHour: await passengersByWeekdayHour(join(directory, 'passengers-per-half-hour.csv')),
     speedKmhByHour,
+    speedFactors,
     detour: round(median(far.map((trip) => trip.distanceM / distanceM(trip.pickup, trip.dropoff))), 3),
     distanceKmQuantiles: Array.from({ length: 21 }, (_, i) => round(quantile(kilometres, i / 20), 2)),
     durationSpread: round(Math.sqrt(logs.reduce((sum, log) => sum + log * log, 0) / logs.length), 3),

@@ -36,11 +36,13 @@ export interface CityFigures {
   passengersByWeekdayHour: number[][];
   /** Median metered speed by hour of the day. */
   speedKmhByHour: number[];
+  /** Median of a trip's speed over that of its hour, by metered distance from so many kilometres on: far trips take faster roads. */
+  speedFactors: [fromKm: number, factor: number][];
   /** Median of metered over straight-line distance. */
   detour: number;
   /** Metered kilometres at the 0th, 5th, … 100th percentile. */
   distanceKmQuantiles: number[];
-  /** How much durations vary: standard deviation of ln(speed / the speed of its hour). */
+  /** How much durations vary: standard deviation of ln(speed / the speed of its hour and distance). */
   durationSpread: number;
   zones: ZoneFigures[];
   /** H3 cells that touch a zone, compacted; the finest have the resolution `cellResolution`. */
@@ -53,8 +55,8 @@ export interface City {
   zone: Zone;
   /** Whether the point is in a cell that touches one of the city's zones: within about half a kilometre of one. */
   inside(point: Point): boolean;
-  /** Typical driving speed, metres a second, at an instant. */
-  speedMps(epochMs: number): number;
+  /** Typical driving speed, metres a second, at an instant; for a trip of `distanceM` metered metres if given. */
+  speedMps(epochMs: number, distanceM?: number): number;
 }
 
 export const newYorkFile = new URL('./new-york.json', import.meta.url);
@@ -78,6 +80,10 @@ export function createCity(figures: CityFigures): City {
       }
       return false;
     },
-    speedMps: (epochMs) => figures.speedKmhByHour[zone.hourAt(epochMs)]! / 3.6,
+    speedMps(epochMs, distanceM) {
+      const speed = figures.speedKmhByHour[zone.hourAt(epochMs)]! / 3.6;
+      if (distanceM === undefined) return speed;
+      return speed * figures.speedFactors.findLast(([fromKm]) => distanceM / 1000 >= fromKm)![1];
+    },
   };
 }

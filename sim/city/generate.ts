@@ -97,7 +97,10 @@ function drawTrip(city: City, places: Places, draw: Draw, hourMs: number): Trip 
     crowM = distanceM(pickup, dropoff);
   } while (crowM < MIN_CROW_M);
   const meteredM = crowM * city.figures.detour;
-  const speed = Math.min(MAX_SPEED_MPS, city.speedMps(atMs) * Math.exp(drawNormal(draw) * city.figures.durationSpread));
+  const speed = Math.min(
+    MAX_SPEED_MPS,
+    city.speedMps(atMs, meteredM) * Math.exp(drawNormal(draw) * city.figures.durationSpread),
+  );
   const durationS = Math.round(Math.min(MAX_DURATION_S, Math.max(MIN_DURATION_S, meteredM / speed)));
   return { row: 0, atMs, pickup, dropoff, durationS, distanceM: Math.round(meteredM) };
 }

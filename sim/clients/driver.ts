@@ -33,6 +33,8 @@ interface Job {
 
 /** How often a driver says where it is, wall milliseconds: every 4 s at the speed of life, never more than once a second. */
 const CADENCE_MS = { onTrip: 4_000, free: 16_000, least: 1_000, leastFree: 4_000 };
+/** A free driver says where it is at least twice while a position counts as fresh (an hour of domain time at most). */
+const FREE_DOMAIN_MS = 25 * 60_000;
 const MINUTE_MS = 60_000;
 /** Wall pause before trying again what the server refused against expectation. */
 const SECOND_LOOK_MS = 1_000;
@@ -90,10 +92,6 @@ export class Driver {
     this.session?.close();
   }
 
-  get isOnTrip(): boolean {
-    return this.job !== undefined;
-  }
-
   private welcomed(welcome: Record<string, unknown>, server: string): void {
     this.witness.connected(server, this.session.connects);
     this.sendLocation();
@@ -148,10 +146,13 @@ export class Driver {
       stats.took('location', tookMs);
     });
     if (sent) stats.add('locationsSent');
-    const [atSpeedOne, least] = this.job
-      ? [CADENCE_MS.onTrip, CADENCE_MS.least]
-      : [CADENCE_MS.free, CADENCE_MS.leastFree];
-    this.beat = scheduler.after(Math.max(least, atSpeedOne / clock.speed), () => this.sendLocation());
+    const onTripMs = Math.max(CADENCE_MS.least, CADENCE_MS.onTrip / clock.speed);
+    const freeMs = Math.max(
+      CADENCE_MS.least,
+      Math.min(CADENCE_MS.leastFree, FREE_DOMAIN_MS / clock.speed),
+      CADENCE_MS.free / clock.speed,
+    );
+    this.beat = scheduler.after(this.job ? onTripMs : freeMs, () => this.sendLocation());
   }
 
   private receive(name: PayloadName, payload: Record<string, unknown>): void {
@@ -208,6 +209,7 @@ export class Driver {
     if (this.job?.id === job.id || this.stopped) return;
     this.fleet.ledger.write({ k: 'won', driver: this.id, trip: job.id, via });
     this.fleet.stats.add('won');
+    this.fleet.stats.add('driversOnTrip');
     this.job = job;
     this.session.subscribe(`trip:${job.id}`);
     this.proceed(job);
@@ -283,7 +285,7 @@ export class Driver {
     const { ledger, clock, stats } = this.fleet;
     const id = this.job!.id;
     ledger.write({ k: 'free', driver: this.id, trip: id, why });
-    stats.add(`ended:${why}`);
+    stats.add('driversOnTrip', -1);
     this.session.unsubscribe(`trip:${id}`);
     this.job = undefined;
     this.movement.stop(clock.now());

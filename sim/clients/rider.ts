@@ -19,7 +19,9 @@ export interface Riders extends World {
 interface Ride {
   trip: Trip;
   id: string;
+  /** The last event of the trip. */
   status: string;
+  waiting: boolean;
   /** Wall time of the last sign of life of the trip. */
   heardAtMs: number;
   cancel: Task | undefined;
@@ -28,8 +30,8 @@ interface Ride {
 }
 
 const terminal = new Set(['completed', 'cancelled', 'expired']);
-/** Before this, the driver is on its way and the rider may still cancel. */
-const beforePickup = new Set(['', 'requested', 'offered', 'offer_declined', 'offer_expired', 'assigned']);
+/** The last event of a trip that has no driver yet. */
+const beforeDriver = new Set(['', 'requested', 'offered', 'offer_declined', 'offer_expired', 'driver_cancelled']);
 /** A little longer on the topic after the end, to see whether anything comes twice. */
 const LINGER_MS = 400;
 /** A trip that is silent for so long is looked up by REST; one that has ended there will not be heard any more. */
@@ -62,7 +64,16 @@ export class Rider {
     ledger.write({ k: 'requested', rider: this.id, row: trip.row, key, trip: id });
     stats.add('requested');
     await new Promise<void>((ended) =>
-      this.follow({ trip, id, status: '', heardAtMs: Date.now(), cancel: undefined, watch: undefined, ended }),
+      this.follow({
+        trip,
+        id,
+        status: '',
+        waiting: false,
+        heardAtMs: Date.now(),
+        cancel: undefined,
+        watch: undefined,
+        ended,
+      }),
     );
   }
 
@@ -117,6 +128,7 @@ export class Rider {
   private follow(ride: Ride): void {
     const { clock, scheduler, seed, cancelShare } = this.riders;
     this.ride = ride;
+    this.setWaiting(ride, true);
     this.session!.subscribe(`trip:${ride.id}`);
     if (chance(seed, 'cancel', ride.trip.row) < cancelShare) {
       const patienceMs = (30 + 330 * chance(seed, 'patience', ride.trip.row)) * 1000;
@@ -127,7 +139,7 @@ export class Rider {
 
   private async cancel(ride: Ride): Promise<void> {
     const { rest, ledger, stats } = this.riders;
-    if (!beforePickup.has(ride.status)) return;
+    if (!beforeDriver.has(ride.status) && ride.status !== 'assigned') return;
     ledger.write({ k: 'cancel', rider: this.id, trip: ride.id });
     const path = `/api/v1/trips/${ride.id}/cancel`;
     try {
@@ -178,17 +190,24 @@ export class Rider {
     const { ride } = this;
     if (!ride || ride.id !== payload.trip_id) return;
     ride.status = str(payload.type);
+    this.setWaiting(ride, beforeDriver.has(ride.status));
     ride.heardAtMs = Date.now();
     if (!terminal.has(ride.status)) return;
     for (const task of [ride.cancel, ride.watch]) if (task) task.cancelled = true;
     scheduler.after(LINGER_MS, () => this.end(ride));
   }
 
+  private setWaiting(ride: Ride, waiting: boolean): void {
+    if (ride.waiting !== waiting) this.riders.stats.add('waiting', waiting ? 1 : -1);
+    ride.waiting = waiting;
+  }
+
   private end(ride: Ride): void {
     if (this.ride !== ride) return;
     this.ride = undefined;
     this.session?.unsubscribe(`trip:${ride.id}`);
-    this.riders.stats.add(`ended:${ride.status || 'unheard'}`);
+    this.setWaiting(ride, false);
+    this.riders.stats.add(`rides:${terminal.has(ride.status) ? ride.status : 'unheard'}`);
     ride.ended();
   }
 }

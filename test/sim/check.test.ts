@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -225,6 +225,7 @@ t.test(
   'ledgers of several processes are read back; a line that a killed process left unfinished is left out',
   async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'ridestream-ledger-'));
+    t.after(() => rmSync(directory, { recursive: true }));
     const [a, b] = [openLedger(directory, 'a'), openLedger(directory, 'b')];
     b.write({ k: 'good', row: 2 });
     a.write({ k: 'good', row: 1 });
