@@ -125,6 +125,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     maxSessions: config.maxSessions,
     maxSubscriptions: config.maxSubscriptions,
     heartbeatTimeoutMs: config.heartbeatTimeout,
+    flushBudgetMs: config.flushBudget,
     limits: { outboundMessages: config.outboundBuffer, outboundBytes: config.outboundBufferBytes },
     bus,
     directory,

@@ -190,6 +190,12 @@ export const settings = {
     '1048576',
     'Bytes that wait for one session.',
   ),
+  flushBudget: required(
+    'FLUSH_BUDGET',
+    duration(1, SECOND),
+    '10ms',
+    'Longest time that one turn of the event loop writes to sockets before it reads again.',
+  ),
   heartbeatInterval: required(
     'HEARTBEAT_INTERVAL',
     duration(50, HOUR),

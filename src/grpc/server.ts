@@ -18,7 +18,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import type { Principal } from '../domain/roles.ts';
 import { asRideError, type ErrorCode, errorCodes } from '../errors.ts';
-import type { Frame } from '../realtime/frame.ts';
+import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
 
@@ -72,10 +72,15 @@ class GrpcTransport implements Transport {
     this.#call = call;
   }
 
-  write(frames: readonly Frame[]): void {
+  write(outgoing: Outgoing): void {
     if (this.#call.cancelled || this.#call.destroyed) return;
-    for (const frame of frames) this.#call.write(frame);
+    for (const frame of outgoing.frames) this.#call.write(frame);
   }
+
+  /** HTTP/2 joins what is written within a turn by itself. */
+  cork(): void {}
+
+  uncork(): void {}
 
   blocked(): boolean {
     return this.#call.writableNeedDrain;

@@ -6,13 +6,14 @@ import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { NodeStats, SessionDirectory } from '../ports/session-directory.ts';
 import { peek } from './envelope.ts';
-import { Feed, type Position, Subscription } from './feed.ts';
+import { Feed, type FeedOptions, type Position, Subscription } from './feed.ts';
 import type { Frame } from './frame.ts';
 import type { Lamport } from './lamport.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
 import type { Transport } from './transport.ts';
+import { Turn } from './turn.ts';
 
 export interface BrokerOptions {
   nodeId: string;
@@ -26,8 +27,10 @@ export interface BrokerOptions {
   lamport: Lamport;
   meter: Meter;
   log: Logger;
-  /** Every frame that reaches this node, before its subscribers; for what the node itself must know. */
-  onFrame?(topic: string, frame: Frame): void;
+  /** Longest time one turn writes before it reads again, milliseconds. */
+  flushBudgetMs: number;
+  /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
+  onFrame?(frame: Frame): void;
   onUserGone?(userId: string): void;
 }
 
@@ -41,6 +44,8 @@ export function hashOf(text: string): number {
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #shards: Shard[];
+  readonly #turn: Turn;
+  readonly #feedOptions: FeedOptions;
   readonly #feeds = new Map<string, Feed>();
   #total = 0;
   #draining = false;
@@ -48,17 +53,15 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    const { limits, meter, lamport, bus, log } = options;
+    this.#turn = new Turn(options.flushBudgetMs);
+    const shard = { timeoutMs: options.heartbeatTimeoutMs, now: Date.now(), turn: this.#turn, limits, meter };
     const onDropped = (session: Session): void => this.#closed(session);
-    this.#shards = Array.from(
-      { length: options.shardCount },
-      () => new Shard(options.heartbeatTimeoutMs, Date.now(), onDropped),
-    );
-    options.bus.onMessage((message) => {
-      const feed = this.#feeds.get(message.topic);
-      if (!feed) return;
-      options.lamport.merge(peek(message.payload).lamport);
-      const frame = feed.receive(message);
-      if (frame) options.onFrame?.(message.topic, frame);
+    this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
+    this.#feedOptions = { bus, log, turn: this.#turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
+    bus.onMessage((message) => {
+      lamport.merge(peek(message.payload).lamport);
+      this.#feeds.get(message.topic)?.receive(message);
     });
   }
 
@@ -72,13 +75,12 @@ export class Broker {
    */
   open(id: string, principal: Principal, namespace: string, transport: Transport): Session {
     this.assertOpen();
-    const { limits, meter } = this.#options;
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
-    const session = new Session(id, principal, namespace, transport, shard, limits, meter, Date.now());
+    const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
     this.#total++;
     this.#count(session, 1);
-    meter.sessionOpened(namespace);
+    this.#options.meter.sessionOpened(namespace);
     this.#options.directory.opened(this.#entry(session));
     return session;
   }
@@ -144,7 +146,7 @@ export class Broker {
       let replayed: number | null = 0;
       if (since) replayed = await subscription.catchUp(since);
       else if (!existing) subscription.startAt(await subscription.feed.position());
-      const { offset, epoch } = subscription;
+      const { offset, epoch } = subscription.position;
       subscription.goLive();
       return { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
     } catch (error) {
@@ -160,7 +162,7 @@ export class Broker {
     }
     let feed = this.#feeds.get(topic);
     if (!feed) {
-      feed = new Feed(topic, this.#options.bus, this.#options.log);
+      feed = new Feed(topic, this.#feedOptions);
       this.#feeds.set(topic, feed);
     }
     const subscription = new Subscription(session, feed);
@@ -218,7 +220,8 @@ export class Broker {
     this.#draining = true;
   }
 
+  /** Writes everything that waits for the end of the turn. */
   flush(): void {
-    for (const shard of this.#shards) shard.flush();
+    this.#turn.flush();
   }
 }

@@ -2,17 +2,12 @@
  * Envelopes on the wire: decoding what clients send into a typed refusal or a message, encoding what the server says, and
  * the few bytes of a published envelope that a node reads or adds without decoding it.
  */
-import { create, fromBinary, fromJson, type JsonValue, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
+import type { BusMessage } from '../ports/bus.ts';
 import { Frame } from './frame.ts';
 import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
-
-/** `{ case: 'trip_event', value }` in the generated code's camel case. */
-export type ServerPayload = Exclude<
-  NonNullable<MessageInitShape<typeof ServerEnvelopeSchema>['payload']>,
-  { case: undefined } | { case?: undefined }
->;
-export type ClientPayload = Exclude<ClientEnvelope['payload'], { case: undefined }>;
+import type { ServerPayload } from './payload.ts';
 
 const MAX_CORR_ID = 64;
 const envelopeKeys = new Set(ClientEnvelopeSchema.fields.flatMap((field) => [field.name, field.jsonName]));
@@ -163,9 +158,9 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number } {
 }
 
 /** A published payload with its place in the topic's history, which protobuf lets us append. */
-export function frameOf(payload: Buffer, kind: string, offset: number, epoch: string): Frame {
-  if (offset === 0) return new Frame(payload, kind);
+export function frameOf({ topic, payload, offset, epoch }: BusMessage, kind: string): Frame {
+  if (offset === 0) return new Frame(payload, kind, topic);
   const name = Buffer.from(epoch, 'latin1');
   const place = Buffer.from([OFFSET_TAG, ...varint(offset), EPOCH_TAG, ...varint(name.length)]);
-  return new Frame(Buffer.concat([payload, place, name]), kind, offset, epoch);
+  return new Frame(Buffer.concat([payload, place, name]), kind, topic, offset, epoch);
 }

@@ -1,22 +1,23 @@
 /**
- * A feed is this node's end of one topic: it receives the topic's frames once and gives them to every local subscriber.
+ * A feed is this node's end of one topic: it receives the topic's messages once, joins what one turn of the event loop brought,
+ * and gives it to every local subscriber.
  *
- * Ordered frames carry an offset within an epoch. A subscriber gets each at most once and in order: one that joins with a
- * position is caught up from history first while live frames wait; a hole between two live frames is filled from history.
+ * Ordered messages carry an offset within an epoch. A subscriber gets each at most once and in order: one that joins with a
+ * position is caught up from history first while live messages wait; a hole between two live messages is filled from history.
  */
-
 import type { ErrorCode } from '../errors.ts';
 import type { Bus, BusMessage } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import { frameOf, peek } from './envelope.ts';
-import type { Frame } from './frame.ts';
+import { Batch, type Frame, type Outgoing } from './frame.ts';
+import type { Joiner, Turn } from './turn.ts';
 
 /** History is read in pages of this many. */
 const PAGE = 100;
 
-/** Whoever takes frames: a session. */
-export interface FrameSink {
-  send(frame: Frame): void;
+/** Whoever takes messages: a session. */
+export interface Sink {
+  send(outgoing: Outgoing): void;
   close(code: ErrorCode, reason: string): void;
 }
 
@@ -25,62 +26,87 @@ export interface Position {
   epoch: string;
 }
 
+export interface FeedOptions {
+  bus: Bus;
+  turn: Turn;
+  log: Logger;
+  /** Every message that reaches this node, before its subscribers. */
+  onFrame?(frame: Frame): void;
+}
+
 export class Subscription {
-  readonly session: FrameSink;
+  readonly sink: Sink;
   readonly feed: Feed;
-  /** Last ordered frame given to the session. */
-  offset = 0;
-  epoch = '';
   /** Settles when the node receives the topic. */
   ready: Promise<void> = Promise.resolve();
-  /** Live frames that wait while history is being read; null once the subscription is live. */
+  /** Last ordered message given to the sink, while that may differ from the feed's. */
+  #offset = 0;
+  #epoch = '';
+  /** Live messages that wait while history is being read; null once the subscription is live. */
   #waiting: Frame[] | null = [];
+  /** What the feed brings next is new to the sink as a whole, so that nothing has to be looked at one by one. */
+  #inStep = false;
 
-  constructor(session: FrameSink, feed: Feed) {
-    this.session = session;
+  constructor(sink: Sink, feed: Feed) {
+    this.sink = sink;
     this.feed = feed;
   }
 
-  deliver(frame: Frame): void {
-    if (this.#waiting !== null) this.#waiting.push(frame);
-    else this.#give(frame);
+  /** Where the sink is. */
+  get position(): Position {
+    return this.#inStep ? this.feed.given : { offset: this.#offset, epoch: this.#epoch };
+  }
+
+  /** What the topic brought in one turn. */
+  deliver(outgoing: Outgoing): void {
+    if (this.#inStep) {
+      this.sink.send(outgoing);
+      return;
+    }
+    if (this.#waiting !== null) {
+      this.#waiting.push(...outgoing.frames);
+      return;
+    }
+    for (const frame of outgoing.frames) this.#give(frame);
+    const { given } = this.feed;
+    this.#inStep = given.epoch !== this.#epoch || given.offset >= this.#offset;
   }
 
   #give(frame: Frame): void {
     if (frame.offset > 0) {
-      if (frame.epoch === this.epoch && frame.offset <= this.offset) return;
-      this.epoch = frame.epoch;
-      this.offset = frame.offset;
+      if (frame.epoch === this.#epoch && frame.offset <= this.#offset) return;
+      this.#epoch = frame.epoch;
+      this.#offset = frame.offset;
     }
-    this.session.send(frame);
+    this.sink.send(frame);
   }
 
-  /** From a place in history: what was missed, in order. Returns how many, or null when some is no longer kept. */
+  /** From a place in history: what was missed, in order. Returns how many, or null when some of it is no longer kept. */
   async catchUp(since: Position): Promise<number | null> {
     this.#waiting ??= [];
-    this.epoch = since.epoch;
-    this.offset = since.offset;
+    this.#inStep = false;
     const missed: Frame[] = [];
+    let { epoch } = since;
     for (;;) {
       const page = await this.feed.history(since.offset + missed.length, PAGE);
-      const first = this.epoch === '' && since.offset === 0;
-      if (first) this.epoch = page.epoch;
-      if (page.epoch !== this.epoch || !page.complete) {
-        this.offset = page.offset;
-        this.epoch = page.epoch;
+      if (epoch === '' && since.offset === 0) epoch = page.epoch;
+      if (page.epoch !== epoch || !page.complete) {
+        // Never a part of what was missed: the client is told and reads the resource again.
+        this.startAt(page);
         return null;
       }
       missed.push(...page.frames);
       if (page.frames.length < PAGE) break;
     }
+    this.startAt({ offset: since.offset, epoch });
     for (const frame of missed) this.#give(frame);
     return missed.length;
   }
 
-  /** From now on: only what is published after `position`. */
+  /** From `position` on: only what comes after it. */
   startAt(position: Position): void {
-    this.offset = position.offset;
-    this.epoch = position.epoch;
+    this.#offset = position.offset;
+    this.#epoch = position.epoch;
   }
 
   /** History is done: what came meanwhile follows, then everything live. */
@@ -91,88 +117,97 @@ export class Subscription {
   }
 }
 
-export class Feed {
+export class Feed implements Joiner {
   readonly topic: string;
   readonly subscriptions = new Set<Subscription>();
-  readonly #bus: Bus;
-  readonly #log: Logger;
-  #offset = 0;
-  #epoch = '';
+  readonly #options: FeedOptions;
+  /** Last ordered message that was received. */
+  #received: Position = { offset: 0, epoch: '' };
+  /** Last ordered message that was given to the subscribers. */
+  given: Position = this.#received;
+  /** What came this turn: none, one, or several. */
+  #pending: Frame | Frame[] | null = null;
   /** Live messages that wait while a hole is filled. */
   #repairing: BusMessage[] | null = null;
 
-  constructor(topic: string, bus: Bus, log: Logger) {
+  constructor(topic: string, options: FeedOptions) {
     this.topic = topic;
-    this.#bus = bus;
-    this.#log = log;
+    this.#options = options;
   }
 
-  /** A message of the bus. Returns the frame that was delivered, or null while it waits. */
-  receive(message: BusMessage): Frame | null {
+  /** A message of the bus. */
+  receive(message: BusMessage): void {
     if (this.#repairing !== null) {
       this.#repairing.push(message);
-      return null;
+      return;
     }
-    if (message.offset > 0) {
-      const known = this.#epoch === message.epoch;
-      if (known && message.offset <= this.#offset) return null;
-      if (known && message.offset > this.#offset + 1) {
-        void this.#repair(message);
-        return null;
+    const { offset, epoch } = this.#received;
+    if (message.offset > 0 && message.epoch === epoch) {
+      if (message.offset <= offset) return;
+      if (message.offset > offset + 1) {
+        void this.#repair([message]);
+        return;
       }
-      this.#epoch = message.epoch;
-      this.#offset = message.offset;
     }
-    return this.#deliver(message);
+    this.#take(message);
   }
 
-  #deliver(message: BusMessage): Frame {
-    const frame = frameOf(message.payload, peek(message.payload).kind, message.offset, message.epoch);
-    for (const subscription of this.subscriptions) subscription.deliver(frame);
-    return frame;
+  #take(message: BusMessage): void {
+    if (message.offset > 0) this.#received = { offset: message.offset, epoch: message.epoch };
+    const { kind } = peek(message.payload);
+    const frame = frameOf(message, kind);
+    this.#options.onFrame?.(frame);
+    if (this.#pending === null) {
+      this.#pending = frame;
+      this.#options.turn.addJoiner(this);
+    } else if (Array.isArray(this.#pending)) this.#pending.push(frame);
+    else this.#pending = [this.#pending, frame];
+  }
+
+  /** The turn ends: all that came goes to every subscriber as one. */
+  join(): void {
+    const pending = this.#pending;
+    if (pending === null) return;
+    this.#pending = null;
+    this.given = this.#received;
+    const outgoing = Array.isArray(pending) ? new Batch(pending) : pending;
+    for (const subscription of this.subscriptions) subscription.deliver(outgoing);
   }
 
   /** Pub/sub lost something between Redis and here: history has it. */
-  async #repair(...live: BusMessage[]): Promise<void> {
+  async #repair(live: BusMessage[]): Promise<void> {
     this.#repairing = live;
     try {
       for (;;) {
-        const page = await this.#bus.history(this.topic, this.#offset, PAGE);
-        for (const message of page.messages) {
-          this.#offset = message.offset;
-          this.#epoch = page.epoch;
-          this.#deliver(message);
-        }
+        const page = await this.#options.bus.history(this.topic, this.#received.offset, PAGE);
+        if (!page.complete) throw new Error('history no longer has what was lost');
+        for (const message of page.messages) this.#take(message);
         if (page.messages.length < PAGE) break;
       }
     } catch (error) {
-      this.#log.warn(
+      this.#options.log.warn(
         { err: error, topic: this.topic },
-        'a hole in a topic could not be filled; its readers must resume',
+        'a hole in a topic could not be filled; its readers resume',
       );
-      for (const { session } of [...this.subscriptions])
-        session.close('RIDE_SLOW_READER', 'a message was lost; resume from the last offset');
+      for (const { sink } of [...this.subscriptions])
+        sink.close('RIDE_SLOW_READER', 'a message was lost; resume from the last offset');
     }
-    const waiting = this.#repairing ?? [];
+    const waiting = this.#repairing;
     this.#repairing = null;
     for (const message of waiting) this.receive(message);
   }
 
   /** The connection to Redis was away: look for what was published meanwhile. */
   async resync(): Promise<void> {
-    if (this.#offset > 0 && this.#repairing === null) await this.#repair();
+    if (this.#received.offset > 0 && this.#repairing === null) await this.#repair([]);
   }
 
-  async history(
-    sinceOffset: number,
-    limit: number,
-  ): Promise<{ frames: Frame[]; epoch: string; offset: number; complete: boolean }> {
-    const page = await this.#bus.history(this.topic, sinceOffset, limit);
-    const frames = page.messages.map((m) => frameOf(m.payload, peek(m.payload).kind, m.offset, page.epoch));
-    return { frames, epoch: page.epoch, offset: page.offset, complete: page.complete };
+  async history(sinceOffset: number, limit: number): Promise<Position & { frames: Frame[]; complete: boolean }> {
+    const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, sinceOffset, limit);
+    return { frames: messages.map((message) => frameOf(message, peek(message.payload).kind)), epoch, offset, complete };
   }
 
   position(): Promise<Position> {
-    return this.#bus.position(this.topic);
+    return this.#options.bus.position(this.topic);
   }
 }

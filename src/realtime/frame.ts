@@ -1,9 +1,11 @@
 /**
- * A published message, encoded at most once per encoding and shared by all who read it: finished WebSocket bytes with their
- * header, or a ready gRPC message. Sessions queue references to frames, never copies.
+ * What sessions queue: published messages as finished bytes, encoded at most once per encoding and shared by everyone who
+ * reads them. A `Frame` is one message; a `Batch` is what a topic got during one turn of the event loop, joined once for all
+ * its subscribers, so that a busy topic costs each of them one write a turn.
  */
 import { fromBinary, toJsonString } from '@bufbuild/protobuf';
 import { ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+import { deliveryOf } from './messages/index.ts';
 
 export type Encoding = 'json' | 'binary';
 
@@ -28,30 +30,49 @@ export function webSocketFrame(opcode: number, payload: Uint8Array): Buffer {
   return frame;
 }
 
-export class Frame {
+/** One or more messages, ready to be written. */
+export interface Outgoing {
+  readonly frames: readonly Frame[];
+  /** Bytes of the binary encoding; what the bounds of a session count. */
+  readonly bytes: number;
+  webSocket(encoding: Encoding): Buffer;
+}
+
+export class Frame implements Outgoing {
   /** The envelope as binary protobuf. */
   readonly binary: Buffer;
   /** Name of the payload, `trip_event`. */
   readonly kind: string;
+  readonly topic: string;
   readonly offset: number;
   readonly epoch: string;
-  #text: Buffer | null = null;
   #wsText: Buffer | null = null;
   #wsBinary: Buffer | null = null;
 
-  constructor(binary: Buffer, kind: string, offset = 0, epoch = '') {
+  constructor(binary: Buffer, kind: string, topic = '', offset = 0, epoch = '') {
     this.binary = binary;
     this.kind = kind;
+    this.topic = topic;
     this.offset = offset;
     this.epoch = epoch;
   }
 
+  get frames(): readonly Frame[] {
+    return [this];
+  }
+
+  get bytes(): number {
+    return this.binary.length;
+  }
+
+  get delivery(): ReturnType<typeof deliveryOf> {
+    return deliveryOf(this.kind);
+  }
+
   /** The envelope as protobuf JSON with the proto's field names, UTF-8. */
   get text(): Buffer {
-    this.#text ??= Buffer.from(
-      toJsonString(ServerEnvelopeSchema, fromBinary(ServerEnvelopeSchema, this.binary), { useProtoFieldName: true }),
-    );
-    return this.#text;
+    const envelope = fromBinary(ServerEnvelopeSchema, this.binary);
+    return Buffer.from(toJsonString(ServerEnvelopeSchema, envelope, { useProtoFieldName: true }));
   }
 
   /** Finished WebSocket bytes. */
@@ -63,8 +84,28 @@ export class Frame {
     this.#wsBinary ??= webSocketFrame(BINARY_FRAME, this.binary);
     return this.#wsBinary;
   }
+}
 
-  get bytes(): number {
-    return this.binary.length;
+/** Frames of one topic, in order, as one buffer per encoding. */
+export class Batch implements Outgoing {
+  readonly frames: readonly Frame[];
+  readonly bytes: number;
+  #wsText: Buffer | null = null;
+  #wsBinary: Buffer | null = null;
+
+  constructor(frames: readonly Frame[]) {
+    this.frames = frames;
+    let bytes = 0;
+    for (const frame of frames) bytes += frame.bytes;
+    this.bytes = bytes;
+  }
+
+  webSocket(encoding: Encoding): Buffer {
+    if (encoding === 'json') {
+      this.#wsText ??= Buffer.concat(this.frames.map((frame) => frame.webSocket('json')));
+      return this.#wsText;
+    }
+    this.#wsBinary ??= Buffer.concat(this.frames.map((frame) => frame.webSocket('binary')));
+    return this.#wsBinary;
   }
 }

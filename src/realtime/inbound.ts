@@ -7,12 +7,13 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Broker } from './broker.ts';
-import { encodeEnvelope, kindOf, type ServerPayload } from './envelope.ts';
+import { encodeEnvelope, kindOf } from './envelope.ts';
 import { Frame } from './frame.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Lamport } from './lamport.ts';
 import type { ClientMessage, Reply, Services, SessionHandle } from './messages/definition.ts';
 import { clientMessages } from './messages/index.ts';
+import type { ServerPayload } from './payload.ts';
 import type { Session } from './session.ts';
 import { authorizeTopic, canonicalTopic } from './topics.ts';
 

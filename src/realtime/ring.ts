@@ -1,13 +1,23 @@
 /**
  * The outbound buffer of one session: a first-in-first-out queue of shared frames, bounded in messages and bytes. Storage is
  * allocated as it is needed and let go of when it is empty, so that an idle session costs nothing.
+ *
+ * Only a reader that is behind fills it: then newest-wins messages are conflated by topic and kind, in the place of the older
+ * one, and what may be lost is dropped oldest first.
  */
 import type { Frame } from './frame.ts';
+
+/** A place in the queue whose frame a newer one may take. */
+interface Slot {
+  frame: Frame;
+}
 
 export class Ring {
   readonly #maxMessages: number;
   readonly #maxBytes: number;
-  #frames: Frame[] | null = null;
+  #slots: Slot[] | null = null;
+  /** By topic and kind: the slot that holds the newest value that is still unsent. */
+  #latest: Map<string, Slot> | null = null;
   #head = 0;
   #bytes = 0;
 
@@ -17,7 +27,7 @@ export class Ring {
   }
 
   get length(): number {
-    return this.#frames === null ? 0 : this.#frames.length - this.#head;
+    return this.#slots === null ? 0 : this.#slots.length - this.#head;
   }
 
   get bytes(): number {
@@ -35,39 +45,65 @@ export class Ring {
   }
 
   push(frame: Frame): void {
-    this.#frames ??= [];
-    this.#frames.push(frame);
+    const slot: Slot = { frame };
+    this.#slots ??= [];
+    this.#slots.push(slot);
     this.#bytes += frame.bytes;
+    if (frame.delivery === 'latest') {
+      this.#latest ??= new Map();
+      this.#latest.set(keyOf(frame), slot);
+    }
+  }
+
+  /** Puts a newest-wins frame in the place of an older one of its topic and kind; false when there is none. */
+  conflate(frame: Frame): boolean {
+    const slot = this.#latest?.get(keyOf(frame));
+    if (!slot) return false;
+    this.#bytes += frame.bytes - slot.frame.bytes;
+    slot.frame = frame;
+    return true;
   }
 
   shift(): Frame | undefined {
-    const frames = this.#frames;
-    if (frames === null) return undefined;
-    const frame = frames[this.#head]!;
+    const slots = this.#slots;
+    if (slots === null) return undefined;
+    const { frame } = slots[this.#head]!;
     this.#head++;
-    this.#bytes -= frame.bytes;
-    if (this.#head === frames.length) {
-      this.#frames = null;
-      this.#head = 0;
-    } else if (this.#head > 64 && this.#head * 2 > frames.length) {
-      this.#frames = frames.slice(this.#head);
+    this.#forget(frame);
+    if (this.#head === slots.length) this.#clear();
+    else if (this.#head > 64 && this.#head * 2 > slots.length) {
+      this.#slots = slots.slice(this.#head);
       this.#head = 0;
     }
     return frame;
   }
 
-  /** Removes the oldest frame that `match` holds for; true when there was one. */
-  dropOldest(match: (frame: Frame) => boolean): boolean {
-    const frames = this.#frames;
-    if (frames === null) return false;
-    const at = frames.findIndex((frame, index) => index >= this.#head && match(frame));
-    if (at < 0) return false;
-    this.#bytes -= frames[at]!.bytes;
-    frames.splice(at, 1);
-    if (this.#head === frames.length) {
-      this.#frames = null;
-      this.#head = 0;
+  /** Removes the oldest frame that may be lost; returns it, or undefined when there is none. */
+  dropOldest(): Frame | undefined {
+    const slots = this.#slots;
+    if (slots === null) return undefined;
+    for (let at = this.#head; at < slots.length; at++) {
+      const { frame } = slots[at]!;
+      if (frame.delivery !== 'latest' && frame.delivery !== 'ephemeral') continue;
+      slots.splice(at, 1);
+      this.#forget(frame);
+      if (this.#head === slots.length) this.#clear();
+      return frame;
     }
-    return true;
+    return undefined;
+  }
+
+  #forget(frame: Frame): void {
+    this.#bytes -= frame.bytes;
+    if (frame.delivery === 'latest' && this.#latest?.get(keyOf(frame))?.frame === frame)
+      this.#latest.delete(keyOf(frame));
+  }
+
+  #clear(): void {
+    this.#slots = null;
+    this.#latest = null;
+    this.#head = 0;
   }
 }
+
+const keyOf = (frame: Frame): string => `${frame.kind} ${frame.topic}`;

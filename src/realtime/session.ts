@@ -1,20 +1,23 @@
 /**
- * One connected device. It owns a bounded outbound buffer and its subscriptions; its shard flushes it, its transport writes.
+ * One connected device. What it is sent during a turn of the event loop waits until the turn's end and goes out in one write;
+ * what its peer does not take waits in its bounded ring, where the delivery class of each message decides what a full ring does.
  */
 import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Subscription } from './feed.ts';
-import type { Frame } from './frame.ts';
-import { serverMessages } from './messages/index.ts';
+import type { Frame, Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
 import type { Transport } from './transport.ts';
 
 /** What a session needs of its shard. */
 export interface SessionOwner {
+  /** `flush` will be called at the end of this turn. */
   markDirty(session: Session): void;
   /** Takes the session out and ends its connection. */
   drop(session: Session, code: ErrorCode, reason: string): void;
+  readonly limits: SessionLimits;
+  readonly meter: Meter;
 }
 
 export interface SessionLimits {
@@ -25,22 +28,13 @@ export interface SessionLimits {
 /** Document A: pause reads above, resume below. */
 const PAUSE_ABOVE = 0.75;
 const RESUME_BELOW = 0.5;
-/** Bytes handed to the transport at once; what is beyond waits in the ring, where it can still be dropped. */
-const CHUNK_BYTES = 64 * 1024;
-
-const deliveryOf = (kind: string): 'latest' | 'ordered' | 'ephemeral' | 'reply' =>
-  (serverMessages as Record<string, { delivery: 'latest' | 'ordered' | 'ephemeral' }>)[kind]?.delivery ?? 'reply';
-
-const isDroppable = (frame: Frame): boolean => {
-  const delivery = deliveryOf(frame.kind);
-  return delivery === 'ephemeral' || delivery === 'latest';
-};
 
 export class Session {
   readonly id: string;
   readonly principal: Principal;
   readonly namespace: string;
   readonly transport: Transport;
+  /** Wall time, epoch ms. */
   readonly connectedAt: number;
   readonly subscriptions = new Map<string, Subscription>();
   /** Wall time of the last inbound message, epoch ms. */
@@ -48,9 +42,11 @@ export class Session {
   closed = false;
   /** In its shard's list of sessions to flush. */
   dirty = false;
-  readonly #ring: Ring;
-  readonly #shard: SessionOwner;
-  readonly #meter: Meter;
+  readonly #owner: SessionOwner;
+  /** What was sent this turn, in order; null, one, or several. */
+  #turn: Outgoing | Outgoing[] | null = null;
+  /** What the peer did not take; null while it keeps up, which is nearly always. */
+  #ring: Ring | null = null;
   #waitingForDrain = false;
   /** Reads are held because the outbound buffer is nearly full. */
   #full = false;
@@ -61,9 +57,7 @@ export class Session {
     principal: Principal,
     namespace: string,
     transport: Transport,
-    shard: SessionOwner,
-    limits: SessionLimits,
-    meter: Meter,
+    owner: SessionOwner,
     now: number,
   ) {
     this.id = id;
@@ -72,77 +66,115 @@ export class Session {
     this.transport = transport;
     this.connectedAt = now;
     this.lastSeen = now;
-    this.#ring = new Ring(limits.outboundMessages, limits.outboundBytes);
-    this.#shard = shard;
-    this.#meter = meter;
+    this.#owner = owner;
   }
 
+  /** Messages that wait for this session. */
   get queued(): number {
-    return this.#ring.length;
+    const turn = this.#turn;
+    const fresh = turn === null ? 0 : Array.isArray(turn) ? turn.length : turn.frames.length;
+    return fresh + (this.#ring?.length ?? 0);
   }
 
-  /** Queues a frame; a full buffer does what the frame's delivery class says. */
-  send(frame: Frame): void {
+  /** Sends one message, or what a topic joined, at the end of this turn. */
+  send(outgoing: Outgoing): void {
     if (this.closed) return;
-    if (!this.#ring.hasRoom(frame) && !this.#makeRoom(frame)) return;
-    this.#ring.push(frame);
-    if (!this.#full && this.#ring.fill > PAUSE_ABOVE) {
+    if (this.#waitingForDrain) {
+      for (const frame of outgoing.frames) this.#wait(frame);
+      return;
+    }
+    if (this.#turn === null) this.#turn = outgoing;
+    else if (Array.isArray(this.#turn)) this.#turn.push(outgoing);
+    else this.#turn = [this.#turn, outgoing];
+    if (!this.dirty) {
+      this.dirty = true;
+      this.#owner.markDirty(this);
+    }
+  }
+
+  /** Writes what this turn brought; called by the shard at the turn's end. */
+  flush(): void {
+    this.dirty = false;
+    const turn = this.#turn;
+    this.#turn = null;
+    if (turn === null || this.closed) return;
+    if (!Array.isArray(turn)) {
+      this.#write(turn);
+      return;
+    }
+    this.transport.cork();
+    for (const outgoing of turn) this.#write(outgoing);
+    this.transport.uncork();
+  }
+
+  /** Hands over to a peer that takes, keeps for one that does not. */
+  #write(outgoing: Outgoing): void {
+    if (this.#waitingForDrain) {
+      for (const frame of outgoing.frames) this.#wait(frame);
+      return;
+    }
+    this.transport.write(outgoing);
+    this.#count(outgoing);
+    if (!this.transport.blocked()) return;
+    this.#waitingForDrain = true;
+    this.transport.onDrain(this.#drained);
+  }
+
+  #count(outgoing: Outgoing): void {
+    const { frames } = outgoing;
+    const { meter } = this.#owner;
+    const first = frames[0]!.kind;
+    let run = 0;
+    for (const frame of frames) {
+      if (frame.kind === first) run++;
+      else meter.messagesOut(this.namespace, frame.kind, 1);
+    }
+    meter.messagesOut(this.namespace, first, run);
+  }
+
+  /** Queues a frame for a peer that is behind. */
+  #wait(frame: Frame): void {
+    if (this.closed) return;
+    const { limits } = this.#owner;
+    this.#ring ??= new Ring(limits.outboundMessages, limits.outboundBytes);
+    const ring = this.#ring;
+    if (frame.delivery === 'latest' && ring.conflate(frame)) {
+      this.#owner.meter.dropped('latest');
+      return;
+    }
+    while (!ring.hasRoom(frame)) {
+      if (ring.dropOldest()) this.#owner.meter.dropped('ephemeral');
+      else if (frame.delivery === 'latest' || frame.delivery === 'ephemeral') {
+        this.#owner.meter.dropped('ephemeral');
+        return;
+      } else {
+        // Only what must not be lost is left: the client resumes from its offset.
+        this.#owner.meter.dropped('slow_reader');
+        this.#owner.drop(this, 'RIDE_SLOW_READER', 'resume from the last offset');
+        return;
+      }
+    }
+    ring.push(frame);
+    if (!this.#full && ring.fill > PAUSE_ABOVE) {
       this.#full = true;
       this.hold();
     }
-    if (!this.#waitingForDrain) this.#shard.markDirty(this);
   }
 
-  /** True when the frame may be queued after all. */
-  #makeRoom(frame: Frame): boolean {
-    while (!this.#ring.hasRoom(frame)) {
-      if (this.#ring.dropOldest(isDroppable)) {
-        this.#meter.dropped('ephemeral');
-        continue;
-      }
-      if (isDroppable(frame)) {
-        this.#meter.dropped('ephemeral');
-        return false;
-      }
-      // Only what must not be lost is left: the client resumes from its offset.
-      this.#meter.dropped('slow_reader');
-      this.#shard.drop(this, 'RIDE_SLOW_READER', 'resume from the last offset');
-      return false;
-    }
-    return true;
-  }
-
-  /** Writes what the peer takes; called by the shard once a turn. */
-  flush(): void {
-    this.dirty = false;
-    if (this.closed || this.#waitingForDrain) return;
-    while (this.#ring.length > 0 && !this.transport.blocked()) this.#writeChunk();
-    if (this.#ring.length > 0) {
-      this.#waitingForDrain = true;
-      this.transport.onDrain(this.#drained);
-    }
-    if (this.#full && this.#ring.fill < RESUME_BELOW) {
+  /** The peer takes again: what waited goes first, as much as it takes. */
+  readonly #drained = (): void => {
+    this.#waitingForDrain = false;
+    const ring = this.#ring;
+    if (this.closed || ring === null) return;
+    this.transport.cork();
+    while (ring.length > 0 && !this.#waitingForDrain) this.#write(ring.shift()!);
+    this.transport.uncork();
+    if (ring.length === 0) this.#ring = null;
+    if (this.#full && ring.fill < RESUME_BELOW) {
       this.#full = false;
       this.release();
     }
-  }
-
-  readonly #drained = (): void => {
-    this.#waitingForDrain = false;
-    this.flush();
   };
-
-  #writeChunk(): void {
-    const frames: Frame[] = [];
-    let bytes = 0;
-    while (this.#ring.length > 0 && bytes < CHUNK_BYTES) {
-      const frame = this.#ring.shift()!;
-      bytes += frame.bytes;
-      frames.push(frame);
-      this.#meter.messagesOut(this.namespace, frame.kind, 1);
-    }
-    this.transport.write(frames);
-  }
 
   /** Stops reading from the peer until as many releases have come. */
   hold(): void {
@@ -154,6 +186,6 @@ export class Session {
   }
 
   close(code: ErrorCode, reason: string): void {
-    this.#shard.drop(this, code, reason);
+    this.#owner.drop(this, code, reason);
   }
 }

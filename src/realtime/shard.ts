@@ -1,29 +1,43 @@
 /**
- * A shard owns the sessions of some users: their index, a wheel that finds silent ones, and the flush of those that have
- * something to say. There is one timer a server and none a session.
+ * A shard owns the sessions of some users: their index, and a wheel that finds silent ones. There is one timer a server and
+ * none a session.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { Session } from './session.ts';
+import type { Meter } from '../ports/meter.ts';
+import type { Session, SessionLimits, SessionOwner } from './session.ts';
+import type { Turn } from './turn.ts';
 
 const WHEEL_SLOTS = 64;
 
-export class Shard {
+export interface ShardOptions {
+  timeoutMs: number;
+  /** Wall time, epoch ms. */
+  now: number;
+  turn: Turn;
+  limits: SessionLimits;
+  meter: Meter;
+  onDropped(session: Session): void;
+}
+
+export class Shard implements SessionOwner {
   readonly sessions = new Map<string, Session>();
   readonly byUser = new Map<string, Set<Session>>();
+  readonly limits: SessionLimits;
+  readonly meter: Meter;
   readonly #wheel: Set<Session>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set());
-  readonly #timeoutMs: number;
+  readonly #index: number;
+  readonly #options: ShardOptions;
   readonly #slotMs: number;
-  readonly #onDropped: (session: Session) => void;
-  #dirty: Session[] = [];
-  #flushScheduled = false;
   #tickedAt: number;
 
-  constructor(timeoutMs: number, now: number, onDropped: (session: Session) => void) {
-    this.#timeoutMs = timeoutMs;
+  constructor(index: number, options: ShardOptions) {
+    this.#index = index;
+    this.#options = options;
+    this.limits = options.limits;
+    this.meter = options.meter;
     // The wheel is a little longer than the timeout, so that no session falls due behind the hand.
-    this.#slotMs = Math.max(10, Math.ceil(timeoutMs / (WHEEL_SLOTS - 2)));
-    this.#tickedAt = now;
-    this.#onDropped = onDropped;
+    this.#slotMs = Math.max(10, Math.ceil(options.timeoutMs / (WHEEL_SLOTS - 2)));
+    this.#tickedAt = options.now;
   }
 
   add(session: Session): void {
@@ -31,11 +45,15 @@ export class Shard {
     const peers = this.byUser.get(session.principal.userId);
     if (peers) peers.add(session);
     else this.byUser.set(session.principal.userId, new Set([session]));
-    this.#slotOf(session.lastSeen + this.#timeoutMs).add(session);
+    this.#slotOf(session.lastSeen + this.#options.timeoutMs).add(session);
   }
 
   #slotOf(due: number): Set<Session> {
     return this.#wheel[Math.ceil(due / this.#slotMs) % WHEEL_SLOTS]!;
+  }
+
+  markDirty(session: Session): void {
+    this.#options.turn.addSession(this.#index, session);
   }
 
   /** Takes the session out and ends its connection. Safe to repeat. */
@@ -51,26 +69,9 @@ export class Shard {
     const peers = this.byUser.get(session.principal.userId);
     peers?.delete(session);
     if (peers?.size === 0) this.byUser.delete(session.principal.userId);
-    this.#onDropped(session);
+    this.#options.onDropped(session);
     return true;
   }
-
-  markDirty(session: Session): void {
-    if (session.dirty) return;
-    session.dirty = true;
-    this.#dirty.push(session);
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    setImmediate(this.flush);
-  }
-
-  /** Everything that gathered during this turn of the event loop goes out in one write a session. */
-  readonly flush = (): void => {
-    this.#flushScheduled = false;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const session of dirty) session.flush();
-  };
 
   /** Moves the hand to `now`: sessions that were heard of go to a later slot, silent ones are dropped. */
   tick(now: number): void {
@@ -87,7 +88,7 @@ export class Shard {
 
   #judge(session: Session, now: number): void {
     if (session.closed) return;
-    const due = session.lastSeen + this.#timeoutMs;
+    const due = session.lastSeen + this.#options.timeoutMs;
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
     else if (due > now) this.#slotOf(due).add(session);
     else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);

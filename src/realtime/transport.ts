@@ -1,10 +1,12 @@
-/** What the realtime core needs of a connection; WebSocket and gRPC each implement it. */
+/** What the realtime core needs of a connection; WebSocket, gRPC and server-sent events each implement it. */
 import type { ErrorCode } from '../errors.ts';
-import type { Frame } from './frame.ts';
+import type { Outgoing } from './frame.ts';
 
 export interface Transport {
-  /** Writes frames in order, in as few system calls as it can. */
-  write(frames: readonly Frame[]): void;
+  /** Writes finished messages. Between `cork` and `uncork` several of them become one system call where the transport can. */
+  write(outgoing: Outgoing): void;
+  cork(): void;
+  uncork(): void;
   /** The peer takes no more for now: `onDrain` will tell. */
   blocked(): boolean;
   /** Calls `listener` once when a blocked peer takes again. */

@@ -13,8 +13,9 @@ export interface TripTapOptions {
   broker(): Broker;
 }
 
-export function createTripTap({ locations, broker }: TripTapOptions): (topic: string, frame: Frame) => void {
-  return (topic, frame) => {
+export function createTripTap({ locations, broker }: TripTapOptions): (frame: Frame) => void {
+  return (frame) => {
+    const { topic } = frame;
     if (frame.kind !== 'trip_event' || !topic.startsWith('user:')) return;
     const { payload } = fromBinary(ServerEnvelopeSchema, frame.binary);
     if (payload.case !== 'tripEvent') return;

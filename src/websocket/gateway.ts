@@ -11,7 +11,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Principal, Role } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Broker } from '../realtime/broker.ts';
-import type { Encoding, Frame } from '../realtime/frame.ts';
+import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Connection, Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
 
@@ -59,16 +59,16 @@ class WebSocketTransport implements Transport {
     this.#encoding = encoding;
   }
 
-  write(frames: readonly Frame[]): void {
-    if (this.#ws.readyState !== this.#ws.OPEN) return;
-    const socket = this.#socket;
-    if (frames.length === 1) {
-      socket.write(frames[0]!.webSocket(this.#encoding));
-      return;
-    }
-    socket.cork();
-    for (const frame of frames) socket.write(frame.webSocket(this.#encoding));
-    socket.uncork();
+  write(outgoing: Outgoing): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(outgoing.webSocket(this.#encoding));
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
   }
 
   blocked(): boolean {

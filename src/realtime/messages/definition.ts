@@ -10,11 +10,11 @@ import type { Principal, Role } from '../../domain/roles.ts';
 import type { Sos } from '../../domain/sos/service.ts';
 import type { Trips } from '../../domain/trips/service.ts';
 import type { OutboundKind, OutboundMessages } from '../../ports/publisher.ts';
-import type { ClientPayload, ServerPayload } from '../envelope.ts';
+import type { ClientPayload, ServerPayload } from '../payload.ts';
 
 /** What a full outbound buffer does with a message (R9). */
 export type DeliveryClass =
-  /** Conflated by key: a slow reader gets the newest. */
+  /** Conflated by topic and kind: a slow reader gets the newest. */
   | 'latest'
   /** Recoverable: a reader that cannot keep up is disconnected and resumes from its offset. */
   | 'ordered'
@@ -73,8 +73,6 @@ export interface ServerMessage<K extends OutboundKind = OutboundKind> {
   kind: K;
   delivery: DeliveryClass;
   doc: string;
-  /** Conflation key within the topic, for `latest`. */
-  key?(message: OutboundMessages[K]): string;
   toWire(message: OutboundMessages[K]): ServerPayload;
 }
 

@@ -2,7 +2,7 @@
 import type { OutboundKind } from '../../ports/publisher.ts';
 import { chatMessage } from './chat-message.ts';
 import { chatSend } from './chat-send.ts';
-import type { ClientCase, ClientMessage, ServerMessage } from './definition.ts';
+import type { ClientCase, ClientMessage, DeliveryClass, ServerMessage } from './definition.ts';
 import { etaRefresh } from './eta-refresh.ts';
 import { heartbeat } from './heartbeat.ts';
 import { jobOffer } from './job-offer.ts';
@@ -51,3 +51,8 @@ export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } 
   sos_alert: sosAlert,
   notification,
 };
+
+const deliveries = new Map(Object.values(serverMessages).map(({ kind, delivery }) => [kind as string, delivery]));
+
+/** The delivery class of a payload's kind; `reply` for answers to one session (ack, error, welcome, …), which are never dropped. */
+export const deliveryOf = (kind: string): DeliveryClass | 'reply' => deliveries.get(kind) ?? 'reply';

@@ -4,7 +4,6 @@ export const location = defineServerMessage({
   kind: 'location',
   delivery: 'latest',
   doc: 'Where the driver of a trip is, with its freshness.',
-  key: ({ position }) => position.driverId,
   toWire: ({ position: p, ageMs, stale }) => ({
     case: 'location',
     value: {
