@@ -12,7 +12,7 @@
  *    null, undefined as missing.
  *
  * Documents are JSON: objects, arrays, strings, finite numbers, booleans, null. Names of top-level fields are identifiers
- * (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot and do not begin with `$`. A field that is filtered
+ * (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot, no NUL and do not begin with `$`. A field that is filtered
  * by range, ordered by or indexed holds one type of scalar in all documents; what conditions do with arrays and objects is
  * not promised.
  */
@@ -51,7 +51,7 @@ export interface IndexSpec {
   fields: readonly string[];
   /** A missing field counts as a value: without `sparse`, two documents without the field collide. */
   unique?: boolean;
-  /** Documents in which the first field is missing or null are left out of the index's uniqueness (and mostly of the index). */
+  /** Documents in which the field is missing or null are left out. Together with `unique` it takes an index of one field. */
   sparse?: boolean;
 }
 

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
 /** The part of tap's test object that servers need. */
@@ -69,7 +69,11 @@ export async function startUntil(
     reject(new Error(`${command} was not ready within ${limitMs} ms: ${output}`));
   }, limitMs);
   try {
-    return { child, match: await promise };
+    const match = await promise;
+    // So that a server that still runs does not keep a test file from ending, which is when it is stopped.
+    child.unref();
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) (pipe as Socket).unref();
+    return { child, match };
   } finally {
     clearTimeout(timer);
   }
@@ -79,6 +83,7 @@ export async function startUntil(
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
+  child.ref();
   child.kill(signal);
   const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
   await gone;

@@ -1,4 +1,5 @@
 /** Documents and uniqueness: insert, get, compare-and-set, indexes. */
+import type { IndexSpec } from '../../../src/ports/store.ts';
 import type { Cases } from '../store.ts';
 import { createStoreAt, eventOf, next, openAt, THINGS, type Thing, thing } from './place.ts';
 
@@ -223,15 +224,41 @@ export const documentCases: Cases = {
     await t.rejects(things.compareAndSet({ ...held, version: 3 }), taken('handle'));
   },
 
-  'a sparse unique index of two fields looks at the first alone to leave out': async (t, place) => {
+  'a unique sparse index takes a dotted path, and null there comes back': async (t, place) => {
     const { things } = await openAt(t, place);
-    await things.insert(thing({ n: 7 }));
-    await things.insert(thing({ n: 7 }));
-    await things.insert(thing({ n: 7, place: { zone: 'z' } }));
-    await t.rejects(things.insert(thing({ n: 7, place: { zone: 'z' } })), taken('pair'));
-    await things.insert(thing({ n: 8, place: { zone: 'z' } }));
-    await things.insert(thing({ place: { zone: 'z' } }));
-    await t.rejects(things.insert(thing({ place: { zone: 'z' } })), taken('pair'), 'a missing second is a value');
+    const all = [
+      thing({ place: {} }),
+      thing({ place: { zone: null } }),
+      thing({ place: { zone: null, city: 'c' }, handle: null }),
+      thing({ place: { zone: 'z' } }),
+      thing(),
+    ];
+    for (const one of all) await things.insert(one);
+    t.strictSame(await things.getMany(all.map((one) => one.id)), all);
+    t.strictSame((await things.page({ where: {}, pageSize: 9, direction: 'asc' })).items, all);
+    await t.rejects(things.insert(thing({ place: { zone: 'z' } })), taken('zone'));
+    const filled = next(all[2]!, { place: { zone: 'y' }, handle: 'h' });
+    t.equal(await things.compareAndSet(filled), true);
+    t.strictSame(await things.get(filled.id), filled);
+    const emptied = next<Thing>(filled, { place: { zone: null } });
+    t.equal(await things.compareAndSet(emptied), true);
+    t.strictSame(await things.get(filled.id), emptied);
+    await t.rejects(things.compareAndSet(next<Thing>(emptied, { place: { zone: 'z' } })), taken('zone'));
+  },
+
+  'an index that cannot be had everywhere is a defect of its declaration': async (t, place) => {
+    const store = createStoreAt(place);
+    t.after(() => store.close());
+    const declare = (index: Partial<IndexSpec>): void => {
+      const made = { name: 'x', fields: ['a'], ...index };
+      store.collection<Thing>({ name: 'wrong', indexes: [made, { name: 'other', fields: ['b'] }] });
+    };
+    t.throws(() => declare({ unique: true, sparse: true, fields: ['a', 'b'] }), /unique and sparse/);
+    t.throws(() => declare({ fields: [] }), /no field/);
+    t.throws(() => declare({ fields: ["a'"] }), /dotted path/);
+    t.throws(() => declare({ name: 'other' }), /name of its own/);
+    t.throws(() => declare({ name: 'id' }), /name of its own/);
+    t.throws(() => store.collection<Thing>({ name: 'a b', indexes: [] }), /identifier/);
   },
 
   'one failed write of many at once fails alone': async (t, place) => {
@@ -251,6 +278,8 @@ export const documentCases: Cases = {
     const { things, store } = await openAt(t, place);
     const one = thing({ note: 'same' });
     await things.insert(one, [eventOf(one)]);
+    const nulls = [thing({ note: null }), thing({ note: null }), thing()];
+    for (const each of nulls) await things.insert(each);
     await store.close();
     await t.rejects(things.get(one.id), { code: 'RIDE_UNAVAILABLE' });
     await t.rejects(store.ping(), { code: 'RIDE_UNAVAILABLE' });
@@ -264,6 +293,13 @@ export const documentCases: Cases = {
     t.strictSame(await reopened.get(one.id), one);
     t.strictSame(await reopened.outboxOf(one.id), [eventOf(one)]);
     await t.rejects(reopened.insert(thing({ note: 'same' })), taken('note'));
+    t.strictSame(await reopened.getMany(nulls.map((each) => each.id)), nulls);
+    for (const each of nulls) t.equal(await reopened.compareAndSet(next(each)), true);
+    t.strictSame(
+      await reopened.getMany(nulls.map((each) => each.id)),
+      nulls.map((each) => next(each)),
+    );
+    await reopened.insert(thing({ note: null }));
   },
 
   'opening with a unique index that stored documents break says which': async (t, place) => {

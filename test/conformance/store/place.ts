@@ -1,4 +1,5 @@
 /** Where a store under test lives, as plain data, so that a child process can open the same one. */
+import { createMongoStore } from '../../../src/adapters/mongodb/store.ts';
 import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { formatId } from '../../../src/domain/ids.ts';
 import type { Collection, CollectionSpec, OutboxEvent, Store, StoredDocument } from '../../../src/ports/store.ts';
@@ -8,7 +9,8 @@ export type Place = { adapter: 'sqlite'; file: string } | { adapter: 'mongodb'; 
 export const REGION = 'blr';
 
 export function createStoreAt(place: Place): Store {
-  if (place.adapter !== 'sqlite') throw new Error('not yet');
+  if (place.adapter === 'mongodb')
+    return createMongoStore({ url: place.url, database: place.database, region: REGION });
   return createSqliteStore({ file: place.file });
 }
 
@@ -20,8 +22,8 @@ export interface Thing extends StoredDocument {
   n?: number | null;
   flag?: boolean | null;
   cell?: string;
-  place?: { city?: string | null; zone?: string };
-  note?: string;
+  place?: { city?: string | null; zone?: string | null };
+  note?: string | null;
   extra?: unknown;
 }
 
@@ -30,7 +32,7 @@ export const THINGS: CollectionSpec<Thing> = {
   indexes: [
     { name: 'code', fields: ['run', 'code'], unique: true },
     { name: 'handle', fields: ['handle'], unique: true, sparse: true },
-    { name: 'pair', fields: ['place.zone', 'n'], unique: true, sparse: true },
+    { name: 'zone', fields: ['place.zone'], unique: true, sparse: true },
     { name: 'status', fields: ['status', 'place.city', 'n'] },
     { name: 'cell', fields: ['cell'], sparse: true },
     { name: 'number', fields: ['n'] },
