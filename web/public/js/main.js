@@ -147,7 +147,11 @@ const connection = createConnection({
 // ----------------------------------------------------------------------------------------------------------------- panels
 
 const status = createStatus(state, {
-  onRetry: () => (connection.state.phase === 'waiting' ? connection.hurry() : connection.connect()),
+  onRetry: () => {
+    const now = connection.state.phase;
+    if (now === 'waiting') connection.hurry();
+    else if (now === 'refused' || now === 'stopped') connection.connect();
+  },
   timeZone,
 });
 const panels = createPanels(state, { hidden, onFilter: () => layer.refresh() });
