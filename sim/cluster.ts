@@ -2,12 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MongoClient } from 'mongodb';
-import type { City } from './city/figures.ts';
 import type { ServerAddress } from './clients/rest.ts';
 import type { DemoOptions } from './options.ts';
 import { freePort, type Program, type ServerProgram, startRedis, startServer } from './programs.ts';
-import { replaySettings } from './server-settings.ts';
-import type { ClockSettings } from './sim-clock.ts';
 
 export interface Cluster {
   readonly addresses: ServerAddress[];
@@ -22,11 +19,15 @@ const HTTP_PORT = 8080;
 const GRPC_PORT = 7443;
 const METRICS_PORT = 9090;
 
-/** Resolves when all servers listen. Rejects with the end of the log of the one that does not. */
+export type ClusterOptions = Pick<DemoOptions, 'servers' | 'redis' | 'mongodb' | 'basemap'>;
+
+/**
+ * Resolves when all servers listen. `settings` are what they have in common beside the stores' addresses. Rejects with the
+ * end of the log of the one that does not come up.
+ */
 export async function startCluster(
-  options: DemoOptions,
-  city: City,
-  clock: ClockSettings,
+  options: ClusterOptions,
+  settings: Record<string, string>,
   directory: string,
 ): Promise<Cluster> {
   const programs: Program[] = [];
@@ -48,7 +49,7 @@ export async function startCluster(
       programs.push(redis);
       redisUrl = redis.url;
     }
-    const shared: Record<string, string> = { ...replaySettings(clock), CITY: city.figures.city, REGION: 'local' };
+    const shared: Record<string, string> = { ...settings };
     if (redisUrl) shared.REDIS_URL = redisUrl;
     if (options.mongodb) Object.assign(shared, { MONGODB_URL: options.mongodb, MONGODB_DATABASE: database });
     else shared.SQLITE_FILE = join(directory, 'ridestream.sqlite');
@@ -57,14 +58,14 @@ export async function startCluster(
     for (let i = 0; i < options.servers; i++) {
       // The first one has the usual ports when they are free, so that the README's examples work on the demo.
       const port = async (usual: number) => (i === 0 ? await freePort(usual) : 0);
-      const settings = {
+      const own = {
         ...shared,
         DATA_DIR: join(directory, `data-${i + 1}`),
         HTTP_LISTEN_ADDR: `127.0.0.1:${await port(HTTP_PORT)}`,
         GRPC_LISTEN_ADDR: `127.0.0.1:${await port(GRPC_PORT)}`,
         METRICS_LISTEN_ADDR: `127.0.0.1:${await port(METRICS_PORT)}`,
       };
-      servers.push(await startServer({ name: `server-${i + 1}`, directory, settings }));
+      servers.push(await startServer({ name: `server-${i + 1}`, directory, settings: own }));
     }
   } catch (error) {
     await stop(false);

@@ -17,6 +17,7 @@ import { openLedger, readLedgers } from './ledger.ts';
 import type { DemoOptions } from './options.ts';
 import type { Plan } from './plan.ts';
 import { createDraw } from './random.ts';
+import { replaySettings } from './server-settings.ts';
 import { type ClockSettings, createSimClock, type SimClock } from './sim-clock.ts';
 import { readStore } from './store-reader.ts';
 
@@ -73,7 +74,7 @@ export async function replay(
   let crews: Crew[] = [];
   let clean = false;
   try {
-    cluster = await startCluster(options, city, clock, directory);
+    cluster = await startCluster(options, { ...replaySettings(clock), CITY: city.figures.city }, directory);
     signal.throwIfAborted();
     events.onServing(cluster.addresses);
     const begunMs = Date.now() + Math.max(0, clock.anchorMs + leadMs - Date.now());
