@@ -25,6 +25,7 @@ import { tripMatchJob } from './jobs/trip-match.ts';
 import { tripTimeoutJob } from './jobs/trip-timeout.ts';
 import { authPlugin } from './plugins/auth.ts';
 import { errorsPlugin } from './plugins/errors.ts';
+import { inputPlugin } from './plugins/input.ts';
 import mapPagePlugin from './plugins/map-page.ts';
 import { createMetrics, listenMetrics, restMetricsPlugin } from './plugins/metrics.ts';
 import { openapiPlugin } from './plugins/openapi.ts';
@@ -172,6 +173,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   // Fastify: plugins, then scopes.
   const state = { started: false, draining: false };
   await app.register(errorsPlugin);
+  await app.register(inputPlugin);
   await app.register(storePlugin, { store });
   await app.register(redisPlugin, { commands: redis, subscriber });
   await app.register(restMetricsPlugin, { registry });
