@@ -22,14 +22,26 @@ const caseToKind = new Map(
 /** `tripEvent` → `trip_event`. */
 export const kindOf = (payloadCase: string): string => caseToKind.get(payloadCase) ?? payloadCase;
 
+/** What protobuf-es says of the part at fault: a field, a key that is none, or a oneof that is set twice. */
+const FAULTS = [/field ride\.v1\.\w+\.(\w+)/, /key "([^"]{1,64})" is unknown/, /oneof ride\.v1\.\w+\.(\w+)/];
+const WIRE_RULE = 'as proto/ride/v1/ride.proto says';
+
 function malformed(cause: unknown): RideError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  // protobuf-es names the field: "cannot decode field ride.v1.LocationUpdate.lat from JSON: …"
-  const field = /field ride\.v1\.\w+\.(\w+)/.exec(message)?.[1];
+  const field = FAULTS.map((fault) => fault.exec(message)?.[1]).find((name) => name !== undefined) ?? 'payload';
   return new RideError('RIDE_MALFORMED', `The message cannot be decoded: ${message.slice(0, 200)}`, {
-    ...(field ? { field, rule: 'as proto/ride/v1/ride.proto says' } : {}),
+    field,
+    rule: WIRE_RULE,
     cause,
   });
+}
+
+/** @param named what the client called it; undefined when it named nothing that is known */
+export function unknownMessage(named?: string): RideError {
+  const field = named?.slice(0, MAX_CORR_ID) ?? 'payload';
+  const what = named === undefined ? 'The envelope carries no known message' : `There is no message called ${field}`;
+  const rule = `one of ${ClientEnvelopeSchema.oneofs[0]!.fields.map((f) => f.name).join(', ')}`;
+  return new RideError('RIDE_UNKNOWN_MESSAGE', what, { field, rule });
 }
 
 function checked(envelope: ClientEnvelope): ClientEnvelope {
@@ -50,11 +62,7 @@ export function decodeJson(text: string): ClientEnvelope {
   }
   if (json === null || typeof json !== 'object' || Array.isArray(json)) throw malformed(new Error('not a JSON object'));
   const unknown = Object.keys(json).find((key) => !envelopeKeys.has(key));
-  if (unknown !== undefined) {
-    throw new RideError('RIDE_UNKNOWN_MESSAGE', `There is no message called ${unknown.slice(0, 64)}`, {
-      field: unknown.slice(0, 64),
-    });
-  }
+  if (unknown !== undefined) throw unknownMessage(unknown);
   try {
     return checked(fromJson(ClientEnvelopeSchema, json));
   } catch (error) {

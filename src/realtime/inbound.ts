@@ -7,7 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Broker } from './broker.ts';
-import { encodeEnvelope, kindOf } from './envelope.ts';
+import { encodeEnvelope, kindOf, unknownMessage } from './envelope.ts';
 import { Frame } from './frame.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Lamport } from './lamport.ts';
@@ -84,12 +84,13 @@ export function createInbound(options: InboundOptions): Inbound {
 
   async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {
     const { payload } = envelope;
-    if (payload.case === undefined) {
-      throw new RideError('RIDE_UNKNOWN_MESSAGE', 'The envelope carries no known message', { field: 'payload' });
-    }
+    if (payload.case === undefined) throw unknownMessage();
     const definition = clientMessages[payload.case] as ClientMessage;
     if (!definition.roles.includes(session.principal.role)) {
-      throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, { field: kind });
+      throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, {
+        field: kind,
+        rule: `sent by ${definition.roles.join(' or ')}`,
+      });
     }
     return definition.handle(handleOf(session), payload.value as never, services);
   }

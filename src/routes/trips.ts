@@ -6,7 +6,7 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { isOperator, type Principal, type Role } from '../domain/roles.ts';
+import { isOperator, type Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
@@ -22,6 +22,7 @@ import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
 import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
 
 export interface TripRouteOptions {
   trips: Trips;
@@ -43,12 +44,6 @@ const VersionHeaders = Type.Object({
     Type.String({ pattern: '^"\\d{1,15}"$', description: 'The ETag that the step was decided on' }),
   ),
 });
-
-function requireRole(principal: Principal, ...allowed: readonly Role[]): void {
-  if (!allowed.includes(principal.role)) {
-    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not do this; it takes ${allowed.join(' or ')}`);
-  }
-}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
@@ -91,7 +86,10 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       const { principal, body } = request;
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', { field: 'rider_id' });
+        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', {
+          field: 'rider_id',
+          rule: 'the id of the caller',
+        });
       }
       const input = {
         riderId: body.rider_id ?? principal.userId,

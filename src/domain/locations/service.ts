@@ -59,10 +59,16 @@ export function createLocations(deps: LocationsDeps) {
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
   async function bind(driverId: string, tripId: string): Promise<Binding> {
     const trip = await deps.trips.find(tripId);
-    if (!trip) throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, { field: 'trip_id' });
+    if (!trip) {
+      throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, {
+        field: 'trip_id',
+        rule: 'the id of a trip',
+      });
+    }
     if (trip.driverId !== driverId) {
       throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
         field: 'trip_id',
+        rule: 'a trip that is assigned to the caller',
       });
     }
     if (!isDriven(trip.status)) {
