@@ -23,7 +23,10 @@ export interface MongoStoreOptions {
   database?: string;
   /** Region of tracks whose subject is not one of our ids. */
   region: string;
-  /** How long a call waits for a server that can take it before RIDE_UNAVAILABLE, milliseconds. Default 3000. */
+  /**
+   * How long a call waits for a server that can take it before RIDE_UNAVAILABLE, milliseconds. Default 3000; below 600 a call may
+   * give up on a server that is back, because the driver looks every 500.
+   */
   serverSelectionTimeoutMs?: number;
 }
 
