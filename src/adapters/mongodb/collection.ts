@@ -62,7 +62,7 @@ export function createCollection<T extends StoredDocument>(
 
     async acknowledge(id, eventIds) {
       if (eventIds.length === 0) return;
-      const pull = { outbox: { id: { $in: [...eventIds] } } } as PullOperator<Held>;
+      const pull = { outbox: { id: { $in: [...eventIds] } } } as Document as PullOperator<Held>;
       await run(() => held().updateOne(byId(id), { $pull: pull }));
     },
 

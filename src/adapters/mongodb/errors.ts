@@ -1,6 +1,5 @@
 /** What the driver throws, in the port's terms. */
 import {
-  MongoAPIError,
   MongoBulkWriteError,
   MongoClientClosedError,
   MongoExpiredSessionError,
@@ -61,12 +60,8 @@ export function asStoreError(error: unknown, collection: string): unknown {
   return error;
 }
 
-/** A connection string that is none; its text stays out of the message, for it holds the password. */
-export function asUrlError(error: unknown): unknown {
-  if (!(error instanceof MongoAPIError)) return error;
-  return new RideError('RIDE_INVALID_INPUT', 'the MongoDB address is not a connection string', {
-    field: 'url',
-    rule: 'a MongoDB connection string',
-    cause: error,
-  });
+/** A connection string that is none. Neither it nor what the driver says of it goes along: both hold the password. */
+export function urlError(): RideError {
+  const rule = 'a MongoDB connection string';
+  return new RideError('RIDE_INVALID_INPUT', `the address must be ${rule}`, { field: 'url', rule });
 }

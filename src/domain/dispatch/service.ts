@@ -98,6 +98,8 @@ export function createDispatch(deps: DispatchDeps) {
       } catch (error) {
         await offers.release(offer.driverId, offer.id);
         if (error instanceof RideError && error.code === 'RIDE_ILLEGAL_TRANSITION') return 'not_waiting';
+        // Another search offered it to him first and he said no: the next one.
+        if (error instanceof RideError && error.code === 'RIDE_OFFER_CLOSED') continue;
         throw error;
       }
     }
