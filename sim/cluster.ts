@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { MongoClient } from 'mongodb';
 import type { ServerAddress } from './clients/rest.ts';
 import type { DemoOptions } from './options.ts';
-import { freePort, type Program, type ServerProgram, startRedis, startServer } from './programs.ts';
+import { freePort, type Program, type ServerProgram, type ServerSetup, startRedis, startServer } from './programs.ts';
 
 export interface Cluster {
   readonly addresses: ServerAddress[];
@@ -15,11 +15,13 @@ export interface Cluster {
   stop(keepData: boolean): Promise<void>;
 }
 
-const HTTP_PORT = 8080;
-const GRPC_PORT = 7443;
-const METRICS_PORT = 9090;
+/** REST and WebSocket, gRPC, metrics. */
+const USUAL_PORTS = [8080, 7443, 9090];
 
-export type ClusterOptions = Pick<DemoOptions, 'servers' | 'redis' | 'mongodb' | 'basemap'>;
+export interface ClusterOptions extends Pick<DemoOptions, 'servers' | 'redis' | 'mongodb' | 'basemap'> {
+  /** The first server takes 8080, 7443 and 9090 where they are free, so that the README's examples work on it. */
+  usualPorts?: boolean;
+}
 
 /**
  * Resolves when all servers listen. `settings` are what they have in common beside the stores' addresses. Rejects with the
@@ -56,16 +58,14 @@ export async function startCluster(
     if (options.basemap) shared.MAP_BASEMAP = resolve(options.basemap);
 
     for (let i = 0; i < options.servers; i++) {
-      // The first one has the usual ports when they are free, so that the README's examples work on the demo.
-      const port = async (usual: number) => (i === 0 ? await freePort(usual) : 0);
-      const own = {
-        ...shared,
-        DATA_DIR: join(directory, `data-${i + 1}`),
-        HTTP_LISTEN_ADDR: `127.0.0.1:${await port(HTTP_PORT)}`,
-        GRPC_LISTEN_ADDR: `127.0.0.1:${await port(GRPC_PORT)}`,
-        METRICS_LISTEN_ADDR: `127.0.0.1:${await port(METRICS_PORT)}`,
+      const setup = {
+        name: `server-${i + 1}`,
+        directory,
+        settings: { ...shared, DATA_DIR: join(directory, `data-${i + 1}`) },
       };
-      servers.push(await startServer({ name: `server-${i + 1}`, directory, settings: own }));
+      servers.push(
+        i === 0 && options.usualPorts ? await startOnUsualPorts(setup) : await startOnPorts(setup, [0, 0, 0]),
+      );
     }
   } catch (error) {
     await stop(false);
@@ -86,6 +86,22 @@ export async function startCluster(
     },
     stop,
   };
+}
+
+const startOnPorts = (setup: ServerSetup, [http, grpc, metrics]: readonly number[]) => {
+  const listen = { HTTP_LISTEN_ADDR: http, GRPC_LISTEN_ADDR: grpc, METRICS_LISTEN_ADDR: metrics };
+  const addresses = Object.entries(listen).map(([name, port]) => [name, `127.0.0.1:${port}`]);
+  return startServer({ ...setup, settings: { ...setup.settings, ...Object.fromEntries(addresses) } });
+};
+
+async function startOnUsualPorts(setup: ServerSetup): Promise<ServerProgram> {
+  try {
+    return await startOnPorts(setup, await Promise.all(USUAL_PORTS.map((port) => freePort(port))));
+  } catch (error) {
+    // Somebody took a port between the look and the use.
+    if (!(error as Error).message.includes('EADDRINUSE')) throw error;
+    return startOnPorts(setup, [0, 0, 0]);
+  }
 }
 
 async function dropDatabase(url: string, name: string): Promise<void> {

@@ -45,7 +45,7 @@ import { driverRoutes } from './routes/drivers.ts';
 import { probeRoutes } from './routes/probes.ts';
 import { tripRoutes } from './routes/trips.ts';
 import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
-import { webSocketRoutes } from './websocket/gateway.ts';
+import { webSocketPlugin, webSocketRoutes } from './websocket/gateway.ts';
 
 export interface Listening {
   /** `host:port` of each listener. */
@@ -174,6 +174,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   const state = { started: false, draining: false };
   await app.register(errorsPlugin);
   await app.register(inputPlugin);
+  await app.register(webSocketPlugin, config);
   await app.register(storePlugin, { store });
   await app.register(redisPlugin, { commands: redis, subscriber });
   await app.register(restMetricsPlugin, { registry });
@@ -191,7 +192,6 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   await app.register(webSocketRoutes, {
     gateway,
     broker,
-    maxPayloadBytes: config.maxPayloadBytes,
     verifyToken: app.verifyToken,
   });
 

@@ -202,6 +202,8 @@ async function cases(t: Test, context: BrowserContext) {
       expected.console = (text) => /401|WebSocket connection/.test(text);
       await page.locator('#sign-in[open]').waitFor();
       t.equal(server.control.opened, 0);
+      t.equal(await page.locator('#sign-in-error').textContent(), '', 'no error before the first try');
+      t.equal(await page.locator('#trips-waiting').textContent(), '–', 'what is not known is not nought');
       await page.locator('#token').fill('wrong');
       await page.keyboard.press('Enter');
       await textIs(page, '#sign-in-error', 'Sign-in is missing or not valid');
