@@ -2,12 +2,14 @@
  * Envelopes on the wire: decoding what clients send into a typed refusal or a message, encoding what the server says, and
  * the few bytes of a published envelope that a node reads or adds without decoding it.
  */
-import { create, fromBinary, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
 import type { BusMessage } from '../ports/bus.ts';
 import { Frame } from './frame.ts';
 import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+import { type ServerEnvelope, writeServerEnvelope } from './generated/server-envelope.ts';
 import type { ServerPayload } from './payload.ts';
+import { Writer } from './wire.ts';
 
 const MAX_CORR_ID = 64;
 const envelopeKeys = new Set(ClientEnvelopeSchema.fields.flatMap((field) => [field.name, field.jsonName]));
@@ -84,32 +86,14 @@ export function corrIdOf(text: string): string {
   return /"corr_?[iI]d"\s*:\s*"([^"\\]{1,64})"/.exec(text.slice(0, 4096))?.[1] ?? '';
 }
 
-export interface EnvelopeHeader {
-  corrId?: string;
-  lamport: number;
-  nodeId: string;
-  sequence: number;
-  eventId?: string;
-  topic?: string;
-  /** Wall time, epoch ms. */
-  sentAtMs: number;
-}
+export type EnvelopeHeader = Omit<ServerEnvelope, 'payload' | 'offset' | 'epoch'>;
+
+const writer = new Writer();
 
 export function encodeEnvelope(header: EnvelopeHeader, payload: ServerPayload): Buffer {
-  const bytes = toBinary(
-    ServerEnvelopeSchema,
-    create(ServerEnvelopeSchema, {
-      corrId: header.corrId ?? '',
-      lamport: BigInt(header.lamport),
-      nodeId: header.nodeId,
-      sequence: BigInt(header.sequence),
-      eventId: header.eventId ?? '',
-      topic: header.topic ?? '',
-      sentAtMs: BigInt(header.sentAtMs),
-      payload,
-    }),
-  );
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  writer.reset();
+  writeServerEnvelope(writer, { ...header, payload });
+  return writer.finish();
 }
 
 function varint(value: number): number[] {

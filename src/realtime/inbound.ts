@@ -58,7 +58,7 @@ export function createInbound(options: InboundOptions): Inbound {
         field: error.field ?? '',
         rule: error.rule ?? '',
         retryable: error.spec.retryable,
-        retryAfterMs: BigInt(error.retryAfterMs ?? 0),
+        retryAfterMs: error.retryAfterMs ?? 0,
       },
     });
   }
@@ -79,7 +79,7 @@ export function createInbound(options: InboundOptions): Inbound {
   function toPayload(answer: Reply): ServerPayload {
     if ('case' in answer && 'value' in answer) return answer;
     const { accepted = 0, late = 0, id = '' } = answer as Exclude<Reply, ServerPayload>;
-    return { case: 'ack', value: { accepted, late, id, serverTimeMs: BigInt(clock.now()) } };
+    return { case: 'ack', value: { accepted, late, id, serverTimeMs: clock.now() } };
   }
 
   async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {

@@ -51,7 +51,8 @@ export class Shard implements SessionOwner {
   /** Looks at the session again when its silence is due, or its sign-in ends. */
   #await(session: Session, due: number): void {
     const at = Math.min(due, session.principal.expiresAt);
-    this.#wheel[Math.ceil(at / this.#slotMs) % WHEEL_SLOTS]!.add(session);
+    session.slot = this.#wheel[Math.ceil(at / this.#slotMs) % WHEEL_SLOTS]!;
+    session.slot.add(session);
   }
 
   markDirty(session: Session): void {
@@ -68,6 +69,7 @@ export class Shard implements SessionOwner {
     if (session.closed) return false;
     session.closed = true;
     this.sessions.delete(session.id);
+    session.slot?.delete(session);
     const peers = this.byUser.get(session.principal.userId);
     peers?.delete(session);
     if (peers?.size === 0) this.byUser.delete(session.principal.userId);

@@ -21,6 +21,7 @@ import {
 import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
+import { entityTag, noneMatches } from './conditional.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -65,6 +66,11 @@ function sendTrip(reply: FastifyReply, trip: Trip) {
   void reply.header('etag', `"${trip.version}"`);
   return toTripWire(trip);
 }
+const PollHeaders = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({ maxLength: 1024, description: 'The ETag of the position that is known' }),
+  ),
+});
 
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, { trips, dispatch, locations }) => {
   const tags = ['trips'];
@@ -166,16 +172,28 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         summary: 'Where the driver of a trip is',
         description:
-          'The last position, with its age; readable here, on any node, from the moment it was acknowledged.',
+          'The last position, with its age; readable here, on any node, from the moment it was acknowledged. ' +
+          'To poll, give the ETag as If-None-Match: 304 says that the position, and whether it is stale, are as they were; ' +
+          'its age is now minus recorded_at_ms.',
         ...reading,
-        response: { 200: TripLocationSchema, ...problems(401, 403, 404, 429, 503) },
+        headers: PollHeaders,
+        response: {
+          200: TripLocationSchema,
+          304: Type.Null({ description: 'The position is the one of If-None-Match' }),
+          ...problems(401, 403, 404, 429, 503),
+        },
       },
     },
-    async ({ principal, params }) => {
+    async ({ principal, params, headers }, reply) => {
       const trip = await trips.get(principal, params.trip_id);
-      const position = await locations.ofTrip(trip.id);
-      if (!position) throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
-      return { trip_id: trip.id, ...toPositionWire(position) };
+      const p = await locations.ofTrip(trip.id);
+      if (!p) throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale } = p;
+      const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
+      // Kept by whoever likes, used only after asking.
+      void reply.header('etag', tag).header('cache-control', 'private, no-cache');
+      if (noneMatches(headers['if-none-match'], tag)) return reply.code(304).send(undefined as never);
+      return { trip_id: trip.id, ...toPositionWire(p) };
     },
   );
 

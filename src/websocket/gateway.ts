@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal, Role } from '../domain/roles.ts';
@@ -117,6 +117,20 @@ function serve(ws: WebSocket, connection: Connection): void {
   ws.on('error', () => connection.gone());
 }
 
+/** The reply of a request that is being upgraded, until it is. */
+const upgrades = new WeakMap<FastifyRequest, FastifyReply>();
+
+/**
+ * Ends what still ties the HTTP request and its reply to the socket: they would live as long as the session and cost it more
+ * memory than the session itself.
+ */
+function letGo(ws: WebSocket, request: FastifyRequest): void {
+  upgrades.get(request)?.raw.detachSocket(request.socket);
+  upgrades.delete(request);
+  // @fastify/websocket's own listener, whose closure holds both; `serve` puts another one in its place.
+  ws.removeAllListeners('error');
+}
+
 /**
  * Upgrades of the whole server: registered at its root, so that an upgrade that is refused anywhere, be it for want of a
  * route, also ends its connection.
@@ -142,7 +156,8 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       url: path,
       schema: { hide: true } as object,
       // Refusals are HTTP answers: nothing is upgraded that may not stay.
-      onRequest: async (request: FastifyRequest) => {
+      onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
+        upgrades.set(request, reply);
         options.broker.assertOpen();
         request.principal = options.verifyToken(tokenOf(request));
         if (roles && !roles.includes(request.principal.role)) {
@@ -160,6 +175,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
         });
       },
       wsHandler: (ws: WebSocket, request: FastifyRequest) => {
+        letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
         try {
           serve(

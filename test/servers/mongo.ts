@@ -21,7 +21,10 @@ export interface MongoServer {
   freshDatabase(): string;
   /** kill -9; only of the stand-in. */
   kill(): Promise<void>;
-  /** Starts the stand-in again on the same port, stopping it first if it runs. It keeps its data if it was started `durable`. */
+  /**
+   * Starts the stand-in again on the same port, stopping it first if it runs. It keeps its data if it was started
+   * `durable`.
+   */
   restart(): Promise<void>;
 }
 
@@ -36,8 +39,8 @@ const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 const run = promisify(execFile);
 
 /**
- * Resolves `{ skip }`, the reason, when there is neither a MONGODB_URL nor what the stand-in takes; where CI=true that is an error
- * instead, for a server that is missing there would hide failures.
+ * Resolves `{ skip }`, the reason, when there is neither a MONGODB_URL nor what the stand-in takes; where CI=true that
+ * is an error instead, for a server that is missing there would hide failures.
  */
 export async function startMongo(t: TestScope, options: MongoOptions = {}): Promise<MongoServer | { skip: string }> {
   const given = process.env.MONGODB_URL;
@@ -52,8 +55,8 @@ export async function startMongo(t: TestScope, options: MongoOptions = {}): Prom
 }
 
 /**
- * A real mongod of the test's own, for what ends it: from PATH, else `{ skip }`, the reason, everywhere, for it cannot be had on all
- * machines that run the tests.
+ * A real mongod of the test's own, for what ends it: from PATH, else `{ skip }`, the reason, everywhere, for it cannot
+ * be had on all machines that run the tests.
  */
 export async function startMongod(t: TestScope): Promise<MongoServer | { skip: string }> {
   const program = findProgram('mongod');

@@ -103,8 +103,9 @@ export function createCollection<T extends StoredDocument>(
 }
 
 /**
- * One update, guarded by the version and by the names of the stored fields: which fields vanish is only known when those are. They are
- * guessed (they are what this process saw last, or those of the new document), and looked up when the guess was wrong.
+ * One update, guarded by the version and by the names of the stored fields: which fields vanish is only known when
+ * those are. They are guessed (they are what this process saw last, or those of the new document), and looked up when
+ * the guess was wrong.
  */
 async function compareAndSet(
   held: MongoCollection<Held>,

@@ -37,15 +37,15 @@ return 'published'
 
 /**
  * KEYS 1 position hash; ARGV 1 timestamp, 2 ttl ms, 3… field, value, …
- * reply: 1 kept, 0 a newer one was there
+ * reply: the timestamp that was stored before, or ''; kept unless that is larger than ours
  */
 const recordPosition = `
 local stored = redis.call('HGET', KEYS[1], 'timestamp')
-if stored and tonumber(stored) > tonumber(ARGV[1]) then return 0 end
+if stored and tonumber(stored) > tonumber(ARGV[1]) then return stored end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'timestamp', ARGV[1], unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
+return stored or ''
 `;
 
 /** KEYS 1 reservation; ARGV 1 offer id. reply: 1 freed, 0 held by another or none */
@@ -69,7 +69,7 @@ export interface ScriptedRedis extends Redis {
     ttlMs: number,
     publish: 'PUBLISH' | 'SPUBLISH',
   ): Promise<'published' | 'duplicate' | 'gap' | 'unknown'>;
-  rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<0 | 1>;
+  rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<string>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
 }
 

@@ -133,30 +133,28 @@ export function createLocations(deps: LocationsDeps) {
     });
   }
 
-  async function take(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
-    const binding =
-      input.tripId === ''
-        ? null
-        : (bound(principal.userId, input.tripId) ?? (await bind(principal.userId, input.tripId)));
-    const position: Position = {
-      driverId: principal.userId,
-      tripId: input.tripId,
-      lat: input.lat,
-      lng: input.lng,
-      speedMps: input.speedMps,
-      headingDeg: input.headingDeg,
-      accuracyM: input.accuracyM,
-      recordedAt: input.recordedAt,
-      vehicleClass: principal.vehicleClass,
-      city: principal.city,
-      source,
-    };
-    const kept = await positions.record(position);
-    if (kept) {
-      fanOut(position, binding);
-      if (!introduced.has(principal.userId)) introduce(principal.userId);
-    }
-    return kept;
+  const bindingOf = async (driverId: string, tripId: string): Promise<Binding | null> =>
+    tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId)));
+
+  const toPosition = (principal: Principal, input: PositionInput, source: string): Position => ({
+    driverId: principal.userId,
+    tripId: input.tripId,
+    lat: input.lat,
+    lng: input.lng,
+    speedMps: input.speedMps,
+    headingDeg: input.headingDeg,
+    accuracyM: input.accuracyM,
+    recordedAt: input.recordedAt,
+    vehicleClass: principal.vehicleClass,
+    city: principal.city,
+    source,
+  });
+
+  /** What follows from a position that was kept. */
+  function kept(position: Position, binding: Binding | null, count: number): void {
+    deps.onKept(count);
+    fanOut(position, binding);
+    if (!introduced.has(position.driverId)) introduce(position.driverId);
   }
 
   return {
@@ -166,9 +164,11 @@ export function createLocations(deps: LocationsDeps) {
      */
     async update(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
       check(input, '');
-      const kept = await take(principal, input, source);
-      if (kept) deps.onKept(1);
-      return kept;
+      const binding = await bindingOf(principal.userId, input.tripId);
+      const position = toPosition(principal, input, source);
+      const isKept = await positions.record(position);
+      if (isKept) kept(position, binding, 1);
+      return isKept;
     },
 
     /** Takes all or, when one breaks a rule, none. */
@@ -178,10 +178,17 @@ export function createLocations(deps: LocationsDeps) {
         throw new RideError('RIDE_INVALID_INPUT', `updates must be ${rule}`, { field: 'updates', rule });
       }
       for (const [index, input] of inputs.entries()) check(input, `updates[${index}].`);
-      const kept = await Promise.all(inputs.map((input) => take(principal, input, source)));
-      const accepted = kept.filter(Boolean).length;
-      deps.onKept(accepted);
-      return { accepted, late: kept.length - accepted };
+      const bindings = new Map<string, Binding | null>();
+      for (const { tripId } of inputs) {
+        if (!bindings.has(tripId)) bindings.set(tripId, await bindingOf(principal.userId, tripId));
+      }
+      const taken = inputs.map((input) => toPosition(principal, input, source));
+      const isKept = await Promise.all(taken.map((position) => positions.record(position)));
+      // Followers want to know where the driver is, not where he has been since they last heard.
+      const newest = taken.findLast((_, index) => isKept[index]);
+      const accepted = isKept.filter(Boolean).length;
+      if (newest) kept(newest, bindings.get(newest.tripId) ?? null, accepted);
+      return { accepted, late: taken.length - accepted };
     },
 
     /** A trip of this driver changed: keep the binding true. Called for every event that reaches this node. */

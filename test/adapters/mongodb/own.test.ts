@@ -1,4 +1,7 @@
-/** What is MongoDB's own, beside the port: the shard key, indexes, write concern, a server that goes away and comes back. */
+/**
+ * What is MongoDB's own, beside the port: the shard key, indexes, write concern, a server that goes away and comes
+ * back.
+ */
 import { createServer } from 'node:net';
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';
