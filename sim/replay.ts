@@ -93,6 +93,9 @@ export async function replay(
     rest.close();
     clean = result.differences.length === 0;
     return { check: result, board, tookMs, directory, kept: options.keep || !clean };
+  } catch (error) {
+    if (!signal.aborted) events.onNote(`logs and ledgers are in ${directory}`);
+    throw error;
   } finally {
     for (const crew of crews) crew.kill();
     await cluster?.stop(options.keep);

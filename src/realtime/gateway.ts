@@ -37,6 +37,8 @@ export class Connection {
   readonly #ready: Promise<void>;
   #isReady = false;
   #inFlight = 0;
+  /** Called when nothing is in flight any more. */
+  #onIdle: (() => void) | null = null;
 
   constructor(session: Session, options: GatewayOptions, ready: Promise<void>) {
     this.session = session;
@@ -63,6 +65,18 @@ export class Connection {
       () => decodeBinary(data),
       () => '',
     );
+  }
+
+  /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
+  async finish(): Promise<void> {
+    await this.#ready;
+    if (this.#inFlight > 0) {
+      const idle = Promise.withResolvers<void>();
+      this.#onIdle = idle.resolve;
+      await idle.promise;
+    }
+    this.session.flush();
+    this.gone();
   }
 
   /** The connection ended by itself. */
@@ -104,6 +118,7 @@ export class Connection {
     if (!this.#isReady) await this.#ready;
     if (!this.session.closed) await this.#options.inbound.handle(this.session, envelope);
     if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
+    if (this.#inFlight === 0) this.#onIdle?.();
   }
 }
 
