@@ -80,14 +80,15 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   const { registry, meter, gauge } = createMetrics();
   const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
   const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
-  const subscriber = connectRedis({ url: config.redisUrl, patient: true }, onRedisError);
   const queues = createQueues({
     redisUrl: config.redisUrl,
     clock,
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
   });
-  const bus = createRedisBus(redis, subscriber, {
+  const bus = createRedisBus(redis, {
+    url: config.redisUrl,
+    onError: onRedisError,
     historyLength: config.historyLength,
     historyTtlMs: config.historyTtl,
     log,
@@ -147,9 +148,6 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     maxPayloadBytes: config.maxPayloadBytes,
     log,
   });
-  subscriber.on('ready', () => {
-    broker.resync().catch((error: unknown) => log.warn({ err: error }, 'topics not resynchronised'));
-  });
 
   // Background work.
   const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)];
@@ -173,7 +171,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   const state = { started: false, draining: false };
   await app.register(errorsPlugin);
   await app.register(storePlugin, { store });
-  await app.register(redisPlugin, { commands: redis, subscriber });
+  await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });
   await app.register(openapiPlugin);
   await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });

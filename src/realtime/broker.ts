@@ -63,6 +63,7 @@ export class Broker {
       lamport.merge(peek(message.payload).lamport);
       this.#feeds.get(message.topic)?.receive(message);
     });
+    bus.onBack((topics) => void this.resync(topics));
   }
 
   get size(): number {
@@ -195,8 +196,8 @@ export class Broker {
   }
 
   /** After the connection to Redis was away. */
-  async resync(): Promise<void> {
-    await Promise.all([...this.#feeds.values()].map((feed) => feed.resync()));
+  async resync(topics: readonly string[]): Promise<void> {
+    await Promise.all(topics.map((topic) => this.#feeds.get(topic)?.resync()));
   }
 
   stats(): NodeStats {

@@ -11,6 +11,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { NearbyDriver, Position, Positions } from '../../ports/positions.ts';
 import { orAway, redisAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { type KeyCommand, runAll, sendAll } from './slots.ts';
 
 export interface RedisPositionsOptions {
   ttlMs: number;
@@ -27,15 +28,14 @@ const GEO_LAT_MAX = 85.05112878;
 const driverKey = (driverId: string): string => `porter:location:${driverId}`;
 const tripKey = (tripId: string): string => `location:${tripId}`;
 
-type Reply = [error: Error | null, reply: unknown];
-
-/** Within a pipeline a command gives no promise of its own. */
-type ScriptedPipeline = Pick<ScriptedRedis, 'rideRecordPosition'> & { exec(): Promise<Reply[] | null> };
-
 interface Waiting {
   position: Position;
   resolve(kept: boolean): void;
   reject(error: unknown): void;
+  /** Replies that are still to come. */
+  open: number;
+  kept: boolean;
+  failure: Error | null;
 }
 
 /** Hash fields, named as document C names them. */
@@ -93,49 +93,37 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   }
 
   async function send(batch: readonly Waiting[]): Promise<void> {
-    const pipeline = redis.pipeline() as unknown as ScriptedPipeline;
-    const firstReply: number[] = [];
-    let commands = 0;
-    for (const { position } of batch) {
-      firstReply.push(commands);
-      const fields = fieldsOf(position);
-      pipeline.rideRecordPosition(driverKey(position.driverId), position.recordedAt, options.ttlMs, ...fields);
-      commands++;
-      if (position.tripId !== '') {
-        pipeline.rideRecordPosition(tripKey(position.tripId), position.recordedAt, options.ttlMs, ...fields);
-        commands++;
-      }
+    const commands: KeyCommand[] = [];
+    const owners: Waiting[] = [];
+    for (const one of batch) {
+      const { driverId, tripId, recordedAt } = one.position;
+      const fields = fieldsOf(one.position);
+      commands.push(['rideRecordPosition', driverKey(driverId), recordedAt, options.ttlMs, ...fields]);
+      owners.push(one);
+      one.open = 1;
+      if (tripId === '') continue;
+      commands.push(['rideRecordPosition', tripKey(tripId), recordedAt, options.ttlMs, ...fields]);
+      owners.push(one);
+      one.open = 2;
     }
-    let replies: Reply[];
-    try {
-      replies = (await pipeline.exec()) ?? [];
-    } catch (error) {
-      for (const one of batch) one.reject(redisAway(error));
-      return;
-    }
-    moveAvailable(batch, settle(batch, firstReply, replies));
+    const replies = await sendAll(redis, commands);
+    for (const [index, [error, reply]] of replies.entries()) settle(owners[index]!, error, reply);
+    moveAvailable(batch);
   }
 
-  /** Settles each waiting update with its own replies; returns which were kept. */
-  function settle(batch: readonly Waiting[], firstReply: readonly number[], replies: Reply[]): boolean[] {
-    return batch.map((one, index) => {
-      const mine = replies.slice(firstReply[index], firstReply[index + 1]);
-      const failure = mine.find(([error]) => error !== null);
-      if (failure) {
-        one.reject(redisAway(failure[0]));
-        return false;
-      }
-      const kept = mine.every(([, reply]) => reply === 1);
-      one.resolve(kept);
-      return kept;
-    });
+  function settle(one: Waiting, error: Error | null, reply: unknown): void {
+    one.failure ??= error;
+    if (error !== null || reply !== 1) one.kept = false;
+    if (--one.open > 0) return;
+    if (one.failure) one.reject(redisAway(one.failure));
+    else one.resolve(one.kept);
   }
 
   /** Moves those of the kept that are available; one command for the whole flush. Later positions of a driver come last and win. */
-  function moveAvailable(batch: readonly Waiting[], kept: readonly boolean[]): void {
+  function moveAvailable(batch: readonly Waiting[]): void {
     const members: (string | number)[] = [];
-    for (const [index, { position }] of batch.entries()) {
-      if (kept[index] && position.tripId === '') members.push(position.lng, geoLat(position.lat), position.driverId);
+    for (const { position, kept } of batch) {
+      if (kept && position.tripId === '') members.push(position.lng, geoLat(position.lat), position.driverId);
     }
     if (members.length === 0) return;
     redis.call('GEOADD', ACTIVE_DRIVERS, 'XX', ...members).catch((error: unknown) => {
@@ -165,12 +153,15 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       ),
     )) as [string, string][];
     if (found.length === 0) return [];
-    const pipeline = redis.pipeline();
-    for (const [driverId] of found) pipeline.hgetall(driverKey(driverId));
-    const replies = (await orAway(pipeline.exec())) ?? [];
+    const hashes = await orAway(
+      runAll(
+        redis,
+        found.map(([driverId]) => ['hgetall', driverKey(driverId)]),
+      ),
+    );
     const near: NearbyDriver[] = [];
     for (const [index, [, distance]] of found.entries()) {
-      const position = parsePosition((replies[index]?.[1] ?? {}) as Record<string, string>);
+      const position = parsePosition(hashes[index] as Record<string, string>);
       // The hash has a TTL, the index has none: a driver without a position left long ago.
       if (position) near.push({ position, distanceM: Number(distance) });
       else void orAway(redis.zrem(ACTIVE_DRIVERS, found[index]![0])).catch(() => {});
@@ -181,7 +172,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   return {
     record(position) {
       return new Promise<boolean>((resolve, reject) => {
-        waiting.push({ position, resolve, reject });
+        waiting.push({ position, resolve, reject, open: 0, kept: true, failure: null });
         if (waiting.length >= MAX_PIPELINE) flush();
         else timer ??= setTimeout(flush, options.flushMs);
       });
