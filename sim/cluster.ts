@@ -2,12 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MongoClient } from 'mongodb';
-import type { City } from './city/figures.ts';
 import type { ServerAddress } from './clients/rest.ts';
 import type { DemoOptions } from './options.ts';
-import { freePort, type Program, type ServerProgram, startRedis, startServer } from './programs.ts';
-import { replaySettings } from './server-settings.ts';
-import type { ClockSettings } from './sim-clock.ts';
+import { freePort, type Program, type ServerProgram, type ServerSetup, startRedis, startServer } from './programs.ts';
 
 export interface Cluster {
   readonly addresses: ServerAddress[];
@@ -18,15 +15,21 @@ export interface Cluster {
   stop(keepData: boolean): Promise<void>;
 }
 
-const HTTP_PORT = 8080;
-const GRPC_PORT = 7443;
-const METRICS_PORT = 9090;
+/** REST and WebSocket, gRPC, metrics. */
+const USUAL_PORTS = [8080, 7443, 9090];
 
-/** Resolves when all servers listen. Rejects with the end of the log of the one that does not. */
+export interface ClusterOptions extends Pick<DemoOptions, 'servers' | 'redis' | 'mongodb' | 'basemap'> {
+  /** The first server takes 8080, 7443 and 9090 where they are free, so that the README's examples work on it. */
+  usualPorts?: boolean;
+}
+
+/**
+ * Resolves when all servers listen. `settings` are what they have in common beside the stores' addresses. Rejects with the
+ * end of the log of the one that does not come up.
+ */
 export async function startCluster(
-  options: DemoOptions,
-  city: City,
-  clock: ClockSettings,
+  options: ClusterOptions,
+  settings: Record<string, string>,
   directory: string,
 ): Promise<Cluster> {
   const programs: Program[] = [];
@@ -48,23 +51,21 @@ export async function startCluster(
       programs.push(redis);
       redisUrl = redis.url;
     }
-    const shared: Record<string, string> = { ...replaySettings(clock), CITY: city.figures.city, REGION: 'local' };
+    const shared: Record<string, string> = { ...settings };
     if (redisUrl) shared.REDIS_URL = redisUrl;
     if (options.mongodb) Object.assign(shared, { MONGODB_URL: options.mongodb, MONGODB_DATABASE: database });
     else shared.SQLITE_FILE = join(directory, 'ridestream.sqlite');
     if (options.basemap) shared.MAP_BASEMAP = resolve(options.basemap);
 
     for (let i = 0; i < options.servers; i++) {
-      // The first one has the usual ports when they are free, so that the README's examples work on the demo.
-      const port = async (usual: number) => (i === 0 ? await freePort(usual) : 0);
-      const settings = {
-        ...shared,
-        DATA_DIR: join(directory, `data-${i + 1}`),
-        HTTP_LISTEN_ADDR: `127.0.0.1:${await port(HTTP_PORT)}`,
-        GRPC_LISTEN_ADDR: `127.0.0.1:${await port(GRPC_PORT)}`,
-        METRICS_LISTEN_ADDR: `127.0.0.1:${await port(METRICS_PORT)}`,
+      const setup = {
+        name: `server-${i + 1}`,
+        directory,
+        settings: { ...shared, DATA_DIR: join(directory, `data-${i + 1}`) },
       };
-      servers.push(await startServer({ name: `server-${i + 1}`, directory, settings }));
+      servers.push(
+        i === 0 && options.usualPorts ? await startOnUsualPorts(setup) : await startOnPorts(setup, [0, 0, 0]),
+      );
     }
   } catch (error) {
     await stop(false);
@@ -85,6 +86,22 @@ export async function startCluster(
     },
     stop,
   };
+}
+
+const startOnPorts = (setup: ServerSetup, [http, grpc, metrics]: readonly number[]) => {
+  const listen = { HTTP_LISTEN_ADDR: http, GRPC_LISTEN_ADDR: grpc, METRICS_LISTEN_ADDR: metrics };
+  const addresses = Object.entries(listen).map(([name, port]) => [name, `127.0.0.1:${port}`]);
+  return startServer({ ...setup, settings: { ...setup.settings, ...Object.fromEntries(addresses) } });
+};
+
+async function startOnUsualPorts(setup: ServerSetup): Promise<ServerProgram> {
+  try {
+    return await startOnPorts(setup, await Promise.all(USUAL_PORTS.map((port) => freePort(port))));
+  } catch (error) {
+    // Somebody took a port between the look and the use.
+    if (!(error as Error).message.includes('EADDRINUSE')) throw error;
+    return startOnPorts(setup, [0, 0, 0]);
+  }
 }
 
 async function dropDatabase(url: string, name: string): Promise<void> {

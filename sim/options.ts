@@ -24,6 +24,7 @@ export interface DemoOptions {
   basemap?: string;
   json?: string;
   keep: boolean;
+  usualPorts: boolean;
   headless: boolean;
   open: boolean;
 }
@@ -157,6 +158,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | undefined {
     servers: v.servers ?? 1,
     killAt,
     keep: given.keep === true,
+    usualPorts: true,
     headless: given.headless === true,
     open: given['no-open'] !== true && given.headless !== true,
   };

@@ -17,6 +17,7 @@ import { openLedger, readLedgers } from './ledger.ts';
 import type { DemoOptions } from './options.ts';
 import type { Plan } from './plan.ts';
 import { createDraw } from './random.ts';
+import { replaySettings } from './server-settings.ts';
 import { type ClockSettings, createSimClock, type SimClock } from './sim-clock.ts';
 import { readStore } from './store-reader.ts';
 
@@ -40,7 +41,7 @@ export interface ReplayResult {
 }
 
 /** Of the wall, for the servers to start and the drivers to come online before the first trip is due. */
-const LEAD_MS = 3_500;
+const LEAD_A_SERVER_MS = 1_750;
 const LEAD_A_DRIVER_MS = 6;
 const DRIVERS_A_PROCESS = 1_500;
 /** Nothing at all happens to any trip for this long: it is stuck, and the check will say what. */
@@ -62,7 +63,7 @@ export async function replay(
   const ledgers = join(directory, 'ledgers');
   mkdirSync(ledgers);
   writePlan(ledgers, plan);
-  const leadMs = LEAD_MS + LEAD_A_DRIVER_MS * plan.drivers;
+  const leadMs = LEAD_A_SERVER_MS * (options.servers + 1) + LEAD_A_DRIVER_MS * plan.drivers;
   const clock: ClockSettings = {
     startMs: plan.fromMs - leadMs * options.speed,
     anchorMs: Date.now(),
@@ -73,7 +74,7 @@ export async function replay(
   let crews: Crew[] = [];
   let clean = false;
   try {
-    cluster = await startCluster(options, city, clock, directory);
+    cluster = await startCluster(options, { ...replaySettings(clock), CITY: city.figures.city, MAP_TIME_ZONE: city.figures.timeZone }, directory);
     signal.throwIfAborted();
     events.onServing(cluster.addresses);
     const begunMs = Date.now() + Math.max(0, clock.anchorMs + leadMs - Date.now());

@@ -25,6 +25,7 @@ import { tripMatchJob } from './jobs/trip-match.ts';
 import { tripTimeoutJob } from './jobs/trip-timeout.ts';
 import { authPlugin } from './plugins/auth.ts';
 import { errorsPlugin } from './plugins/errors.ts';
+import { inputPlugin } from './plugins/input.ts';
 import mapPagePlugin from './plugins/map-page.ts';
 import { createMetrics, listenMetrics, restMetricsPlugin } from './plugins/metrics.ts';
 import { openapiPlugin } from './plugins/openapi.ts';
@@ -44,7 +45,7 @@ import { driverRoutes } from './routes/drivers.ts';
 import { probeRoutes } from './routes/probes.ts';
 import { tripRoutes } from './routes/trips.ts';
 import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
-import { webSocketRoutes } from './websocket/gateway.ts';
+import { webSocketPlugin, webSocketRoutes } from './websocket/gateway.ts';
 
 export interface Listening {
   /** `host:port` of each listener. */
@@ -170,6 +171,8 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   // Fastify: plugins, then scopes.
   const state = { started: false, draining: false };
   await app.register(errorsPlugin);
+  await app.register(inputPlugin);
+  await app.register(webSocketPlugin, config);
   await app.register(storePlugin, { store });
   await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });
@@ -181,13 +184,13 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     region: config.region,
     development: config.mode === 'development',
     basemapFile: config.mapBasemap,
+    timeZone: config.mapTimeZone,
     freshnessMs: config.locationFreshness,
     clockSpeed: config.clockSpeed,
   });
   await app.register(webSocketRoutes, {
     gateway,
     broker,
-    maxPayloadBytes: config.maxPayloadBytes,
     verifyToken: app.verifyToken,
   });
 

@@ -49,7 +49,6 @@ export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
     // A slow-loris client must not hold a connection for ever.
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: 200 },
-    ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false } },
     forceCloseConnections: true,
   };
 }

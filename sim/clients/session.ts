@@ -30,7 +30,11 @@ export interface SessionOptions {
   handlers: SessionHandlers;
 }
 
-export type Answer = { ok: true; tookMs: number } | { ok: false; code: string; message: string };
+export type Answer =
+  | { ok: true; tookMs: number; ack: Record<string, unknown> }
+  | { ok: false; code: string; message: string };
+
+type OnAck = (tookMs: number, ack: Record<string, unknown>) => void;
 
 interface Question {
   payload: Envelope;
@@ -66,7 +70,7 @@ export class Session {
   private readonly subscribing = new Map<string, string>();
   private readonly keyByCorrId = new Map<string, string>();
   /** Sent once; only the time to the ack is of interest. */
-  private readonly casts = new Map<string, { sentAtMs: number; onAck: (tookMs: number) => void }>();
+  private readonly casts = new Map<string, { sentAtMs: number; onAck: OnAck }>();
   /** Whether the server has said welcome on the present connection. */
   isOpen = false;
   connects = 0;
@@ -129,7 +133,7 @@ export class Session {
   }
 
   /** Sends once if connected; false when not. */
-  cast(payload: Envelope, onAck: (tookMs: number) => void): boolean {
+  cast(payload: Envelope, onAck: OnAck): boolean {
     if (!this.isOpen) return false;
     const corrId = this.write(payload);
     this.casts.set(corrId, { sentAtMs: performance.now(), onAck });
@@ -186,8 +190,7 @@ export class Session {
     if (!found) return;
     const { name, payload } = found;
     if (name === 'welcome') this.welcomed(payload);
-    else if (name === 'ack' || name === 'error')
-      this.answered(str(envelope.corr_id), name === 'ack' ? undefined : payload);
+    else if (name === 'ack' || name === 'error') this.answered(str(envelope.corr_id), payload, name === 'error');
     else if (name === 'subscribed') {
       this.subscribing.delete(str(envelope.corr_id));
       this.topics.subscribed(payload);
@@ -231,11 +234,12 @@ export class Session {
     });
   }
 
-  private answered(corrId: string, error: Record<string, unknown> | undefined): void {
+  private answered(corrId: string, answer: Record<string, unknown>, isError: boolean): void {
+    const error = isError ? answer : undefined;
     const cast = this.casts.get(corrId);
     if (cast) {
       this.casts.delete(corrId);
-      if (!error) cast.onAck(performance.now() - cast.sentAtMs);
+      if (!error) cast.onAck(performance.now() - cast.sentAtMs, answer);
       return;
     }
     const topic = this.subscribing.get(corrId);
@@ -255,7 +259,7 @@ export class Session {
     this.questions.delete(key);
     if (question.timer) question.timer.cancelled = true;
     if (error) question.resolve({ ok: false, code: str(error.code), message: str(error.message) });
-    else question.resolve({ ok: true, tookMs: performance.now() - question.sentAtMs });
+    else question.resolve({ ok: true, tookMs: performance.now() - question.sentAtMs, ack: answer });
   }
 
   /** A topic of one's own that is refused may only be late in becoming one's own: ask again, a little later. */

@@ -17,7 +17,7 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import type { Principal } from '../domain/roles.ts';
-import { asRideError, type ErrorCode, errorCodes } from '../errors.ts';
+import { asRideError, type ErrorCode, errorCodes, type RideError } from '../errors.ts';
 import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
@@ -59,10 +59,20 @@ const service: ServiceDefinition = {
 
 type Call = ServerDuplexStream<Buffer, Frame>;
 
-function statusOf(code: ErrorCode, message: string): { code: status; details: string; metadata: Metadata } {
+type Refusal = Pick<RideError, 'code' | 'message'> & Partial<Pick<RideError, 'field' | 'rule' | 'retryAfterMs'>>;
+
+/** Trailers `ride-code`, `ride-field`, `ride-rule`, `ride-retry-after-ms`: what the problem document says on REST. */
+function statusOf(error: Refusal): { code: status; details: string; metadata: Metadata } {
   const metadata = new Metadata();
-  metadata.set('ride-code', code);
-  return { code: errorCodes[code].grpc as status, details: message, metadata };
+  const set = (name: string, value: string | number | undefined): void => {
+    // A trailer holds printable ASCII only.
+    if (value !== undefined) metadata.set(`ride-${name}`, String(value).replace(/[^\x20-\x7e]/g, '?'));
+  };
+  set('code', error.code);
+  set('field', error.field);
+  set('rule', error.rule);
+  set('retry-after-ms', error.retryAfterMs);
+  return { code: errorCodes[error.code].grpc as status, details: error.message, metadata };
 }
 
 class GrpcTransport implements Transport {
@@ -99,7 +109,7 @@ class GrpcTransport implements Transport {
   }
 
   close(code: ErrorCode, reason: string): void {
-    this.#call.emit('error', statusOf(code, reason));
+    this.#call.emit('error', statusOf({ code, message: reason }));
   }
 }
 
@@ -120,8 +130,7 @@ function connect(call: Call, options: GrpcOptions): void {
     call.on('cancelled', () => connection.gone());
     call.on('close', () => connection.gone());
   } catch (thrown) {
-    const error = asRideError(thrown);
-    call.emit('error', statusOf(error.code, error.message));
+    call.emit('error', statusOf(asRideError(thrown)));
   }
 }
 

@@ -43,15 +43,10 @@ interface Claims {
 
 const CACHE_MAX = 50_000;
 
-function toPrincipal(claims: Claims, city: string): Principal {
-  if (
-    typeof claims.sub !== 'string' ||
-    claims.sub === '' ||
-    !roles.includes(claims.role) ||
-    typeof claims.exp !== 'number'
-  ) {
-    throw new RideError('RIDE_UNAUTHENTICATED', 'The token lacks sub, role or exp');
-  }
+/** Null when the token lacks sub, role or exp. */
+function toPrincipal(claims: Claims, city: string): Principal | null {
+  if (typeof claims.sub !== 'string' || claims.sub === '' || !roles.includes(claims.role)) return null;
+  if (typeof claims.exp !== 'number') return null;
   return {
     userId: claims.sub,
     role: claims.role,
@@ -90,17 +85,23 @@ export const authPlugin = fp<AuthOptions>(
       throw error;
     }
 
-    const expired = (): never =>
-      refuse('expired', new RideError('RIDE_TOKEN_EXPIRED', 'The token has expired', { field: 'authorization' }));
+    const field = 'authorization';
+
+    const expired = (): never => {
+      const rule = 'a token that has not expired';
+      return refuse('expired', new RideError('RIDE_TOKEN_EXPIRED', 'The token has expired', { field, rule }));
+    };
+
+    const invalid = (message: string, cause?: unknown): never => {
+      const rule = 'a token that this server trusts, with sub, role and exp';
+      return refuse('invalid', new RideError('RIDE_UNAUTHENTICATED', message, { field, rule, cause }));
+    };
 
     app.decorate('verifyToken', (token: string | undefined): Principal => {
       if (!token) {
         refuse(
           'missing',
-          new RideError('RIDE_UNAUTHENTICATED', 'No token was given', {
-            field: 'authorization',
-            rule: 'Bearer <token>',
-          }),
+          new RideError('RIDE_UNAUTHENTICATED', 'No token was given', { field, rule: 'Bearer <token>' }),
         );
       }
       // A hash and not the token: what a heap dump shows cannot be used to sign in.
@@ -116,12 +117,9 @@ export const authPlugin = fp<AuthOptions>(
         claims = app.jwt.verify<Claims>(token);
       } catch (error) {
         if ((error as { code?: string }).code === 'FAST_JWT_EXPIRED') return expired();
-        return refuse(
-          'invalid',
-          new RideError('RIDE_UNAUTHENTICATED', 'The token is not valid', { field: 'authorization', cause: error }),
-        );
+        return invalid('The token is not valid', error);
       }
-      const principal = toPrincipal(claims, options.city);
+      const principal = toPrincipal(claims, options.city) ?? invalid('The token lacks sub, role or exp');
       remember(key, principal);
       return principal;
     });

@@ -37,22 +37,22 @@ function fromValidation(error: FastifyError): RideError {
   return new RideError('RIDE_INVALID_INPUT', `${field} must be ${rule}`, { field, rule });
 }
 
-const BY_FASTIFY_CODE: Record<string, (error: FastifyError) => RideError> = {
+const BY_FASTIFY_CODE: Record<string, (error: FastifyError, bodyLimit: number) => RideError> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: (e) =>
     new RideError('RIDE_UNSUPPORTED_MEDIA_TYPE', e.message, { field: 'Content-Type', rule: 'application/json' }),
-  FST_ERR_CTP_BODY_TOO_LARGE: (e) =>
-    new RideError('RIDE_PAYLOAD_TOO_LARGE', e.message, { field: 'body', rule: 'at most MAX_PAYLOAD_BYTES' }),
+  FST_ERR_CTP_BODY_TOO_LARGE: (e, bodyLimit) =>
+    new RideError('RIDE_PAYLOAD_TOO_LARGE', e.message, { field: 'body', rule: `at most ${bodyLimit} bytes` }),
   FST_ERR_CTP_EMPTY_JSON_BODY: (e) => new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' }),
   FST_ERR_CTP_INVALID_JSON_BODY: (e) => new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' }),
 };
 
-/** Whatever a route, hook or parser threw, as an error of ours. */
-export function toRideError(error: FastifyError | Error): RideError {
+/** Whatever a route, hook or parser threw, as an error of ours. `bodyLimit`: bytes that the route takes. */
+export function toRideError(error: FastifyError | Error, bodyLimit: number): RideError {
   if (error instanceof RideError) return error;
   const e = error as FastifyError;
   if (e.validation) return fromValidation(e);
   const known = BY_FASTIFY_CODE[e.code];
-  if (known) return known(e);
+  if (known) return known(e, bodyLimit);
   if (e instanceof SyntaxError || (e.statusCode === 400 && !e.code))
     return new RideError('RIDE_MALFORMED', e.message, { field: 'body', rule: 'JSON' });
   if (e.statusCode !== undefined && e.statusCode >= 400 && e.statusCode < 500)
@@ -83,7 +83,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
 export const errorsPlugin = fp(
   async (app: FastifyInstance) => {
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
-      const error = toRideError(thrown);
+      const error = toRideError(thrown, request.routeOptions.bodyLimit);
       if (error.code === 'RIDE_INTERNAL') request.log.error({ err: thrown }, 'request failed');
       else request.log.debug({ code: error.code, field: error.field }, 'request refused');
       return sendProblem(request, reply, error);

@@ -141,7 +141,11 @@ export const restMetricsPlugin = fp<{ registry: Registry }>(
       routeMetrics: {
         enabled: { histogram: true, summary: false },
         registeredRoutesOnly: true,
-        overrides: { histogram: { registers: [registry], buckets: LATENCY_BUCKETS_S } },
+        overrides: {
+          histogram: { registers: [registry], buckets: LATENCY_BUCKETS_S },
+          // Made even when it is off; in the global registry two servers in one process would clash.
+          summary: { registers: [] },
+        },
       },
     });
   },

@@ -6,18 +6,21 @@
  *  - a resolved write survives kill -9 of this process;
  *  - a write is atomic: document, indexes and outbox change together or not at all;
  *  - reads by id see every write that resolved before the read began, from any process on the same store;
- *  - when the store cannot be reached, calls reject with RideError RIDE_UNAVAILABLE and nothing is half-written. A write that
- *    rejects so has usually not happened, but may have (its answer was lost on the way): read before repeating it;
- *  - fields whose value is null or undefined and fields that are missing are the same to filters, orders and indexes; null comes back as
- *    null, undefined as missing.
+ *  - when the store cannot be reached, calls reject with RideError RIDE_UNAVAILABLE and nothing is half-written. A write
+ *    that rejects so has usually not happened, but may have (its answer was lost on the way): read before repeating it;
+ *  - fields whose value is null or undefined and fields that are missing are the same to filters, orders and indexes;
+ *    null comes back as null, undefined as missing.
  *
- * Documents are JSON: objects, arrays, strings, finite numbers, booleans, null. Names of top-level fields are identifiers
- * (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot, no NUL and do not begin with `$`. A field that is filtered
- * by range, ordered by or indexed holds one type of scalar in all documents; what conditions do with arrays and objects is
- * not promised.
+ * Documents are JSON: objects, arrays, strings, finite numbers, booleans, null. Names of top-level fields are
+ * identifiers (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot, no NUL and do not begin with `$`.
+ * A field that is filtered by range, ordered by or indexed holds one type of scalar in all documents; what conditions
+ * do with arrays and objects is not promised.
  */
 
-/** An event waiting in its document's outbox to be published. The store does not check `seq`; keep the count in the document. */
+/**
+ * An event waiting in its document's outbox to be published. The store does not check `seq`; keep the count in the
+ * document.
+ */
 export interface OutboxEvent {
   /** Stable id by which consumers drop repeats. */
   id: string;
@@ -32,13 +35,16 @@ export interface OutboxEvent {
 }
 
 /**
- * Fields that every stored document has. `region` and `createdAt` are the shard key (document C); both can be read off the
- * id (src/domain/ids.ts), so that every call by id carries the shard key.
+ * Fields that every stored document has. `region` and `createdAt` are the shard key (document C); both can be read off
+ * the id (src/domain/ids.ts), so that every call by id carries the shard key.
  */
 export interface StoredDocument {
   id: string;
   region: string;
-  /** Domain time of creation, epoch milliseconds. Neither it nor `region` ever changes; where the id tells them, they equal it. */
+  /**
+   * Domain time of creation, epoch milliseconds. Neither it nor `region` ever changes; where the id tells them, they
+   * equal it.
+   */
   createdAt: number;
   /** 1 when inserted; every compare-and-set makes it one more. */
   version: number;
@@ -51,7 +57,10 @@ export interface IndexSpec {
   fields: readonly string[];
   /** A missing field counts as a value: without `sparse`, two documents without the field collide. */
   unique?: boolean;
-  /** Documents in which the field is missing or null are left out. Together with `unique` it takes an index of one field. */
+  /**
+   * Documents in which the field is missing or null are left out. Together with `unique` it takes an index of one
+   * field.
+   */
   sparse?: boolean;
 }
 
@@ -65,9 +74,9 @@ export interface CollectionSpec<T extends StoredDocument> {
 export type FieldValue = string | number | boolean | null;
 
 /**
- * Conditions on dotted paths, all of which must hold. Values match their own type only (`1` is not `true`). `null`, also within
- * `in`, matches a missing field too; `exists` means neither missing nor null. Ranges work on numbers and strings, which order by
- * code point.
+ * Conditions on dotted paths, all of which must hold. Values match their own type only (`1` is not `true`). `null`,
+ * also within `in`, matches a missing field too; `exists` means neither missing nor null. Ranges work on numbers and
+ * strings, which order by code point.
  */
 export type Filter = Readonly<
   Record<
@@ -87,15 +96,18 @@ export type Filter = Readonly<
 export interface PageQuery {
   where: Filter;
   /**
-   * Dotted path to order by; ties are ordered by id in the same direction. Default `createdAt`. Documents without the field
-   * come first when ascending and last when descending.
+   * Dotted path to order by; ties are ordered by id in the same direction. Default `createdAt`. Documents without the
+   * field come first when ascending and last when descending.
    */
   orderBy?: string;
   /** Default `desc`. */
   direction?: 'asc' | 'desc';
   /** 1 to 1000. */
   pageSize: number;
-  /** `nextPageToken` of the page before; opaque. A token that was not made for this query rejects with RIDE_INVALID_INPUT, field `page_token`. */
+  /**
+   * `nextPageToken` of the page before; opaque. A token that was not made for this query rejects with
+   * RIDE_INVALID_INPUT, field `page_token`.
+   */
   pageToken?: string;
 }
 
@@ -123,8 +135,8 @@ export interface Collection<T extends StoredDocument> {
   /**
    * Stores a new document, version 1, with its first events.
    * @throws RideError RIDE_INVALID_INPUT when the document breaks a rule of the page's top, e.g. its version is not 1.
-   * @throws RideError RIDE_ALREADY_EXISTS when the id or a unique index is taken; facts.index names the index (`id` for the id,
-   *   which is named first when both are).
+   * @throws RideError RIDE_ALREADY_EXISTS when the id or a unique index is taken; facts.index names the index (`id` for
+   *   the id, which is named first when both are).
    */
   insert(document: T, events?: readonly OutboxEvent[]): Promise<void>;
 
@@ -134,10 +146,11 @@ export interface Collection<T extends StoredDocument> {
   getMany(ids: readonly string[]): Promise<T[]>;
 
   /**
-   * Replaces the document if its stored version is `document.version - 1`, and appends `events` to its outbox, in one atomic
-   * write. Resolves false when the stored version is another one or the document is gone: nothing was written. Fields that
-   * `document` no longer has vanish.
-   * @throws RideError RIDE_INVALID_INPUT when the document breaks a rule of the page's top, e.g. its version is below 2.
+   * Replaces the document if its stored version is `document.version - 1`, and appends `events` to its outbox, in one
+   * atomic write. Resolves false when the stored version is another one or the document is gone: nothing was written.
+   * Fields that `document` no longer has vanish.
+   * @throws RideError RIDE_INVALID_INPUT when the document breaks a rule of the page's top, e.g. its version is below
+   *   2.
    * @throws RideError RIDE_ALREADY_EXISTS on a unique index.
    */
   compareAndSet(document: T, events?: readonly OutboxEvent[]): Promise<boolean>;
@@ -156,14 +169,14 @@ export interface Collection<T extends StoredDocument> {
   outboxOf(id: string): Promise<OutboxEvent[]>;
 
   /**
-   * Documents with unacknowledged events, the earliest dated of which is dated `before` or earlier (domain time, epoch ms); the
-   * document with the earliest event first.
+   * Documents with unacknowledged events, the earliest dated of which is dated `before` or earlier (domain time, epoch
+   * ms); the document with the earliest event first.
    */
   pending(before: number, limit: number): Promise<Pending<T>[]>;
 
   /**
-   * Removes documents that match; for retention jobs only. Documents with unacknowledged events stay, for their events would be
-   * lost. Resolves how many, at most `limit`.
+   * Removes documents that match; for retention jobs only. Documents with unacknowledged events stay, for their events
+   * would be lost. Resolves how many, at most `limit`.
    */
   remove(where: Filter, limit: number): Promise<number>;
 }
@@ -181,8 +194,8 @@ export interface TrackPoint {
 /** Tracks are written in time buckets (one document an hour and subject), never one document a point. */
 export interface TrackStore {
   /**
-   * Appends points of a subject (a trip id, an alert id), in any order. A point whose `at` is already stored replaces that one, so
-   * repeats are kept once.
+   * Appends points of a subject (a trip id, an alert id), in any order. A point whose `at` is already stored replaces
+   * that one, so repeats are kept once.
    */
   append(subjectId: string, points: readonly TrackPoint[]): Promise<void>;
   /** Points with fromMs <= at < toMs, by `at`. */
@@ -193,14 +206,14 @@ export interface TrackStore {
 
 export interface Store {
   /**
-   * Declares a collection; its table and indexes exist when `open` resolves. Call before `open`; a second declaration of a name
-   * throws.
+   * Declares a collection; its table and indexes exist when `open` resolves. Call before `open`; a second declaration
+   * of a name throws.
    */
   collection<T extends StoredDocument>(spec: CollectionSpec<T>): Collection<T>;
   readonly tracks: TrackStore;
   /**
-   * @throws RideError RIDE_UNAVAILABLE when the store cannot be reached, RIDE_ALREADY_EXISTS when stored documents break a newly
-   * declared unique index. May be called again after either.
+   * @throws RideError RIDE_UNAVAILABLE when the store cannot be reached, RIDE_ALREADY_EXISTS when stored documents
+   *   break a newly declared unique index. May be called again after either.
    */
   open(): Promise<void>;
   /** Rejects with RIDE_UNAVAILABLE when the store cannot serve. */

@@ -2,12 +2,14 @@
  * Envelopes on the wire: decoding what clients send into a typed refusal or a message, encoding what the server says, and
  * the few bytes of a published envelope that a node reads or adds without decoding it.
  */
-import { create, fromBinary, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
 import type { BusMessage } from '../ports/bus.ts';
 import { Frame } from './frame.ts';
 import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+import { type ServerEnvelope, writeServerEnvelope } from './generated/server-envelope.ts';
 import type { ServerPayload } from './payload.ts';
+import { Writer } from './wire.ts';
 
 const MAX_CORR_ID = 64;
 const envelopeKeys = new Set(ClientEnvelopeSchema.fields.flatMap((field) => [field.name, field.jsonName]));
@@ -22,14 +24,26 @@ const caseToKind = new Map(
 /** `tripEvent` → `trip_event`. */
 export const kindOf = (payloadCase: string): string => caseToKind.get(payloadCase) ?? payloadCase;
 
+/** What protobuf-es says of the part at fault: a field, a key that is none, or a oneof that is set twice. */
+const FAULTS = [/field ride\.v1\.\w+\.(\w+)/, /key "([^"]{1,64})" is unknown/, /oneof ride\.v1\.\w+\.(\w+)/];
+const WIRE_RULE = 'as proto/ride/v1/ride.proto says';
+
 function malformed(cause: unknown): RideError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  // protobuf-es names the field: "cannot decode field ride.v1.LocationUpdate.lat from JSON: …"
-  const field = /field ride\.v1\.\w+\.(\w+)/.exec(message)?.[1];
+  const field = FAULTS.map((fault) => fault.exec(message)?.[1]).find((name) => name !== undefined) ?? 'payload';
   return new RideError('RIDE_MALFORMED', `The message cannot be decoded: ${message.slice(0, 200)}`, {
-    ...(field ? { field, rule: 'as proto/ride/v1/ride.proto says' } : {}),
+    field,
+    rule: WIRE_RULE,
     cause,
   });
+}
+
+/** @param named what the client called it; undefined when it named nothing that is known */
+export function unknownMessage(named?: string): RideError {
+  const field = named?.slice(0, MAX_CORR_ID) ?? 'payload';
+  const what = named === undefined ? 'The envelope carries no known message' : `There is no message called ${field}`;
+  const rule = `one of ${ClientEnvelopeSchema.oneofs[0]!.fields.map((f) => f.name).join(', ')}`;
+  return new RideError('RIDE_UNKNOWN_MESSAGE', what, { field, rule });
 }
 
 function checked(envelope: ClientEnvelope): ClientEnvelope {
@@ -50,11 +64,7 @@ export function decodeJson(text: string): ClientEnvelope {
   }
   if (json === null || typeof json !== 'object' || Array.isArray(json)) throw malformed(new Error('not a JSON object'));
   const unknown = Object.keys(json).find((key) => !envelopeKeys.has(key));
-  if (unknown !== undefined) {
-    throw new RideError('RIDE_UNKNOWN_MESSAGE', `There is no message called ${unknown.slice(0, 64)}`, {
-      field: unknown.slice(0, 64),
-    });
-  }
+  if (unknown !== undefined) throw unknownMessage(unknown);
   try {
     return checked(fromJson(ClientEnvelopeSchema, json));
   } catch (error) {
@@ -76,32 +86,14 @@ export function corrIdOf(text: string): string {
   return /"corr_?[iI]d"\s*:\s*"([^"\\]{1,64})"/.exec(text.slice(0, 4096))?.[1] ?? '';
 }
 
-export interface EnvelopeHeader {
-  corrId?: string;
-  lamport: number;
-  nodeId: string;
-  sequence: number;
-  eventId?: string;
-  topic?: string;
-  /** Wall time, epoch ms. */
-  sentAtMs: number;
-}
+export type EnvelopeHeader = Omit<ServerEnvelope, 'payload' | 'offset' | 'epoch'>;
+
+const writer = new Writer();
 
 export function encodeEnvelope(header: EnvelopeHeader, payload: ServerPayload): Buffer {
-  const bytes = toBinary(
-    ServerEnvelopeSchema,
-    create(ServerEnvelopeSchema, {
-      corrId: header.corrId ?? '',
-      lamport: BigInt(header.lamport),
-      nodeId: header.nodeId,
-      sequence: BigInt(header.sequence),
-      eventId: header.eventId ?? '',
-      topic: header.topic ?? '',
-      sentAtMs: BigInt(header.sentAtMs),
-      payload,
-    }),
-  );
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  writer.reset();
+  writeServerEnvelope(writer, { ...header, payload });
+  return writer.finish();
 }
 
 function varint(value: number): number[] {

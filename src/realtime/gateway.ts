@@ -133,10 +133,10 @@ export function createGateway(options: GatewayOptions): Gateway {
           sessionId: session.id,
           userId: principal.userId,
           role: principal.role,
-          serverTimeMs: BigInt(clock.now()),
-          heartbeatIntervalMs: BigInt(options.heartbeatIntervalMs),
-          heartbeatTimeoutMs: BigInt(options.heartbeatTimeoutMs),
-          maxPayloadBytes: BigInt(options.maxPayloadBytes),
+          serverTimeMs: clock.now(),
+          heartbeatIntervalMs: options.heartbeatIntervalMs,
+          heartbeatTimeoutMs: options.heartbeatTimeoutMs,
+          maxPayloadBytes: options.maxPayloadBytes,
           activeTripIds: await activeTripIds(principal),
         },
       });
@@ -166,7 +166,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       for (const { session, delayMs } of leaving) {
         inbound.reply(session, '', {
           case: 'goAway',
-          value: { reason: 'draining', reconnectAfterMs: BigInt(delayMs) },
+          value: { reason: 'draining', reconnectAfterMs: delayMs },
         });
       }
       broker.flush();

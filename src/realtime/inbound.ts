@@ -7,7 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Broker } from './broker.ts';
-import { encodeEnvelope, kindOf } from './envelope.ts';
+import { encodeEnvelope, kindOf, unknownMessage } from './envelope.ts';
 import { Frame } from './frame.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Lamport } from './lamport.ts';
@@ -58,7 +58,7 @@ export function createInbound(options: InboundOptions): Inbound {
         field: error.field ?? '',
         rule: error.rule ?? '',
         retryable: error.spec.retryable,
-        retryAfterMs: BigInt(error.retryAfterMs ?? 0),
+        retryAfterMs: error.retryAfterMs ?? 0,
       },
     });
   }
@@ -79,17 +79,18 @@ export function createInbound(options: InboundOptions): Inbound {
   function toPayload(answer: Reply): ServerPayload {
     if ('case' in answer && 'value' in answer) return answer;
     const { accepted = 0, late = 0, id = '' } = answer as Exclude<Reply, ServerPayload>;
-    return { case: 'ack', value: { accepted, late, id, serverTimeMs: BigInt(clock.now()) } };
+    return { case: 'ack', value: { accepted, late, id, serverTimeMs: clock.now() } };
   }
 
   async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {
     const { payload } = envelope;
-    if (payload.case === undefined) {
-      throw new RideError('RIDE_UNKNOWN_MESSAGE', 'The envelope carries no known message', { field: 'payload' });
-    }
+    if (payload.case === undefined) throw unknownMessage();
     const definition = clientMessages[payload.case] as ClientMessage;
     if (!definition.roles.includes(session.principal.role)) {
-      throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, { field: kind });
+      throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, {
+        field: kind,
+        rule: `sent by ${definition.roles.join(' or ')}`,
+      });
     }
     return definition.handle(handleOf(session), payload.value as never, services);
   }

@@ -1,9 +1,6 @@
 /** The payloads of the two envelopes as types, in the generated code's camel case: `{ case: 'tripEvent', value }`. */
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ClientEnvelope, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
+import type { ServerEnvelopePayload } from './generated/server-envelope.ts';
 
-export type ServerPayload = Exclude<
-  NonNullable<MessageInitShape<typeof ServerEnvelopeSchema>['payload']>,
-  { case: undefined } | { case?: undefined }
->;
+export type ServerPayload = ServerEnvelopePayload;
 export type ClientPayload = Exclude<ClientEnvelope['payload'], { case: undefined }>;

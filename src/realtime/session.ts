@@ -40,6 +40,8 @@ export class Session {
   /** Wall time of the last inbound message, epoch ms. */
   lastSeen: number;
   closed = false;
+  /** Where the wheel of its shard has it. */
+  slot: Set<Session> | null = null;
   /** In its shard's list of sessions to flush. */
   dirty = false;
   readonly #owner: SessionOwner;

@@ -45,11 +45,14 @@ export class Shard implements SessionOwner {
     const peers = this.byUser.get(session.principal.userId);
     if (peers) peers.add(session);
     else this.byUser.set(session.principal.userId, new Set([session]));
-    this.#slotOf(session.lastSeen + this.#options.timeoutMs).add(session);
+    this.#await(session, session.lastSeen + this.#options.timeoutMs);
   }
 
-  #slotOf(due: number): Set<Session> {
-    return this.#wheel[Math.ceil(due / this.#slotMs) % WHEEL_SLOTS]!;
+  /** Looks at the session again when its silence is due, or its sign-in ends. */
+  #await(session: Session, due: number): void {
+    const at = Math.min(due, session.principal.expiresAt);
+    session.slot = this.#wheel[Math.ceil(at / this.#slotMs) % WHEEL_SLOTS]!;
+    session.slot.add(session);
   }
 
   markDirty(session: Session): void {
@@ -66,6 +69,7 @@ export class Shard implements SessionOwner {
     if (session.closed) return false;
     session.closed = true;
     this.sessions.delete(session.id);
+    session.slot?.delete(session);
     const peers = this.byUser.get(session.principal.userId);
     peers?.delete(session);
     if (peers?.size === 0) this.byUser.delete(session.principal.userId);
@@ -90,7 +94,7 @@ export class Shard implements SessionOwner {
     if (session.closed) return;
     const due = session.lastSeen + this.#options.timeoutMs;
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
-    else if (due > now) this.#slotOf(due).add(session);
+    else if (due > now) this.#await(session, due);
     else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);
   }
 }

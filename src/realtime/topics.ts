@@ -22,14 +22,21 @@ export async function authorizeTopic(principal: Principal, topic: string, trips:
   const [, kind, name] = match as unknown as [string, string, string];
   const allowed = await mayFollow(principal, kind, name, trips);
   if (!allowed)
-    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, { field: 'topic' });
+    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, {
+      field: 'topic',
+      rule: 'a topic that the caller may follow',
+    });
 }
 
 async function mayFollow(principal: Principal, kind: string, name: string, trips: Services['trips']): Promise<boolean> {
   switch (kind) {
-    case 'trip':
-      await trips.get(principal, name);
-      return true;
+    case 'trip': {
+      const trip = await trips.find(name);
+      if (!trip) {
+        throw new RideError('RIDE_NOT_FOUND', `There is no trip ${name}`, { field: 'topic', rule: 'the id of a trip' });
+      }
+      return trips.mayRead(principal, trip);
+    }
     case 'user':
       return name === principal.userId || isOperator(principal.role);
     case 'zone':

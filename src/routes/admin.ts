@@ -1,13 +1,12 @@
 /** Statistics for operators (getConnectionStats of document C): sessions by node, trips by status, drivers, queues. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { isOperator } from '../domain/roles.ts';
 import { OneOf } from '../domain/schemas.ts';
 import { tripStatuses } from '../domain/trips/schemas.ts';
-import { RideError } from '../errors.ts';
 import type { QueueStats } from '../ports/jobs.ts';
 import type { NodeStats } from '../ports/session-directory.ts';
 import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
 
 export interface AdminOptions {
   nodeId: string;
@@ -57,7 +56,7 @@ function sum(counts: readonly Record<string, number>[]): Record<string, number> 
 
 export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   app.addHook('onRequest', async ({ principal }) => {
-    if (!isOperator(principal.role)) throw new RideError('RIDE_FORBIDDEN', 'Only operators may see this');
+    requireRole(principal, 'admin', 'dispatcher');
   });
 
   app.get(

@@ -11,19 +11,14 @@ import {
   toPositionWire,
 } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import type { Principal } from '../domain/roles.ts';
-import { RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
 
 export interface DriverRouteOptions {
   drivers: Drivers;
   locations: Locations;
   clock: Clock;
-}
-
-function requireDriver(principal: Principal): void {
-  if (principal.role !== 'driver') throw new RideError('RIDE_FORBIDDEN', 'Only drivers may do this');
 }
 
 export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async (
@@ -44,7 +39,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
       },
     },
     async ({ principal }) => {
-      requireDriver(principal);
+      requireRole(principal, 'driver');
       return toDriverWire(await drivers.ensure(principal));
     },
   );
@@ -61,7 +56,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
       },
     },
     async ({ principal, body }) => {
-      requireDriver(principal);
+      requireRole(principal, 'driver');
       const attributes = { city: body.city, vehicleClass: body.vehicle_class };
       return toDriverWire(await drivers.setStatus(principal, body.status, attributes));
     },
@@ -80,7 +75,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
       },
     },
     async ({ principal, body }) => {
-      requireDriver(principal);
+      requireRole(principal, 'driver');
       const result = await locations.updateBatch(principal, body.updates.map(fromPositionWire), 'rest');
       return { ...result, server_time_ms: clock.now() };
     },
@@ -98,7 +93,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
       },
     },
     async ({ principal, query }) => {
-      if (principal.role === 'driver') throw new RideError('RIDE_FORBIDDEN', 'Drivers may not look for other drivers');
+      requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       const found = await locations.nearby(query, query.radius_m ?? 3000, query.limit ?? 20, query.vehicle_class);
       return {
         items: found.map((d) => ({

@@ -6,7 +6,7 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { isOperator, type Principal, type Role } from '../domain/roles.ts';
+import { isOperator, type Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
@@ -21,7 +21,9 @@ import {
 import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
+import { entityTag, noneMatches } from './conditional.ts';
 import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
 
 export interface TripRouteOptions {
   trips: Trips;
@@ -44,12 +46,6 @@ const VersionHeaders = Type.Object({
   ),
 });
 
-function requireRole(principal: Principal, ...allowed: readonly Role[]): void {
-  if (!allowed.includes(principal.role)) {
-    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not do this; it takes ${allowed.join(' or ')}`);
-  }
-}
-
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
 /** Scoped to caller and route; the body's hash tells a repeat from another request. */
@@ -70,6 +66,11 @@ function sendTrip(reply: FastifyReply, trip: Trip) {
   void reply.header('etag', `"${trip.version}"`);
   return toTripWire(trip);
 }
+const PollHeaders = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({ maxLength: 1024, description: 'The ETag of the position that is known' }),
+  ),
+});
 
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, { trips, dispatch, locations }) => {
   const tags = ['trips'];
@@ -91,7 +92,10 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       const { principal, body } = request;
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', { field: 'rider_id' });
+        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', {
+          field: 'rider_id',
+          rule: 'the id of the caller',
+        });
       }
       const input = {
         riderId: body.rider_id ?? principal.userId,
@@ -168,16 +172,30 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         summary: 'Where the driver of a trip is',
         description:
-          'The last position, with its age; readable here, on any node, from the moment it was acknowledged.',
+          'The last position, with its age; readable here, on any node, from the moment it was acknowledged. ' +
+          'To poll, give the ETag as If-None-Match: 304 says that the position, and whether it is stale, are as they were; ' +
+          'its age is now minus recorded_at_ms.',
         ...reading,
-        response: { 200: TripLocationSchema, ...problems(401, 403, 404, 429, 503) },
+        headers: PollHeaders,
+        response: {
+          200: TripLocationSchema,
+          304: Type.Null({ description: 'The position is the one of If-None-Match' }),
+          ...problems(401, 403, 404, 429, 503),
+        },
       },
     },
-    async ({ principal, params }) => {
+    async ({ principal, params, headers }, reply) => {
       const trip = await trips.get(principal, params.trip_id);
-      const position = await locations.ofTrip(trip.id);
-      if (!position) throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
-      return { trip_id: trip.id, ...toPositionWire(position) };
+      const p = await locations.ofTrip(trip.id);
+      // One of a driver who gave the trip up is not where its driver is.
+      if (p?.driverId !== trip.driverId)
+        throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale } = p;
+      const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
+      // Kept by whoever likes, used only after asking.
+      void reply.header('etag', tag).header('cache-control', 'private, no-cache');
+      if (noneMatches(headers['if-none-match'], tag)) return reply.code(304).send(undefined as never);
+      return { trip_id: trip.id, ...toPositionWire(p) };
     },
   );
 

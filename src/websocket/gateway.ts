@@ -6,7 +6,8 @@
  */
 import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal, Role } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
@@ -18,7 +19,6 @@ import type { Transport } from '../realtime/transport.ts';
 export interface WebSocketOptions {
   gateway: Gateway;
   broker: Broker;
-  maxPayloadBytes: number;
   verifyToken(token: string | undefined): Principal;
 }
 
@@ -117,35 +117,65 @@ function serve(ws: WebSocket, connection: Connection): void {
   ws.on('error', () => connection.gone());
 }
 
-export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
-  await app.register(websocket, {
-    options: {
-      maxPayload: options.maxPayloadBytes * HARD_LIMIT_FACTOR,
-      perMessageDeflate: false,
-      handleProtocols: (offered: Set<string>) =>
-        [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
-    },
-  });
+/** The reply of a request that is being upgraded, until it is. */
+const upgrades = new WeakMap<FastifyRequest, FastifyReply>();
 
-  for (const { path, name, roles } of namespaces) {
-    app.get(
-      path,
-      {
-        websocket: true,
-        schema: { hide: true } as object,
-        // Refusals are HTTP answers: nothing is upgraded that may not stay.
-        onRequest: async (request: FastifyRequest) => {
-          options.broker.assertOpen();
-          request.principal = options.verifyToken(tokenOf(request));
-          if (roles && !roles.includes(request.principal.role)) {
-            throw new RideError(
-              'RIDE_FORBIDDEN',
-              `${path} is for ${roles.join(' and ')}, not for a ${request.principal.role}`,
-            );
-          }
-        },
+/**
+ * Ends what still ties the HTTP request and its reply to the socket: they would live as long as the session and cost it more
+ * memory than the session itself.
+ */
+function letGo(ws: WebSocket, request: FastifyRequest): void {
+  upgrades.get(request)?.raw.detachSocket(request.socket);
+  upgrades.delete(request);
+  // @fastify/websocket's own listener, whose closure holds both; `serve` puts another one in its place.
+  ws.removeAllListeners('error');
+}
+
+/**
+ * Upgrades of the whole server: registered at its root, so that an upgrade that is refused anywhere, be it for want of a
+ * route, also ends its connection.
+ */
+export const webSocketPlugin = fp<{ maxPayloadBytes: number }>(
+  async (app: FastifyInstance, { maxPayloadBytes }) => {
+    await app.register(websocket, {
+      options: {
+        maxPayload: maxPayloadBytes * HARD_LIMIT_FACTOR,
+        perMessageDeflate: false,
+        handleProtocols: (offered: Set<string>) =>
+          [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
       },
-      (ws: WebSocket, request: FastifyRequest) => {
+    });
+  },
+  { name: 'websocket' },
+);
+
+export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
+  for (const { path, name, roles } of namespaces) {
+    app.route({
+      method: 'GET',
+      url: path,
+      schema: { hide: true } as object,
+      // Refusals are HTTP answers: nothing is upgraded that may not stay.
+      onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
+        upgrades.set(request, reply);
+        options.broker.assertOpen();
+        request.principal = options.verifyToken(tokenOf(request));
+        if (roles && !roles.includes(request.principal.role)) {
+          throw new RideError(
+            'RIDE_FORBIDDEN',
+            `${path} is for ${roles.join(' and ')}, not for a ${request.principal.role}`,
+            { field: 'authorization', rule: `a token of a ${roles.join(' or ')}` },
+          );
+        }
+      },
+      handler: () => {
+        throw new RideError('RIDE_NOT_FOUND', `${path} is a WebSocket: ask for an upgrade`, {
+          field: 'upgrade',
+          rule: 'websocket',
+        });
+      },
+      wsHandler: (ws: WebSocket, request: FastifyRequest) => {
+        letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
         try {
           serve(
@@ -160,6 +190,6 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
           if (!(error instanceof RideError)) request.log.error({ err: error }, 'session not opened');
         }
       },
-    );
+    });
   }
 }

@@ -26,8 +26,24 @@ export class Inbox {
 
   /** The first message from the last `next` on that `match` holds for; rejects when none comes. */
   next(match: (message: Message) => boolean, what = 'message'): Promise<Message> {
+    return this.#find(this.#read, match, what, (at) => {
+      this.#read = at + 1;
+    });
+  }
+
+  /** The first message of all that `match` holds for, come already or not; `next` still sees every message. */
+  find(match: (message: Message) => boolean, what = 'message'): Promise<Message> {
+    return this.#find(0, match, what, () => {});
+  }
+
+  #find(
+    from: number,
+    match: (message: Message) => boolean,
+    what: string,
+    taken: (at: number) => void,
+  ): Promise<Message> {
     return new Promise((resolve, reject) => {
-      let at = this.#read;
+      let at = from;
       const done = (settle: () => void): void => {
         clearTimeout(timer);
         this.#waiting.delete(check);
@@ -36,7 +52,7 @@ export class Inbox {
       const check = (): void => {
         for (; at < this.all.length; at++) {
           if (!match(this.all[at]!)) continue;
-          this.#read = at + 1;
+          taken(at);
           done(() => resolve(this.all[at]!));
           return;
         }

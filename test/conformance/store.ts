@@ -1,10 +1,11 @@
 /**
- * The store port's promises as one suite, run on every adapter. A case that an adapter's server cannot run is named in `skips`
- * with the reason, and is printed as skipped.
+ * The store port's promises as one suite, run on every adapter. A case that an adapter's server cannot run is named in
+ * `skips` with the reason, and is printed as skipped.
  */
 import type { Test } from 'tap';
 import { crashCases } from './store/crash.ts';
 import { documentCases } from './store/documents.ts';
+import { indexCases } from './store/indexes.ts';
 import { modelCases } from './store/model.ts';
 import { outboxCases } from './store/outbox.ts';
 import { pageCases } from './store/pages.ts';
@@ -23,6 +24,7 @@ export interface ConformanceOptions {
 
 const ALL: Cases = {
   ...documentCases,
+  ...indexCases,
   ...queryCases,
   ...pageCases,
   ...outboxCases,

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MongoClient } from 'mongodb';
-import { end, findProgram, startUntil, type TestScope } from './process.ts';
+import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
 
 export interface MongoServer {
   /** Without a database name. */
@@ -21,7 +21,10 @@ export interface MongoServer {
   freshDatabase(): string;
   /** kill -9; only of the stand-in. */
   kill(): Promise<void>;
-  /** Starts the stand-in again on the same port, stopping it first if it runs. It keeps its data if it was started `durable`. */
+  /**
+   * Starts the stand-in again on the same port, stopping it first if it runs. It keeps its data if it was started
+   * `durable`.
+   */
   restart(): Promise<void>;
 }
 
@@ -36,8 +39,8 @@ const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 const run = promisify(execFile);
 
 /**
- * Resolves `{ skip }`, the reason, when there is neither a MONGODB_URL nor what the stand-in takes; where CI=true that is an error
- * instead, for a server that is missing there would hide failures.
+ * Resolves `{ skip }`, the reason, when there is neither a MONGODB_URL nor what the stand-in takes; where CI=true that
+ * is an error instead, for a server that is missing there would hide failures.
  */
 export async function startMongo(t: TestScope, options: MongoOptions = {}): Promise<MongoServer | { skip: string }> {
   const given = process.env.MONGODB_URL;
@@ -49,6 +52,49 @@ export async function startMongo(t: TestScope, options: MongoOptions = {}): Prom
     return { skip };
   }
   return standIn(t, options);
+}
+
+/**
+ * A real mongod of the test's own, for what ends it: from PATH, else `{ skip }`, the reason, everywhere, for it cannot
+ * be had on all machines that run the tests.
+ */
+export async function startMongod(t: TestScope): Promise<MongoServer | { skip: string }> {
+  const program = findProgram('mongod');
+  if (!program) return { skip: 'only a real mongod: there is none on PATH' };
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-mongod-'));
+  const port = await freePort();
+  let child: ChildProcess | null = null;
+  let release: () => Promise<void> = async () => {};
+
+  async function launch(): Promise<void> {
+    const args = ['--dbpath', folder, '--port', String(port), '--bind_ip', '127.0.0.1', '--nounixsocket'];
+    const running = await startUntil(program!, args, /Waiting for connections/, READY_LIMIT_MS);
+    child = running.child;
+    release = guard(child.pid!, folder);
+  }
+
+  async function halt(signal: NodeJS.Signals): Promise<void> {
+    if (!child) return;
+    await end(child, signal);
+    await release();
+    child = null;
+  }
+
+  t.after(async () => {
+    await halt('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  });
+  await launch();
+  return {
+    url: `mongodb://127.0.0.1:${port}/?directConnection=true`,
+    real: true,
+    freshDatabase: () => `test_${randomBytes(6).toString('hex')}`,
+    kill: () => halt('SIGKILL'),
+    async restart() {
+      await halt('SIGTERM');
+      await launch();
+    },
+  };
 }
 
 function databaseNames(t: TestScope, url: string): () => string {

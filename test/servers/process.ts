@@ -44,7 +44,9 @@ export interface Running {
   match: RegExpExecArray;
 }
 
-/** Starts a program and resolves when a line of its output matches `ready`. Rejects with its output when it ends before. */
+/**
+ * Starts a program and resolves when a line of its output matches `ready`. Rejects with its output when it ends before.
+ */
 export async function startUntil(
   command: string,
   args: readonly string[],

@@ -105,7 +105,9 @@ async function startNode(t: TestScope, program: string): Promise<ClusterNode & {
 }
 
 const nodesSeenBy = async (node: ClusterNode): Promise<string[]> =>
-  String(await node.call('CLUSTER', 'NODES')).trim().split('\n');
+  String(await node.call('CLUSTER', 'NODES'))
+    .trim()
+    .split('\n');
 
 /** Starts the six and resolves when every node sees all of them well. @throws Error when no Redis is on PATH. */
 export async function startRedisCluster(t: TestScope): Promise<RedisCluster> {

@@ -62,7 +62,7 @@ export function createCollection<T extends StoredDocument>(
 
     async acknowledge(id, eventIds) {
       if (eventIds.length === 0) return;
-      const pull = { outbox: { id: { $in: [...eventIds] } } } as PullOperator<Held>;
+      const pull = { outbox: { id: { $in: [...eventIds] } } } as Document as PullOperator<Held>;
       await run(() => held().updateOne(byId(id), { $pull: pull }));
     },
 
@@ -103,8 +103,9 @@ export function createCollection<T extends StoredDocument>(
 }
 
 /**
- * One update, guarded by the version and by the names of the stored fields: which fields vanish is only known when those are. They are
- * guessed (they are what this process saw last, or those of the new document), and looked up when the guess was wrong.
+ * One update, guarded by the version and by the names of the stored fields: which fields vanish is only known when
+ * those are. They are guessed (they are what this process saw last, or those of the new document), and looked up when
+ * the guess was wrong.
  */
 async function compareAndSet(
   held: MongoCollection<Held>,

@@ -1,6 +1,6 @@
 /** The driver's client: how it is set up, when it may be used, and how its errors leave. */
 import { type Db, MongoClient } from 'mongodb';
-import { asStoreError, asUrlError, unavailable } from './errors.ts';
+import { asStoreError, unavailable, urlError } from './errors.ts';
 
 export interface ConnectionOptions {
   url: string;
@@ -33,8 +33,8 @@ export class Connection {
         socketTimeoutMS: SOCKET_TIMEOUT_MS,
         ...writeConcern,
       });
-    } catch (error) {
-      throw asUrlError(error);
+    } catch {
+      throw urlError();
     }
     this.#database = database ?? /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(url)?.[1] ?? DEFAULT_DATABASE;
   }

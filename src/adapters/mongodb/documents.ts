@@ -1,9 +1,11 @@
 /**
- * A document as MongoDB holds it: `_id` for the id, the fields as they are, and beside them what never leaves the adapter:
+ * A document as MongoDB holds it: `_id` for the id, the fields as they are, and beside them what never leaves the
+ * adapter:
  *  - `outbox`: the events that wait to be published;
- *  - `_fields`: names of the top-level fields, so that a write knows which ones it has to take away without reading them first;
- *  - `_nulls`: paths at which the document has null where a unique sparse index looks. They are left out of the document, for such an
- *    index of MongoDB takes explicit nulls for values, and put back when it is read.
+ *  - `_fields`: names of the top-level fields, so that a write knows which ones it has to take away without reading
+ *    them first;
+ *  - `_nulls`: paths at which the document has null where a unique sparse index looks. They are left out of the
+ *    document, for such an index of MongoDB takes explicit nulls for values, and put back when it is read.
  */
 import type { Document } from 'mongodb';
 import type { CollectionSpec, IndexSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
@@ -94,8 +96,8 @@ export interface MongoIndex {
 }
 
 /**
- * Indexes of a collection. Those that are neither unique nor sparse end in `_id`, so that pages, which order ties by id, can follow them; `shard`
- * is the one that sharding by document C's key needs.
+ * Indexes of a collection. Those that are neither unique nor sparse end in `_id`, so that pages, which order ties by
+ * id, can follow them; `shard` is the one that sharding by document C's key needs.
  */
 export function indexesOf(spec: CollectionSpec<StoredDocument>): MongoIndex[] {
   return [

@@ -1,6 +1,5 @@
 /** What the driver throws, in the port's terms. */
 import {
-  MongoAPIError,
   MongoBulkWriteError,
   MongoClientClosedError,
   MongoExpiredSessionError,
@@ -18,8 +17,8 @@ const DUPLICATE_KEY = 11_000;
 const RETRY_AFTER_MS = 1000;
 
 /**
- * Server codes that mean "not this one, or not now": host unreachable or not found, network timeout, shutting down, stepping down, not
- * primary, interrupted by either, exceeded time limit, could not satisfy the write concern.
+ * Server codes that mean "not this one, or not now": host unreachable or not found, network timeout, shutting down,
+ * stepping down, not primary, interrupted by either, exceeded time limit, could not satisfy the write concern.
  */
 const AWAY = new Set([6, 7, 50, 64, 89, 91, 100, 133, 134, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436]);
 
@@ -40,7 +39,9 @@ function isAway(error: unknown): boolean {
   return AWAY.has(code) || FORBIDDEN.has(code) || error.hasErrorLabel('RetryableWriteError');
 }
 
-/** Name of the index in the way as it was declared, `id` for the document's own; null when `error` is of another kind. */
+/**
+ * Name of the index in the way as it was declared, `id` for the document's own; null when `error` is of another kind.
+ */
 export function violatedIndex(error: unknown): string | null {
   if (!(error instanceof MongoServerError || error instanceof MongoBulkWriteError)) return null;
   if (Number(error.code) !== DUPLICATE_KEY) return null;
@@ -61,12 +62,8 @@ export function asStoreError(error: unknown, collection: string): unknown {
   return error;
 }
 
-/** A connection string that is none; its text stays out of the message, for it holds the password. */
-export function asUrlError(error: unknown): unknown {
-  if (!(error instanceof MongoAPIError)) return error;
-  return new RideError('RIDE_INVALID_INPUT', 'the MongoDB address is not a connection string', {
-    field: 'url',
-    rule: 'a MongoDB connection string',
-    cause: error,
-  });
+/** A connection string that is none. Neither it nor what the driver says of it goes along: both hold the password. */
+export function urlError(): RideError {
+  const rule = 'a MongoDB connection string';
+  return new RideError('RIDE_INVALID_INPUT', `the address must be ${rule}`, { field: 'url', rule });
 }

@@ -1,6 +1,6 @@
 /**
- * Names of the fields that documents had when this process last saw them, for compareAndSet's guess. Bounded; what falls out costs
- * one more read.
+ * Names of the fields that documents had when this process last saw them, for compareAndSet's guess. Bounded; what
+ * falls out costs one more read.
  */
 const MOST = 20_000;
 

@@ -1,7 +1,7 @@
 /**
- * The store on MongoDB, through the official driver. Each document carries its own outbox, so that every promise of the port needs one
- * single-document write and holds on sharded clusters. Every call by id names the shard key {region, createdAt} where the id
- * tells it (src/domain/ids.ts).
+ * The store on MongoDB, through the official driver. Each document carries its own outbox, so that every promise of the
+ * port needs one single-document write and holds on sharded clusters. Every call by id names the shard key {region,
+ * createdAt} where the id tells it (src/domain/ids.ts).
  */
 import type { Db, Document, UpdateFilter } from 'mongodb';
 import { RideError } from '../../errors.ts';
@@ -23,7 +23,10 @@ export interface MongoStoreOptions {
   database?: string;
   /** Region of tracks whose subject is not one of our ids. */
   region: string;
-  /** How long a call waits for a server that can take it before RIDE_UNAVAILABLE, milliseconds. Default 3000. */
+  /**
+   * How long a call waits for a server that can take it before RIDE_UNAVAILABLE, milliseconds. Default 3000; below 600
+   * a call may give up on a server that is back, because the driver looks every 500.
+   */
   serverSelectionTimeoutMs?: number;
 }
 

@@ -68,15 +68,15 @@ return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '
 
 /**
  * KEYS 1 position hash; ARGV 1 timestamp, 2 ttl ms, 3… field, value, …
- * reply: 1 kept, 0 a newer one was there
+ * reply: the timestamp that was stored before, or ''; kept unless that is larger than ours
  */
 const recordPosition = `
 local stored = redis.call('HGET', KEYS[1], 'timestamp')
-if stored and tonumber(stored) > tonumber(ARGV[1]) then return 0 end
+if stored and tonumber(stored) > tonumber(ARGV[1]) then return stored end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'timestamp', ARGV[1], unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
+return stored or ''
 `;
 
 /** KEYS 1 reservation; ARGV 1 offer id. reply: 1 freed, 0 held by another or none */
@@ -109,7 +109,7 @@ export interface ScriptedRedis extends Redis {
   ): Promise<
     [epoch: Buffer, offset: number, isLinked: 0 | 1, after: number, entries: [id: Buffer, fields: Buffer[]][]]
   >;
-  rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<0 | 1>;
+  rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<string>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
 }
 

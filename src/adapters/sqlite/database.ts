@@ -1,4 +1,7 @@
-/** One open SQLite file: opening it, and running statements through a bounded cache of prepared ones. Runs in the worker. */
+/**
+ * One open SQLite file: opening it, and running statements through a bounded cache of prepared ones. Runs in the
+ * worker.
+ */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { PENDING_EVENTS } from '../store/rules.ts';
 import {
@@ -14,8 +17,8 @@ import { SCHEMA_VERSION } from './schema.ts';
 /** Statements kept prepared; a program has far fewer, save for filters that vary. */
 const MAX_PREPARED = 512;
 /**
- * How long SQLite itself waits for a lock. Short, because it blocks the thread: the worker's own retries, which go on serving
- * reads, make up the rest.
+ * How long SQLite itself waits for a lock. Short, because it blocks the thread: the worker's own retries, which go on
+ * serving reads, make up the rest.
  */
 const SHORT_BUSY_MS = 10;
 
@@ -92,9 +95,9 @@ export class Database {
   }
 
   /**
-   * Documents by their earliest unacknowledged event: the index is walked in order of dates only until enough documents are found, so
-   * that a long backlog costs no more than a short one. Rows of (document, id, event id, seq, type, at, data), documents in
-   * order, their events by seq; document text only in its first row.
+   * Documents by their earliest unacknowledged event: the index is walked in order of dates only until enough documents
+   * are found, so that a long backlog costs no more than a short one. Rows of (document, id, event id, seq, type, at,
+   * data), documents in order, their events by seq; document text only in its first row.
    */
   pending([, , table, collection, before, limit]: PendingRequest): Row[] {
     const walk = this.#prepare('SELECT id FROM outbox WHERE collection = ? AND at <= ? ORDER BY at');

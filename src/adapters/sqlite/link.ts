@@ -1,6 +1,6 @@
 /**
- * The main thread's side of the SQLite worker: batches what one turn asks for into one message, matches answers to promises, and
- * turns the worker's death into rejections and a new worker.
+ * The main thread's side of the SQLite worker: batches what one turn asks for into one message, matches answers to
+ * promises, and turns the worker's death into rejections and a new worker.
  */
 import { Worker } from 'node:worker_threads';
 import { RideError } from '../../errors.ts';

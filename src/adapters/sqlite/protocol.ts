@@ -1,6 +1,6 @@
 /**
- * What crosses between the main thread and the SQLite worker. Messages are flat arrays of strings and numbers, in batches of all
- * that one turn produced, because every object that is cloned costs more than the statement it carries.
+ * What crosses between the main thread and the SQLite worker. Messages are flat arrays of strings and numbers, in
+ * batches of all that one turn produced, because every object that is cloned costs more than the statement it carries.
  */
 
 export type SqlValue = string | number | null;
@@ -22,8 +22,8 @@ export type PendingRequest = readonly [
 ];
 
 /**
- * Statements that take effect together or not at all. `guarded`: when the first changes no row the others are skipped, and its count
- * is the answer; otherwise the count of the last one is.
+ * Statements that take effect together or not at all. `guarded`: when the first changes no row the others are skipped,
+ * and its count is the answer; otherwise the count of the last one is.
  */
 export type WriteRequest = readonly [id: number, kind: 'write', guarded: boolean, statements: readonly Statement[]];
 
@@ -61,7 +61,10 @@ export function isBusy(failure: Failure): boolean {
   return primary === BUSY || primary === LOCKED;
 }
 
-/** Concerns one statement (1 error, 18 too big, 19 constraint, 20 mismatch, 25 range, 0 a bad parameter), not file or disk. */
+/**
+ * Concerns one statement (1 error, 18 too big, 19 constraint, 20 mismatch, 25 range, 0 a bad parameter), not file or
+ * disk.
+ */
 export function isOfStatement(failure: Failure): boolean {
   return [0, 1, 18, 19, 20, 25].includes(failure.errcode & 0xff);
 }

@@ -41,8 +41,8 @@ function isIn(field: string, values: readonly FieldValue[]): Clause {
 const OPERATORS = { gte: '>=', gt: '>', lt: '<', lte: '<=' } as const;
 
 /**
- * SQLite orders numbers before text, so a lower bound that is a number would let all text in and an upper bound that is text all
- * numbers: the missing end is closed at the empty string, which lies between the two.
+ * SQLite orders numbers before text, so a lower bound that is a number would let all text in and an upper bound that is
+ * text all numbers: the missing end is closed at the empty string, which lies between the two.
  */
 function range(field: string, bounds: Partial<Record<keyof typeof OPERATORS, number | string>>): Clause {
   const left = expression(field);
@@ -82,8 +82,8 @@ export function whereClause(where: Filter): Clause {
 }
 
 /**
- * The statements whose rows (order value, id, document), one after another, make the page: rows with the order field and rows
- * without it are asked for apart, because a condition that covers both is one that no index serves.
+ * The statements whose rows (order value, id, document), one after another, make the page: rows with the order field
+ * and rows without it are asked for apart, because a condition that covers both is one that no index serves.
  */
 export function pageStatements(collection: string, query: PageQuery, after: Cursor | null): Statement[] {
   const field = query.orderBy ?? 'createdAt';

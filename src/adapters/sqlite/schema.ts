@@ -1,6 +1,6 @@
 /**
- * Tables and indexes of the SQLite store. Documents are JSON text; declared indexes are expression indexes over json_extract, whose
- * text must be letter by letter what queries say, so both take it from `expression`.
+ * Tables and indexes of the SQLite store. Documents are JSON text; declared indexes are expression indexes over
+ * json_extract, whose text must be letter by letter what queries say, so both take it from `expression`.
  */
 import type { CollectionSpec, IndexSpec, StoredDocument } from '../../ports/store.ts';
 
@@ -66,8 +66,9 @@ export function collectionSchema(spec: CollectionSpec<StoredDocument>): { index?
 }
 
 /**
- * A unique index here takes NULLs for different from each other, but the port takes missing fields for equal: a second unique
- * index over only the rows with a NULL sees to those. Other indexes end in the id, so that pages can follow them.
+ * A unique index here takes NULLs for different from each other, but the port takes missing fields for equal: a second
+ * unique index over only the rows with a NULL sees to those. Other indexes end in the id, so that pages can follow
+ * them.
  */
 function indexSchema(collection: string, index: IndexSpec): { index: string; sql: string }[] {
   const on = `ON ${tableOf(collection)}`;

@@ -1,6 +1,7 @@
 /**
- * The embedded store: SQLite through Node's own node:sqlite, in a worker thread with group commit (worker.ts). For one machine;
- * several processes on it may share one file. Documents travel as JSON text, made and read on this side, so that the worker spends its time in SQLite alone.
+ * The embedded store: SQLite through Node's own node:sqlite, in a worker thread with group commit (worker.ts). For one
+ * machine; several processes on it may share one file. Documents travel as JSON text, made and read on this side, so
+ * that the worker spends its time in SQLite alone.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Tracks in SQLite. A point is a row of a table clustered by (subject, hour, time), which is what a bucket document is for elsewhere:
- * an append writes the few pages at the subject's end instead of a whole hour again.
+ * Tracks in SQLite. A point is a row of a table clustered by (subject, hour, time), which is what a bucket document is
+ * for elsewhere: an append writes the few pages at the subject's end instead of a whole hour again.
  */
 import type { TrackPoint, TrackStore } from '../../ports/store.ts';
 import { BUCKET_MS, checkTrack } from '../store/rules.ts';

@@ -1,7 +1,7 @@
 /**
- * The thread that owns the SQLite file. Group commit: all writes that have arrived since the last turn share one transaction and so
- * one fsync, and are answered only after COMMIT. Reads go first, in one snapshot of what is committed; they never wait for a lock
- * that another process holds on writing.
+ * The thread that owns the SQLite file. Group commit: all writes that have arrived since the last turn share one
+ * transaction and so one fsync, and are answered only after COMMIT. Reads go first, in one snapshot of what is
+ * committed; they never wait for a lock that another process holds on writing.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Database } from './database.ts';
@@ -18,7 +18,7 @@ import {
 } from './protocol.ts';
 
 /** Writes of one transaction; bounds how long a read can wait behind it. */
-const MAX_GROUP = 1024;
+const MAX_GROUP = 256;
 /** Pause before another try for a lock that another process holds, milliseconds: this and up to as much again. */
 const RETRY_MS = 1;
 
@@ -127,7 +127,10 @@ function serveReads(): void {
   readsBusySince = reads.length > 0 ? (readsBusySince ?? performance.now()) : null;
 }
 
-/** Returns false when another process holds the lock; the writes are still waiting then, save for those that waited too long. */
+/**
+ * Returns false when another process holds the lock; the writes are still waiting then, save for those that waited too
+ * long.
+ */
 function commitGroup(): boolean {
   const group = writes.slice(0, MAX_GROUP);
   try {

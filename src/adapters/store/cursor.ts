@@ -1,6 +1,7 @@
 /**
- * Page tokens, the same for every store adapter: the place where a page ended (its last document's order value and id), bound to the
- * query by a digest, so that a token that was cut, made up or taken from another query is refused rather than obeyed.
+ * Page tokens, the same for every store adapter: the place where a page ended (its last document's order value and id),
+ * bound to the query by a digest, so that a token that was cut, made up or taken from another query is refused rather
+ * than obeyed.
  */
 import { createHash } from 'node:crypto';
 import { invalidInput } from '../../errors.ts';

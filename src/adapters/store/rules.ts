@@ -1,6 +1,6 @@
 /**
- * The port's rules for documents, indexes and track points, checked by every store adapter in the same words, so that what one
- * refuses the other refuses too.
+ * The port's rules for documents, indexes and track points, checked by every store adapter in the same words, so that
+ * what one refuses the other refuses too.
  */
 import { parseId } from '../../domain/ids.ts';
 import { invalidInput } from '../../errors.ts';
@@ -31,7 +31,8 @@ export function checkSpec(spec: CollectionSpec<StoredDocument>): void {
     const where = `index ${index.name} of ${spec.name}`;
     if (!INDEX_NAME.test(index.name) || names.has(index.name)) throw new Error(`${where} needs a name of its own`);
     names.add(index.name);
-    // An index of several fields that leaves out by the first alone takes a partial index, which sharded collections do not have.
+    // An index of several fields that leaves out by the first alone takes a partial index, which sharded collections do
+    // not have.
     if (index.unique && index.sparse && index.fields.length > 1)
       throw new Error(`${where}: unique and sparse take one field`);
     if (index.fields.length === 0) throw new Error(`${where} names no field`);

@@ -46,7 +46,10 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
     const trip = await trips.get(principal, tripId);
     const party = trip.riderId === principal.userId || trip.driverId === principal.userId || isOperator(principal.role);
     if (!party)
-      throw new RideError('RIDE_FORBIDDEN', 'Only the rider and the driver of a trip may chat', { field: 'trip_id' });
+      throw new RideError('RIDE_FORBIDDEN', 'Only the rider and the driver of a trip may chat', {
+        field: 'trip_id',
+        rule: 'a trip of the caller',
+      });
     return trip;
   }
 
@@ -62,6 +65,7 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
       if (isTerminal(trip.status)) {
         throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
           field: 'trip_id',
+          rule: 'a trip that has not ended',
           facts: { status: trip.status },
         });
       }

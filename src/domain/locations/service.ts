@@ -57,17 +57,25 @@ export function createLocations(deps: LocationsDeps) {
   const introduced = new Set<string>();
 
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
-  async function bind(driverId: string, tripId: string): Promise<Binding> {
+  async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
+    const field = `${prefix}trip_id`;
     const trip = await deps.trips.find(tripId);
-    if (!trip) throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, { field: 'trip_id' });
+    if (!trip) {
+      throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, {
+        field,
+        rule: 'the id of a trip',
+      });
+    }
     if (trip.driverId !== driverId) {
       throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
-        field: 'trip_id',
+        field,
+        rule: 'a trip that is assigned to the caller',
       });
     }
     if (!isDriven(trip.status)) {
       throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
-        field: 'trip_id',
+        field,
+        rule: 'a trip that is under way',
         facts: { status: trip.status, version: trip.version },
       });
     }
@@ -127,30 +135,28 @@ export function createLocations(deps: LocationsDeps) {
     });
   }
 
-  async function take(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
-    const binding =
-      input.tripId === ''
-        ? null
-        : (bound(principal.userId, input.tripId) ?? (await bind(principal.userId, input.tripId)));
-    const position: Position = {
-      driverId: principal.userId,
-      tripId: input.tripId,
-      lat: input.lat,
-      lng: input.lng,
-      speedMps: input.speedMps,
-      headingDeg: input.headingDeg,
-      accuracyM: input.accuracyM,
-      recordedAt: input.recordedAt,
-      vehicleClass: principal.vehicleClass,
-      city: principal.city,
-      source,
-    };
-    const kept = await positions.record(position);
-    if (kept) {
-      fanOut(position, binding);
-      if (!introduced.has(principal.userId)) introduce(principal.userId);
-    }
-    return kept;
+  const bindingOf = async (driverId: string, tripId: string, prefix = ''): Promise<Binding | null> =>
+    tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId, prefix)));
+
+  const toPosition = (principal: Principal, input: PositionInput, source: string): Position => ({
+    driverId: principal.userId,
+    tripId: input.tripId,
+    lat: input.lat,
+    lng: input.lng,
+    speedMps: input.speedMps,
+    headingDeg: input.headingDeg,
+    accuracyM: input.accuracyM,
+    recordedAt: input.recordedAt,
+    vehicleClass: principal.vehicleClass,
+    city: principal.city,
+    source,
+  });
+
+  /** What follows from a position that was kept. */
+  function kept(position: Position, binding: Binding | null, count: number): void {
+    deps.onKept(count);
+    fanOut(position, binding);
+    if (!introduced.has(position.driverId)) introduce(position.driverId);
   }
 
   return {
@@ -160,9 +166,11 @@ export function createLocations(deps: LocationsDeps) {
      */
     async update(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
       check(input, '');
-      const kept = await take(principal, input, source);
-      if (kept) deps.onKept(1);
-      return kept;
+      const binding = await bindingOf(principal.userId, input.tripId);
+      const position = toPosition(principal, input, source);
+      const isKept = await positions.record(position);
+      if (isKept) kept(position, binding, 1);
+      return isKept;
     },
 
     /** Takes all or, when one breaks a rule, none. */
@@ -172,10 +180,18 @@ export function createLocations(deps: LocationsDeps) {
         throw new RideError('RIDE_INVALID_INPUT', `updates must be ${rule}`, { field: 'updates', rule });
       }
       for (const [index, input] of inputs.entries()) check(input, `updates[${index}].`);
-      const kept = await Promise.all(inputs.map((input) => take(principal, input, source)));
-      const accepted = kept.filter(Boolean).length;
-      deps.onKept(accepted);
-      return { accepted, late: kept.length - accepted };
+      const bindings = new Map<string, Binding | null>();
+      for (const [index, { tripId }] of inputs.entries()) {
+        if (bindings.has(tripId)) continue;
+        bindings.set(tripId, await bindingOf(principal.userId, tripId, `updates[${index}].`));
+      }
+      const taken = inputs.map((input) => toPosition(principal, input, source));
+      const isKept = await Promise.all(taken.map((position) => positions.record(position)));
+      // Followers want to know where the driver is, not where he has been since they last heard.
+      const newest = taken.findLast((_, index) => isKept[index]);
+      const accepted = isKept.filter(Boolean).length;
+      if (newest) kept(newest, bindings.get(newest.tripId) ?? null, accepted);
+      return { accepted, late: taken.length - accepted };
     },
 
     /** A trip of this driver changed: keep the binding true. Called for every event that reaches this node. */

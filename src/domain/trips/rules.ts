@@ -100,6 +100,8 @@ export interface TripState {
   expiredAt?: number;
   cancelReason?: string;
   cancelledBy?: string;
+  /** The last driver who gave the trip up, so that his repeat is known as one. */
+  givenUpBy?: string;
 }
 
 export type TripCommand =
@@ -143,6 +145,10 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
   switch (command.type) {
     case 'offer':
       if (state.status !== 'requested') return illegal(state, 'be offered to a driver');
+      // He was picked before he said no to an offer that somebody else's search made him meanwhile.
+      if (state.excludedDriverIds.includes(command.offer.driverId)) {
+        return refuse(state, 'RIDE_OFFER_CLOSED', 'This driver is out of this trip');
+      }
       return one({ type: 'offered', at: now, actorId: SYSTEM, driverId: command.offer.driverId, offer: command.offer });
     case 'accept':
       return decideAccept(state, command, now);
@@ -223,6 +229,7 @@ function decideCancel(
 ): Decision {
   const byRider = command.actorId === state.riderId;
   const byDriver = command.role === 'driver' && state.driverId === command.actorId;
+  if (command.role === 'driver' && state.givenUpBy === command.actorId) return alreadyDone;
   if (!byRider && !byDriver && !isOperator(command.role)) {
     return refuse(state, 'RIDE_FORBIDDEN', 'Only the rider, the assigned driver or an operator may cancel');
   }
@@ -285,6 +292,7 @@ export function evolve<T extends TripState>(state: T, event: TripFact): T {
       break;
     case 'driver_cancelled':
       next.driverId = null;
+      next.givenUpBy = event.driverId!;
       next.excludedDriverIds = exclude(state.excludedDriverIds, event.driverId!);
       delete next.matchedAt;
       delete next.arrivedAt;

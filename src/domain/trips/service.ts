@@ -14,6 +14,7 @@ import {
   decide,
   evolve,
   type Place,
+  type RefusalCode,
   type TripCommand,
   type TripEvent,
   type TripFact,
@@ -70,6 +71,13 @@ const MIN_TRIP_M = 10;
 const MAX_TRIP_M = 1_000_000;
 const CAS_ATTEMPTS = 16;
 
+/** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
+const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
+  RIDE_FORBIDDEN: { field: 'trip_id', rule: 'a trip of the caller' },
+  RIDE_OFFER_CLOSED: { field: 'offer_id', rule: 'an open offer to the caller' },
+  RIDE_ILLEGAL_TRANSITION: {},
+};
+
 export type Trips = ReturnType<typeof createTrips>;
 
 export function createTrips(deps: TripsDeps) {
@@ -85,10 +93,13 @@ export function createTrips(deps: TripsDeps) {
     return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
   }
 
-  function newTrip(id: string, input: TripRequest, now: number): Trip {
+  function check(input: TripRequest): void {
     const straightM = distanceM(input.pickup, input.dropoff);
     if (straightM < MIN_TRIP_M) throw invalidInput('dropoff', `at least ${MIN_TRIP_M} m from the pick-up`);
     if (straightM > MAX_TRIP_M) throw invalidInput('dropoff', `at most ${MAX_TRIP_M} m from the pick-up`);
+  }
+
+  function newTrip(id: string, input: TripRequest, now: number): Trip {
     const leg = straightLineLeg(input.pickup, input.dropoff, deps.travel);
     const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
     return {
@@ -131,7 +142,8 @@ export function createTrips(deps: TripsDeps) {
 
   async function mustGet(id: string): Promise<Trip> {
     const trip = await trips.get(id);
-    if (!trip) throw new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id' });
+    if (!trip)
+      throw new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id', rule: 'the id of a trip' });
     return trip;
   }
 
@@ -186,6 +198,8 @@ export function createTrips(deps: TripsDeps) {
   return {
     /** @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE */
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
+      // Before the key is claimed: a request that cannot be must not use it up.
+      check(input);
       if (key) return requestOnce(input, key);
       return { trip: await insert(ids.next('trip'), input), created: true };
     },
@@ -197,7 +211,10 @@ export function createTrips(deps: TripsDeps) {
     async get(principal: Principal, id: string): Promise<Trip> {
       const trip = await mustGet(id);
       if (!mayRead(principal, trip))
-        throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', { field: 'trip_id' });
+        throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', {
+          field: 'trip_id',
+          rule: 'a trip of the caller',
+        });
       return trip;
     },
 
@@ -244,7 +261,7 @@ export function createTrips(deps: TripsDeps) {
         const decision = decide(trip, command, clock.now());
         if ('refusal' in decision) {
           const { code, message, facts } = decision.refusal;
-          throw new RideError(code, message, { facts: { ...facts, version: trip.version } });
+          throw new RideError(code, message, { ...FAULT[code], facts: { ...facts, version: trip.version } });
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);

@@ -31,7 +31,10 @@ async function fromDriver(session: SessionHandle, status: Status, tripId: string
 async function fromRider(session: SessionHandle, status: Status, services: Services): Promise<Reply> {
   if (status === Status.OFFLINE) return {};
   if (status !== Status.LOOKING)
-    throw new RideError('RIDE_FORBIDDEN', 'A rider may only be looking or offline', { field: 'status' });
+    throw new RideError('RIDE_FORBIDDEN', 'A rider may only be looking or offline', {
+      field: 'status',
+      rule: 'STATUS_LOOKING or STATUS_OFFLINE',
+    });
   const open = await services.dispatch.lookFor(session.principal.userId);
   await Promise.all(open.map((trip) => session.subscribe(`trip:${trip.id}`)));
   return { accepted: open.length };

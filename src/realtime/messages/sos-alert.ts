@@ -13,7 +13,7 @@ export const sosAlert = defineServerMessage({
       role,
       status,
       note,
-      atMs: BigInt(at),
+      atMs: at,
       position: position ? { lat: position.lat, lng: position.lng } : undefined,
     },
   }),

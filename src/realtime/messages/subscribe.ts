@@ -11,6 +11,6 @@ export const subscribe = defineClientMessage({
   async handle(session, { topic, sinceOffset, epoch }) {
     const since = sinceOffset === undefined ? undefined : { offset: Number(sinceOffset), epoch };
     const result = await session.subscribe(topic, since);
-    return { case: 'subscribed', value: { ...result, offset: BigInt(result.offset) } };
+    return { case: 'subscribed', value: result };
   },
 });

@@ -9,14 +9,14 @@ export const tripEvent = defineServerMessage({
     value: {
       tripId,
       riderId,
-      seq: BigInt(event.seq),
+      seq: event.seq,
       type: event.type,
       status: event.status,
-      version: BigInt(event.version),
+      version: event.version,
       driverId: event.driverId ?? '',
       actorId: event.actorId,
       reason: event.reason ?? '',
-      atMs: BigInt(event.at),
+      atMs: event.at,
     },
   }),
 });

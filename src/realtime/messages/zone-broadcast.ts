@@ -15,7 +15,7 @@ export const zoneBroadcast = defineServerMessage({
         lng: p.lng,
         headingDeg: p.headingDeg,
         status,
-        ageMs: BigInt(ageMs),
+        ageMs: ageMs,
       })),
     },
   }),

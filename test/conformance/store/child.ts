@@ -1,5 +1,6 @@
 /**
- * A process of its own on a store, for crash.ts. Arguments: the place as JSON, the mode, and for `contend` its own name and how often.
+ * A process of its own on a store, for crash.ts. Arguments: the place as JSON, the mode, and for `contend` its own name
+ * and how often.
  *  - `write`: inserts and changes documents until it is killed, and prints `id version` of each write that resolved;
  *  - `fill`: inserts until a write is refused, prints `refused CODE` then, tries once more to read, and ends;
  *  - `contend`: adds 1 to shared counters that often, inserts as many documents, prints `done`, and ends by itself.

@@ -20,7 +20,10 @@ function start(t: Test, place: Place, ...args: string[]): ChildProcess {
   return child;
 }
 
-/** Lets the victim write until `enough` writes are acknowledged, kills it, and gives the highest acknowledged version by id. */
+/**
+ * Lets the victim write until `enough` writes are acknowledged, kills it, and gives the highest acknowledged version by
+ * id.
+ */
 async function killInTheMiddle(child: ChildProcess, enough: number): Promise<Map<string, number>> {
   const acknowledged = new Map<string, number>();
   let lines = 0;

@@ -1,4 +1,7 @@
-/** The outbox: events come with their write, stay until acknowledged, and are neither lost nor brought back by other writes. */
+/**
+ * The outbox: events come with their write, stay until acknowledged, and are neither lost nor brought back by other
+ * writes.
+ */
 import type { OutboxEvent } from '../../../src/ports/store.ts';
 import type { Cases } from '../store.ts';
 import { eventOf, next, openAt, type Thing, thing } from './place.ts';

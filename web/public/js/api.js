@@ -76,6 +76,11 @@ export function createApi({ base, development, storage, fetch: fetchIt = globalT
   return {
     currentToken,
 
+    /** Whether a token was given: when it is refused, it was the wrong one. */
+    get hasToken() {
+      return token !== '';
+    },
+
     /** Forgets the token: it was refused. In development the next call fetches another. */
     forget() {
       token = '';

@@ -30,8 +30,8 @@ export function createFeed(state, { onOpen, timeZone }) {
     }
   });
 
-  /** @param {import('./state.js').FeedEntry} entry */
-  function row(entry) {
+  /** @param {import('./state.js').FeedEntry} entry @param {boolean} quiet without drawing the eye to it */
+  function row(entry, quiet) {
     if (entry.type === 'gap') {
       return h('li', { class: 'gap', text: `${timeOfDay(entry.atMs, timeZone)}  ${entry.reason}` });
     }
@@ -43,7 +43,7 @@ export function createFeed(state, { onOpen, timeZone }) {
       .join(', ');
     const at = h('time', { text: timeOfDay(entry.atMs, timeZone) });
     at.setAttribute('datetime', new Date(entry.atMs).toISOString());
-    return h('li', { class: 'new' }, [
+    return h('li', { class: quiet ? '' : 'new' }, [
       h('button', { title: full, onClick: () => onOpen(entry.tripId) }, [
         at,
         h('i', { class: 'swatch round', colour, attrs: { 'aria-hidden': 'true' } }),
@@ -65,7 +65,8 @@ export function createFeed(state, { onOpen, timeZone }) {
     if (waiting === 0) return;
     const fresh = state.feed.slice(0, Math.min(waiting, ROWS));
     shown = state.feedCount;
-    list.prepend(...fresh.map(row));
+    // In a busy city every row is new: flashing all of them says nothing.
+    list.prepend(...fresh.map((entry) => row(entry, fresh.length > 2)));
     while (list.childElementCount > ROWS) list.lastElementChild?.remove();
   }
 

@@ -36,6 +36,27 @@ export function createGround(state, { calm, onBasemap }) {
   }
   map.on('dragstart', touch);
 
+  let zooming = false;
+  /** What to do when the zoom under way is over: Leaflet drops a move that comes in the middle of one.
+   * @type {(() => void) | null} */
+  let next = null;
+  map.on('zoomanim', () => {
+    zooming = true;
+  });
+  map.on('zoomend', () => {
+    zooming = false;
+    const run = next;
+    next = null;
+    // After Leaflet has finished what it does at the end of a zoom.
+    if (run !== null) setTimeout(() => whenStill(run), 0);
+  });
+
+  /** @param {() => void} run */
+  function whenStill(run) {
+    if (zooming) next = run;
+    else run();
+  }
+
   /** Room that the panels take, so that data is fitted beside them. */
   function padding() {
     if (matchMedia('(max-width: 760px)').matches) {
@@ -51,7 +72,8 @@ export function createGround(state, { calm, onBasemap }) {
 
   /** @param {import('leaflet').LatLngBounds | null} box @param {boolean} animate */
   function fitTo(box, animate) {
-    if (box?.isValid()) map.fitBounds(box, { ...padding(), maxZoom: 15, animate: animate && !calm() });
+    if (!box?.isValid()) return;
+    whenStill(() => map.fitBounds(box, { ...padding(), maxZoom: 15, animate: animate && !calm() }));
   }
 
   /** Shows all drivers and trips, or the base map when there are none. @param {boolean} [animate] */
@@ -85,7 +107,7 @@ export function createGround(state, { calm, onBasemap }) {
     /** @param {1 | -1} step */
     zoom(step) {
       touch();
-      map.setZoom(map.getZoom() + step);
+      whenStill(() => map.setZoom(map.getZoom() + step));
     },
     get hasBasemap() {
       return basemap !== null;

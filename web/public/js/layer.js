@@ -124,7 +124,7 @@ export function createLayer(map, state, { hidden, graticule, now = Date.now }) {
       if (x < -15 || y < -15 || x > at.width + 15 || y > at.height + 15) continue;
       drawn.drivers++;
       if (driver.id === keep) drawHalo(g, x, y);
-      else if (selection !== null) g.globalAlpha = 0.45;
+      else if (selection !== null) g.globalAlpha = 0.55;
       sprites.draw(g, condition, driver.id === keep ? 'arrow' : form, headingAt(motion, time), x, y);
       g.globalAlpha = 1;
     }

@@ -81,6 +81,7 @@ export function createLoader({ api, city, state, onProblem, onSignIn, now = Date
       complete &&= all;
     }
     state.truncated = !complete;
+    state.complete = true;
     if (complete) dropMissing(state, ids, startedAt);
   }
 

@@ -3,7 +3,7 @@
 import { createApi } from './api.js';
 import { createConnection } from './connection.js';
 import { createDetail } from './detail.js';
-import { byId } from './dom.js';
+import { byId, setText } from './dom.js';
 import { createFeed } from './feed.js';
 import { createGround } from './ground.js';
 import { createLayer } from './layer.js';
@@ -31,7 +31,7 @@ const SNAPSHOT_MS = 60_000;
 
 // The page is served at <root>/map/: everything else of the server lies relative to <root>.
 const root = new URL('..', new URL('.', document.baseURI));
-const config = await (await fetch('config.json')).json();
+const config = await readConfig();
 const city = String(config.city);
 const timeZone = config.time_zone ?? undefined;
 const state = createState({ freshnessMs: config.freshness_ms, clockSpeed: config.clock_speed });
@@ -40,6 +40,20 @@ const calm = () => reducedMotion.matches;
 
 byId('place').textContent = `${city} · ${config.region}`;
 document.title = `${city} live map · Ridestream`;
+
+/** The page's settings; without them there is nothing to show, and that is said. */
+async function readConfig() {
+  try {
+    const response = await fetch('config.json');
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return await response.json();
+  } catch (error) {
+    byId('banner').hidden = false;
+    byId('banner-action').hidden = true;
+    setText(byId('banner-text'), `The settings of the page could not be read: ${error}. Reload to try again.`);
+    throw error;
+  }
+}
 
 // ------------------------------------------------------------------------------------------------------------------- map
 
@@ -68,10 +82,11 @@ let snapshotAt = 0;
 
 /** The token was refused. @param {string} reason */
 function needSignIn(reason) {
+  const problem = api.hasToken ? reason : '';
   api.forget();
   connection.stop();
   if (config.development === true) status.problem(`Sign-in failed: ${reason}`);
-  else signIn.ask(reason);
+  else signIn.ask(problem);
 }
 
 async function lookAfterReads() {
@@ -147,7 +162,11 @@ const connection = createConnection({
 // ----------------------------------------------------------------------------------------------------------------- panels
 
 const status = createStatus(state, {
-  onRetry: () => (connection.state.phase === 'waiting' ? connection.hurry() : connection.connect()),
+  onRetry: () => {
+    const now = connection.state.phase;
+    if (now === 'waiting') connection.hurry();
+    else if (now === 'refused' || now === 'stopped') connection.connect();
+  },
   timeZone,
 });
 const panels = createPanels(state, { hidden, onFilter: () => layer.refresh() });

@@ -49,13 +49,16 @@ export function createPanels(state, { hidden, onFilter }) {
       byId(`${id}-rows`).append(row);
       figures.set(name, { share, n });
     }
-    return (/** @type {Record<string, number>} */ values) => {
+    return (/** @type {Record<string, number>} */ values, /** @type {boolean} */ known) => {
       for (const [name, { share, n }] of figures) {
-        setText(n, count(values[name] ?? 0));
+        setText(n, figure(values[name] ?? 0, known));
         share.style.flexGrow = String(values[name] ?? 0);
       }
     };
   }
+
+  /** What is not known yet is not nought. @param {number} n @param {boolean} known */
+  const figure = (n, known) => (known ? count(n) : '–');
 
   /** Connected drivers as the server counts them; null when it does not say. */
   function connected() {
@@ -68,7 +71,11 @@ export function createPanels(state, { hidden, onFilter }) {
     update(now) {
       const c = counters(state, now);
       const online = connected();
-      setText(byId('drivers-online'), count(online ?? c.drivers.available + c.drivers.on_trip));
+      const heard = state.listeningSince > 0;
+      setText(
+        byId('drivers-online'),
+        figure(online ?? c.drivers.available + c.drivers.on_trip, online !== null || heard),
+      );
       byId('drivers-online').title =
         online === null
           ? 'Drivers with a fresh position'
@@ -80,14 +87,14 @@ export function createPanels(state, { hidden, onFilter }) {
         'title',
         `Position older than ${cutOff}. Show or hide on the map`,
       );
-      drivers(c.drivers);
-      setText(byId('trips-open'), count(c.waiting + c.active));
-      setText(byId('trips-waiting'), count(c.waiting));
-      setText(byId('trips-active'), count(c.active));
-      trips(c.trips);
-      setText(byId('closed-completed'), count(c.closed.completed));
-      setText(byId('closed-cancelled'), count(c.closed.cancelled));
-      setText(byId('closed-expired'), count(c.closed.expired));
+      drivers(c.drivers, heard);
+      setText(byId('trips-open'), figure(c.waiting + c.active, state.complete));
+      setText(byId('trips-waiting'), figure(c.waiting, state.complete));
+      setText(byId('trips-active'), figure(c.active, state.complete));
+      trips(c.trips, state.complete);
+      setText(byId('closed-completed'), figure(c.closed.completed, state.stats !== null));
+      setText(byId('closed-cancelled'), figure(c.closed.cancelled, state.stats !== null));
+      setText(byId('closed-expired'), figure(c.closed.expired, state.stats !== null));
       updateStream(now);
     },
   };

@@ -51,10 +51,15 @@ export function watchPointer(state, { ground, layer, onSelect, now = Date.now })
       point(x, y);
     });
   });
-  map.on('mouseout movestart zoomstart', () => {
+  const hideTip = () => {
     tip.hidden = true;
+  };
+  map.on('mouseout movestart zoomstart', hideTip);
+  document.addEventListener('keydown', hideTip);
+  map.on('click', (event) => {
+    hideTip();
+    onSelect(layer.pick(event.containerPoint.x, event.containerPoint.y));
   });
-  map.on('click', (event) => onSelect(layer.pick(event.containerPoint.x, event.containerPoint.y)));
 
   byId('zoom-in').addEventListener('click', () => ground.zoom(1));
   byId('zoom-out').addEventListener('click', () => ground.zoom(-1));

@@ -52,6 +52,8 @@ export function createState({ freshnessMs = 60_000, clockSpeed = 1 } = {}) {
     closed: { completed: 0, cancelled: 0, expired: 0 },
     /** Last answer of /admin/stats. @type {any} */
     stats: null,
+    /** All open trips were read at least once: until then no count of them is known. */
+    complete: false,
     /** More open trips exist than the page reads; counts then come from the statistics. */
     truncated: false,
     /** Grows when a trip changes, so that the canvas knows when to draw lines again. */

@@ -65,7 +65,7 @@ export function createStatus(state, { onRetry, timeZone }) {
       const text = bannerText(now);
       banner.hidden = text === '';
       byId('banner-action').hidden = connection.phase === 'live' || connection.phase === 'connecting';
-      setText(banner.firstElementChild ?? banner, text);
+      setText(byId('banner-text'), text);
       const domain = domainNow(state, now);
       const replay = state.clockSpeed !== 1 || (domain !== null && Math.abs(domain - now) > 600_000);
       const clock = byId('clock');
