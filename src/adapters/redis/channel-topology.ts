@@ -58,6 +58,7 @@ class ClusterMasters implements Topology {
   readonly #links = new Map<string, ChannelLink>();
   /** Master of each slot, `host:port`. */
   #masters: (string | undefined)[] = [];
+  #closed = false;
 
   constructor(cluster: Cluster, access: RedisOptions, owner: LinkOwner, changed: () => void) {
     this.#cluster = cluster;
@@ -65,10 +66,12 @@ class ClusterMasters implements Topology {
     this.#owner = owner;
     this.#changed = changed;
     cluster.on('refresh', this.#follow);
-    this.#follow();
+    // Not at once: whoever makes this has to have it first.
+    setImmediate(this.#follow);
   }
 
   readonly #follow = (): void => {
+    if (this.#closed) return;
     const masters = Array.from(this.#cluster.slots, (nodes) => nodes?.[0]);
     if (masters.length === this.#masters.length && masters.every((master, slot) => master === this.#masters[slot]))
       return;
@@ -105,6 +108,7 @@ class ClusterMasters implements Topology {
   }
 
   close(): void {
+    this.#closed = true;
     this.#cluster.off('refresh', this.#follow);
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
