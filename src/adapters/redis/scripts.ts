@@ -52,7 +52,7 @@ return 'published'
 
 /**
  * KEYS as above; ARGV 1 epoch and 2 offset of the reader's place, 3 most messages
- * reply: epoch and offset of the topic, whether the place is in its past 0|1, the offset from which on was read, stream entries
+ * reply: epoch and offset of the topic, whether the place is in its past 0|1, the offset after which was read, stream entries
  *
  * The epoch before the present one is its past up to where the present one began; '' with offset 0 is the beginning of any.
  */
@@ -60,9 +60,10 @@ const readHistory = `
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'before', 'began')
 local epoch, offset, after = known[1] or '', tonumber(known[2] or 0), tonumber(ARGV[2])
 if ARGV[1] ~= epoch and not (ARGV[1] == '' and after == 0) then
-  if ARGV[1] ~= known[3] then return {epoch, offset, 0, after, {}} end
+  if ARGV[1] ~= known[3] then return {epoch, offset, 0, offset, {}} end
   after = math.min(after, tonumber(known[4]))
 end
+if after > offset then return {epoch, offset, 0, offset, {}} end
 return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '-0', '+', 'COUNT', ARGV[3])}
 `;
 
