@@ -10,7 +10,8 @@ export const subscribe = defineClientMessage({
   example: { topic: 'trip:trip_nyc_01jd0000000000000000000000', since_offset: '0' },
   async handle(session, { topic, sinceOffset, epoch }) {
     const since = sinceOffset === undefined ? undefined : { offset: Number(sinceOffset), epoch };
-    const result = await session.subscribe(topic, since);
-    return { case: 'subscribed', value: result };
+    // Said before what is live: its offset is where the client then is.
+    await session.subscribe(topic, since, (result) => session.answer({ case: 'subscribed', value: result }));
+    return null;
   },
 });
