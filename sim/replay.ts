@@ -74,7 +74,7 @@ export async function replay(
   let crews: Crew[] = [];
   let clean = false;
   try {
-    cluster = await startCluster(options, { ...replaySettings(clock), CITY: city.figures.city }, directory);
+    cluster = await startCluster(options, { ...replaySettings(clock), CITY: city.figures.city, MAP_TIME_ZONE: city.figures.timeZone }, directory);
     signal.throwIfAborted();
     events.onServing(cluster.addresses);
     const begunMs = Date.now() + Math.max(0, clock.anchorMs + leadMs - Date.now());

@@ -188,6 +188,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     region: config.region,
     development: config.mode === 'development',
     basemapFile: config.mapBasemap,
+    timeZone: config.mapTimeZone,
     freshnessMs: config.locationFreshness,
     clockSpeed: config.clockSpeed,
   });

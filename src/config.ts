@@ -91,6 +91,17 @@ function url(...protocols: readonly string[]): Kind<string> {
   };
 }
 
+const timeZone: Kind<string> = {
+  rule: 'an IANA time zone such as America/New_York',
+  parse: (s) => {
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: s }).resolvedOptions().timeZone;
+    } catch {
+      return undefined; // not a time zone: the caller says the rule
+    }
+  },
+};
+
 const instant: Kind<number> = {
   rule: 'an RFC 3339 time such as 2015-01-15T08:00:00-05:00',
   parse: (s) => (/^\d{4}-\d\d-\d\dT/.test(s) && !Number.isNaN(Date.parse(s)) ? Date.parse(s) : undefined),
@@ -356,6 +367,7 @@ export const settings = {
     'Wall time (epoch ms) at which domain time starts; default: the start of the process. Processes on one store must share it.',
   ),
   mapBasemap: optional('MAP_BASEMAP', path, 'GeoJSON file drawn under the live map.'),
+  mapTimeZone: optional('MAP_TIME_ZONE', timeZone, 'Time zone of the times on the live map; default: the reader’s.'),
   corsOrigins: optional(
     'CORS_ORIGINS',
     text,

@@ -187,7 +187,9 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     async ({ principal, params, headers }, reply) => {
       const trip = await trips.get(principal, params.trip_id);
       const p = await locations.ofTrip(trip.id);
-      if (!p) throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      // One of a driver who gave the trip up is not where its driver is.
+      if (p?.driverId !== trip.driverId)
+        throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
       const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale } = p;
       const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
       // Kept by whoever likes, used only after asking.

@@ -65,6 +65,7 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
       if (isTerminal(trip.status)) {
         throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
           field: 'trip_id',
+          rule: 'a trip that has not ended',
           facts: { status: trip.status },
         });
       }

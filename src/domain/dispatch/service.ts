@@ -134,8 +134,10 @@ export function createDispatch(deps: DispatchDeps) {
   async function accept(tripId: string, offerId: string, driverId: string): Promise<Trip> {
     if (!(await claim(driverId, tripId))) {
       const driver = await drivers.get(driverId);
+      // Nobody who never went on duty has been offered anything; the trip's own refusal says what is wrong.
+      if (!driver) return decline(tripId, offerId, driverId);
       throw new RideError('RIDE_DRIVER_BUSY', 'The driver has an active trip', {
-        facts: { active_trip_id: driver?.activeTripId ?? null },
+        facts: { active_trip_id: driver.activeTripId },
       });
     }
     try {
@@ -162,6 +164,10 @@ export function createDispatch(deps: DispatchDeps) {
     if (trip?.offer?.driverId === driverId && trip.offer.expiresAt > clock.now()) return false;
     await drivers.release(driverId, tripId);
     return true;
+  }
+
+  function decline(tripId: string, offerId: string, driverId: string, reason?: string): Promise<Trip> {
+    return trips.command(tripId, { type: 'decline', offerId, driverId, ...(reason ? { reason } : {}) });
   }
 
   async function closeOffer(tripId: string, offer: Offer, reason: string, eventId: string): Promise<void> {
@@ -202,9 +208,7 @@ export function createDispatch(deps: DispatchDeps) {
     match,
     accept,
 
-    async decline(tripId: string, offerId: string, driverId: string, reason?: string): Promise<Trip> {
-      return trips.command(tripId, { type: 'decline', offerId, driverId, ...(reason ? { reason } : {}) });
-    },
+    decline,
 
     async expireOffer(tripId: string, offerId: string): Promise<void> {
       await trips.command(tripId, { type: 'expire_offer', offerId });

@@ -57,23 +57,25 @@ export function createLocations(deps: LocationsDeps) {
   const introduced = new Set<string>();
 
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
-  async function bind(driverId: string, tripId: string): Promise<Binding> {
+  async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
+    const field = `${prefix}trip_id`;
     const trip = await deps.trips.find(tripId);
     if (!trip) {
       throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, {
-        field: 'trip_id',
+        field,
         rule: 'the id of a trip',
       });
     }
     if (trip.driverId !== driverId) {
       throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
-        field: 'trip_id',
+        field,
         rule: 'a trip that is assigned to the caller',
       });
     }
     if (!isDriven(trip.status)) {
       throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
-        field: 'trip_id',
+        field,
+        rule: 'a trip that is under way',
         facts: { status: trip.status, version: trip.version },
       });
     }
@@ -133,8 +135,8 @@ export function createLocations(deps: LocationsDeps) {
     });
   }
 
-  const bindingOf = async (driverId: string, tripId: string): Promise<Binding | null> =>
-    tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId)));
+  const bindingOf = async (driverId: string, tripId: string, prefix = ''): Promise<Binding | null> =>
+    tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId, prefix)));
 
   const toPosition = (principal: Principal, input: PositionInput, source: string): Position => ({
     driverId: principal.userId,
@@ -179,8 +181,9 @@ export function createLocations(deps: LocationsDeps) {
       }
       for (const [index, input] of inputs.entries()) check(input, `updates[${index}].`);
       const bindings = new Map<string, Binding | null>();
-      for (const { tripId } of inputs) {
-        if (!bindings.has(tripId)) bindings.set(tripId, await bindingOf(principal.userId, tripId));
+      for (const [index, { tripId }] of inputs.entries()) {
+        if (bindings.has(tripId)) continue;
+        bindings.set(tripId, await bindingOf(principal.userId, tripId, `updates[${index}].`));
       }
       const taken = inputs.map((input) => toPosition(principal, input, source));
       const isKept = await Promise.all(taken.map((position) => positions.record(position)));

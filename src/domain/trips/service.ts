@@ -14,6 +14,7 @@ import {
   decide,
   evolve,
   type Place,
+  type RefusalCode,
   type TripCommand,
   type TripEvent,
   type TripFact,
@@ -69,6 +70,13 @@ export interface TripsDeps {
 const MIN_TRIP_M = 10;
 const MAX_TRIP_M = 1_000_000;
 const CAS_ATTEMPTS = 16;
+
+/** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
+const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
+  RIDE_FORBIDDEN: { field: 'trip_id', rule: 'a trip of the caller' },
+  RIDE_OFFER_CLOSED: { field: 'offer_id', rule: 'an open offer to the caller' },
+  RIDE_ILLEGAL_TRANSITION: {},
+};
 
 export type Trips = ReturnType<typeof createTrips>;
 
@@ -253,7 +261,7 @@ export function createTrips(deps: TripsDeps) {
         const decision = decide(trip, command, clock.now());
         if ('refusal' in decision) {
           const { code, message, facts } = decision.refusal;
-          throw new RideError(code, message, { facts: { ...facts, version: trip.version } });
+          throw new RideError(code, message, { ...FAULT[code], facts: { ...facts, version: trip.version } });
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);
