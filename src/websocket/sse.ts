@@ -20,6 +20,8 @@ import type { Transport } from '../realtime/transport.ts';
 const KEEP_ALIVE = Buffer.from(':\n\n');
 /** A client whose connection broke comes back after this and up to as much again, each at its own moment. */
 const RETRY_MS = 1000;
+/** How long a peer may take to read what is left. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 /** The place that an event's id names: `<epoch>:<offset>`. */
 function positionOf(id: string): Position {
@@ -103,13 +105,12 @@ class SseTransport implements Transport {
   }
 
   close(code: ErrorCode, reason: string): void {
-    // A peer that does not read would not read this either, and what it did not take would wait for it.
-    if (this.#response.writableNeedDrain) {
-      this.#response.destroy();
-      return;
-    }
+    const response = this.#response;
     const { retryable } = errorCodes[code];
-    this.#response.end(`event: closed\ndata: ${JSON.stringify({ code, message: reason, retryable })}\n\n`);
+    response.end(`event: closed\ndata: ${JSON.stringify({ code, message: reason, retryable })}\n\n`);
+    // What was written may wait for a peer that does not read; it does not wait for ever.
+    const timer = setTimeout(() => response.destroy(), CLOSE_TIMEOUT_MS);
+    response.once('close', () => clearTimeout(timer));
   }
 }
 
