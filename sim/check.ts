@@ -7,7 +7,9 @@ import { checkDelivery } from './check/delivery.ts';
 import { checkDriverLedgers, checkDriversInStore } from './check/drivers.ts';
 import { checkHistories, checkRequests } from './check/requests.ts';
 import type { CheckResult, Difference, Of, Report, StoreHistory, StoreTrip } from './check/types.ts';
-import type { LedgerEntry } from './ledger.ts';
+import { RestClient } from './clients/rest.ts';
+import { type LedgerEntry, readLedgers } from './ledger.ts';
+import { readStore } from './store-reader.ts';
 
 export function check(entries: readonly LedgerEntry[], store: StoreHistory): CheckResult {
   const differences: Difference[] = [];
@@ -43,3 +45,18 @@ export function check(entries: readonly LedgerEntry[], store: StoreHistory): Che
     },
   };
 }
+
+/** By hand, on what `script/demo --keep` left: node sim/check.ts LEDGERS_FOLDER HOST:PORT of a server on that store. */
+async function main([directory, http]: string[]): Promise<number> {
+  if (!directory || !http) {
+    console.error('usage: node sim/check.ts LEDGERS_FOLDER HOST:PORT');
+    return 2;
+  }
+  const rest = new RestClient([{ http, grpc: '' }], Math.random);
+  const { differences, counts } = check(readLedgers(directory), await readStore(rest));
+  rest.close();
+  console.log(JSON.stringify({ counts, differences }, null, 2));
+  return differences.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 export type LedgerEntry = { at: number } & (
   | { k: 'good'; row: number }
   | { k: 'refused'; row: number; field: string; reason: string }
-  /** A request is about to be sent, for the first time or again under the same key. */
+  /** A request is about to be sent; until it is answered, it is sent again under the same key. */
   | { k: 'request'; rider: string; row: number; key: string }
   | { k: 'requested'; rider: string; row: number; key: string; trip: string }
   | { k: 'request_failed'; rider: string; row: number; key: string; code: string }

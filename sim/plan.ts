@@ -20,6 +20,7 @@ const MINUTE_MS = 60_000;
 /** The built-in city, without arguments: from here, for two minutes of the user's time. */
 const DEFAULT_FROM_MINUTE = 8 * 60;
 const DEFAULT_WALL_MINUTES = 2;
+const LAST_RIDES_MS = 5 * MINUTE_MS;
 /** On its way to the rider, boarding, answering: a driver's time for a trip beyond the ride itself. */
 const OVERHEAD_MS = 8 * MINUTE_MS;
 const SPARE_DRIVERS = 1.6;
@@ -45,7 +46,10 @@ function fromCity(options: DemoOptions, city: City): Omit<Plan, 'drivers'> {
   const from = options.from ?? Math.min(DEFAULT_FROM_MINUTE, (options.until ?? 24 * 60) - 1);
   const until = options.until ?? Math.min(24 * 60, from + DEFAULT_WALL_MINUTES * options.speed);
   const [fromMs, untilMs] = [atMinute(city, date, from), atMinute(city, date, until)];
-  const trips = generateTrips(city, { seed: options.seed, tripsPerDay: options.demand, fromMs, untilMs });
+  const whole = generateTrips(city, { seed: options.seed, tripsPerDay: options.demand, fromMs, untilMs });
+  // Without an end of the user's own choice, the demo does not wait an hour of the city's time for the last ride to the airport.
+  const endsInTime = ({ atMs, durationS }: Trip) => atMs + durationS * 1000 <= untilMs + LAST_RIDES_MS;
+  const trips = options.until === undefined ? whole.filter(endsInTime) : whole;
   return { trips, refusals: [], outside: 0, fromMs, source: `the built-in city (${city.figures.city}, ${date})` };
 }
 

@@ -74,7 +74,11 @@ export async function replay(
   let crews: Crew[] = [];
   let clean = false;
   try {
-    cluster = await startCluster(options, { ...replaySettings(clock), CITY: city.figures.city, MAP_TIME_ZONE: city.figures.timeZone }, directory);
+    cluster = await startCluster(
+      options,
+      { ...replaySettings(clock), CITY: city.figures.city, MAP_TIME_ZONE: city.figures.timeZone },
+      directory,
+    );
     signal.throwIfAborted();
     events.onServing(cluster.addresses);
     const begunMs = Date.now() + Math.max(0, clock.anchorMs + leadMs - Date.now());
@@ -89,6 +93,9 @@ export async function replay(
     rest.close();
     clean = result.differences.length === 0;
     return { check: result, board, tookMs, directory, kept: options.keep || !clean };
+  } catch (error) {
+    if (!signal.aborted) events.onNote(`logs and ledgers are in ${directory}`);
+    throw error;
   } finally {
     for (const crew of crews) crew.kill();
     await cluster?.stop(options.keep);

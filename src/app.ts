@@ -306,7 +306,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       await Promise.race([stopTraffic(), deadline.promise]);
       clearTimeout(timer);
       for (const one of timers) clearInterval(one);
-      grpc?.close();
+      await grpc?.close();
       await directory.leave(nodeId).catch((error: unknown) => log.debug({ err: error }, 'lease not given back'));
       await app.close();
       await metricsApp?.close();

@@ -36,14 +36,16 @@ export interface GrpcServer {
   port: number;
   /** Health turns to NOT_SERVING; streams go on. */
   drain(): void;
-  /** Ends what is left. */
-  close(): void;
+  /** Resolves when every connection has ended; one that does not end by itself is cut. */
+  close(): Promise<void>;
 }
 
 const RIDE_PROTO = fileURLToPath(new URL('../../proto/ride/v1/ride.proto', import.meta.url));
 const SERVICE = 'ride.v1.RideStreamService';
 /** A message a little over the limit gets a typed error; one far over it ends the stream. */
 const HARD_LIMIT_FACTOR = 4;
+/** The last statuses travel within this; then what is left is cut off. */
+const CLOSE_TIMEOUT_MS = 1000;
 
 const service: ServiceDefinition = {
   Connect: {
@@ -173,6 +175,16 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
       health.setStatus('', 'NOT_SERVING');
       health.setStatus(SERVICE, 'NOT_SERVING');
     },
-    close: () => server.forceShutdown(),
+    close: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, CLOSE_TIMEOUT_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
   };
 }

@@ -164,6 +164,8 @@ export class Broker {
   }
 
   #attach(session: Session, topic: string): Subscription {
+    // Its end took its subscriptions along; what is still being handled must not bring one back.
+    if (session.closed) throw new RideError('RIDE_UNAVAILABLE', 'The session has ended');
     if (session.subscriptions.size >= this.#options.maxSubscriptions) {
       const rule = `one of at most ${this.#options.maxSubscriptions} topics at a time`;
       throw new RideError('RIDE_INVALID_INPUT', `topic must be ${rule}`, { field: 'topic', rule });

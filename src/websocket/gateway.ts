@@ -5,7 +5,7 @@
  * Outbound frames are finished bytes that go straight to the socket; `ws` does the handshake, the reading and the closing.
  */
 import type { Socket } from 'node:net';
-import websocket from '@fastify/websocket';
+import websocket, { type WebsocketPluginOptions } from '@fastify/websocket';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
@@ -32,6 +32,8 @@ const HARD_LIMIT_FACTOR = 4;
 const MAX_REASON = 123;
 /** Close code of errors that have none of their own; below 4500: reconnecting may help. */
 const DEFAULT_CLOSE = 4400;
+/** A peer that does not answer a close within this is cut off. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 interface Namespace {
   path: string;
@@ -135,16 +137,17 @@ function letGo(ws: WebSocket, request: FastifyRequest): void {
  * Upgrades of the whole server: registered at its root, so that an upgrade that is refused anywhere, be it for want of a
  * route, also ends its connection.
  */
-export const webSocketPlugin = fp<{ maxPayloadBytes: number }>(
-  async (app: FastifyInstance, { maxPayloadBytes }) => {
-    await app.register(websocket, {
-      options: {
-        maxPayload: maxPayloadBytes * HARD_LIMIT_FACTOR,
-        perMessageDeflate: false,
-        handleProtocols: (offered: Set<string>) =>
-          [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
-      },
-    });
+export const webSocketPlugin = fp<{ maxPayloadBytes: number; drainDeadline: number }>(
+  async (app: FastifyInstance, { maxPayloadBytes, drainDeadline }) => {
+    // `closeTimeout` is in the documentation of ws and not yet in its types.
+    const server: WebsocketPluginOptions['options'] & { closeTimeout: number } = {
+      maxPayload: maxPayloadBytes * HARD_LIMIT_FACTOR,
+      closeTimeout: Math.min(CLOSE_TIMEOUT_MS, drainDeadline),
+      perMessageDeflate: false,
+      handleProtocols: (offered: Set<string>) =>
+        [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
+    };
+    await app.register(websocket, { options: server });
   },
   { name: 'websocket' },
 );

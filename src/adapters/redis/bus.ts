@@ -56,7 +56,7 @@ export function createRedisBus(redis: ScriptedRedis, subscriber: Redis, options:
       }),
     );
     const offset = Math.max(Number(memory[1] ?? 0), messages.at(-1)?.offset ?? 0);
-    const complete = messages.length === 0 ? offset <= sinceOffset : messages[0]!.offset === sinceOffset + 1;
+    const complete = messages.length === 0 ? offset === sinceOffset : messages[0]!.offset === sinceOffset + 1;
     return { epoch, offset, messages, complete };
   }
 
