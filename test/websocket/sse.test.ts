@@ -60,6 +60,7 @@ t.test('a client comes back with its last id, to another node, and misses and do
   first.close();
   await ride.step('arrive');
   await ride.step('start');
+  await ride.driver.peer.inbox.find((m) => m.trip_event?.type === 'started', 'the fifth event');
 
   const again = await listen(t, b, ride, '', { 'last-event-id': first.lastEventId() });
   const { subscribed } = await again.next((m) => m.subscribed);
@@ -79,6 +80,7 @@ t.test('what is no longer kept is a gap, and never a part of it', async (t) => {
   const s = await build(t, { env: { HISTORY_LENGTH: '2' } });
   const ride = await assignedRide(t, s);
   await ride.step('arrive');
+  await ride.driver.peer.inbox.find((m) => m.trip_event?.type === 'driver_arrived', 'the fourth event');
   const beginning = await listen(t, s, ride, '?since=:0');
   const { gap, id } = await beginning.next((m) => m.gap, 'gap');
   t.equal(gap.recovered, undefined, 'false is left out of protobuf JSON');
