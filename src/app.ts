@@ -43,9 +43,11 @@ import { adminRoutes } from './routes/admin.ts';
 import { authRoutes } from './routes/auth.ts';
 import { driverRoutes } from './routes/drivers.ts';
 import { probeRoutes } from './routes/probes.ts';
+import { tripStreamRoutes } from './routes/trip-stream.ts';
 import { tripRoutes } from './routes/trips.ts';
 import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
 import { webSocketPlugin, webSocketRoutes } from './websocket/gateway.ts';
+import { openEventStream } from './websocket/sse.ts';
 
 export interface Listening {
   /** `host:port` of each listener. */
@@ -205,6 +207,12 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       if (config.mode === 'development') {
         await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
       }
+      await api.register(tripStreamRoutes, {
+        trips: services.trips,
+        verifyToken: app.verifyToken,
+        assertOpen: () => broker.assertOpen(),
+        open: (...request) => openEventStream(gateway, ...request),
+      });
       await api.register(async (signedIn) => {
         signedIn.addHook('onRequest', app.authenticate);
         await signedIn.register(tripRoutes, services);

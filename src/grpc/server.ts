@@ -4,7 +4,6 @@
  * decoded becomes a typed error instead of the end of the stream.
  */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import {
   Metadata,
   Server,
@@ -13,14 +12,14 @@ import {
   type ServiceDefinition,
   type status,
 } from '@grpc/grpc-js';
-import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import { HealthImplementation } from 'grpc-health-check';
 import type { Principal } from '../domain/roles.ts';
 import { asRideError, type ErrorCode, errorCodes, type RideError } from '../errors.ts';
 import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
+import { reflectedServices } from './descriptors.ts';
 
 export interface GrpcOptions {
   listen: { host: string; port: number };
@@ -40,7 +39,6 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
-const RIDE_PROTO = fileURLToPath(new URL('../../proto/ride/v1/ride.proto', import.meta.url));
 const SERVICE = 'ride.v1.RideStreamService';
 /** A message a little over the limit gets a typed error; one far over it ends the stream. */
 const HARD_LIMIT_FACTOR = 4;
@@ -125,10 +123,8 @@ function connect(call: Call, options: GrpcOptions): void {
     const principal = options.verifyToken(bearerOf(call.metadata));
     const connection = options.gateway.accept(principal, 'grpc', new GrpcTransport(call));
     call.on('data', (bytes: Buffer) => connection.binary(bytes));
-    call.on('end', () => {
-      connection.gone();
-      call.end();
-    });
+    // A client that has said all still gets its answers.
+    call.on('end', () => void connection.finish().then(() => call.end()));
     call.on('cancelled', () => connection.gone());
     call.on('close', () => connection.gone());
   } catch (thrown) {
@@ -157,9 +153,7 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
     'grpc.so_reuseport': 0,
   });
   server.addService(service, { Connect: (call: Call) => connect(call, options) });
-  const load = (...files: string[]): PackageDefinition =>
-    loadSync(files, { keepCase: true, longs: String, enums: String });
-  new ReflectionService(load(RIDE_PROTO, healthProto)).addToServer(server);
+  new ReflectionService(reflectedServices()).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   health.addToServer(server);
 

@@ -9,6 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Broker } from './broker.ts';
 import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
+import type { Position } from './feed.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Inbound } from './inbound.ts';
 import type { Services } from './messages/definition.ts';
@@ -37,6 +38,8 @@ export class Connection {
   readonly #ready: Promise<void>;
   #isReady = false;
   #inFlight = 0;
+  /** Called when nothing is in flight any more. */
+  #onIdle: (() => void) | null = null;
 
   constructor(session: Session, options: GatewayOptions, ready: Promise<void>) {
     this.session = session;
@@ -63,6 +66,18 @@ export class Connection {
       () => decodeBinary(data),
       () => '',
     );
+  }
+
+  /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
+  async finish(): Promise<void> {
+    await this.#ready;
+    if (this.#inFlight > 0) {
+      const idle = Promise.withResolvers<void>();
+      this.#onIdle = idle.resolve;
+      await idle.promise;
+    }
+    this.session.flush();
+    this.gone();
   }
 
   /** The connection ended by itself. */
@@ -104,12 +119,26 @@ export class Connection {
     if (!this.#isReady) await this.#ready;
     if (!this.session.closed) await this.#options.inbound.handle(this.session, envelope);
     if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
+    if (this.#inFlight === 0) this.#onIdle?.();
   }
+}
+
+/** The sending end of a session whose peer only listens. */
+export interface Listener {
+  readonly session: Session;
+  /** The connection ended by itself. */
+  gone(): void;
 }
 
 export interface Gateway {
   /** @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING */
   accept(principal: Principal, namespace: string, transport: Transport): Connection;
+  /**
+   * A session of a peer that can only listen, to one topic, which it may follow: what it missed since its position, then
+   * `subscribed`, then what is live. It has no welcome.
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING
+   */
+  follow(principal: Principal, namespace: string, transport: Transport, topic: string, since?: Position): Listener;
   /** Tells every session to reconnect within `jitterMs`, each at its own moment, and ends those that stayed. */
   drain(jitterMs: number): Promise<void>;
 }
@@ -150,7 +179,25 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   }
 
+  async function followOne(session: Session, topic: string, since?: Position): Promise<void> {
+    try {
+      await broker.subscribe(session, topic, since, (result) =>
+        inbound.reply(session, '', { case: 'subscribed', value: result }),
+      );
+    } catch (thrown) {
+      const error = asRideError(thrown);
+      log.warn({ err: error, session_id: session.id, topic }, 'topic could not be followed');
+      session.close(error.code, error.message);
+    }
+  }
+
   return {
+    follow(principal, namespace, transport, topic, since) {
+      const session = broker.open(options.newSessionId(), principal, namespace, transport);
+      void followOne(session, topic, since);
+      return { session, gone: () => broker.lost(session) };
+    },
+
     accept(principal, namespace, transport) {
       const session = broker.open(options.newSessionId(), principal, namespace, transport);
       return new Connection(session, options, welcome(session));

@@ -52,10 +52,15 @@ const PROTO = fileURLToPath(new URL('../../proto/ride/v1/ride.proto', import.met
 const METHOD = '/ride.v1.RideStreamService/Connect';
 const definition = loadSync(PROTO, { keepCase: true, longs: Number, enums: String });
 const service = definition['ride.v1.RideStreamService'] as unknown as {
-  Connect: { requestSerialize(message: Message): Buffer; responseDeserialize(bytes: Buffer): Message };
+  Connect: {
+    requestSerialize(message: Message): Buffer;
+    responseSerialize(message: Message): Buffer;
+    responseDeserialize(bytes: Buffer): Message;
+  };
 };
 
 export const encodeClient = (message: Message): Buffer => service.Connect.requestSerialize(message);
+export const encodeServer = (message: Message): Buffer => service.Connect.responseSerialize(message);
 export const decodeServer = (bytes: Buffer): Message => service.Connect.responseDeserialize(bytes);
 
 type Link = Pick<Peer, 'raw' | 'encode' | 'close' | 'cut' | 'pause' | 'resume' | 'ended'>;
