@@ -11,11 +11,11 @@ const log = { debug() {}, info() {}, warn() {}, error() {} };
 /** A broken connection shows in the promises of what is published. */
 export function publisherOn(t: { after(hook: () => void): void }, redisUrl: string, historyLength = 256): Publisher {
   const redis = withScripts(connectRedis({ url: redisUrl }, () => {}));
-  const subscriber = connectRedis({ url: redisUrl, patient: true }, () => {});
+  const options = { url: redisUrl, historyLength, historyTtlMs: 3_600_000, onError: () => {}, log };
+  const bus = createRedisBus(redis, options);
   t.after(() => {
+    bus.close();
     redis.disconnect();
-    subscriber.disconnect();
   });
-  const bus = createRedisBus(redis, subscriber, { historyLength, historyTtlMs: 3_600_000, log });
   return createPublisher({ bus, lamport: createLamport(), nodeId: 'publisher' });
 }
