@@ -43,9 +43,11 @@ import { adminRoutes } from './routes/admin.ts';
 import { authRoutes } from './routes/auth.ts';
 import { driverRoutes } from './routes/drivers.ts';
 import { probeRoutes } from './routes/probes.ts';
+import { tripStreamRoutes } from './routes/trip-stream.ts';
 import { tripRoutes } from './routes/trips.ts';
 import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
 import { webSocketPlugin, webSocketRoutes } from './websocket/gateway.ts';
+import { openEventStream } from './websocket/sse.ts';
 
 export interface Listening {
   /** `host:port` of each listener. */
@@ -81,14 +83,15 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   const { registry, meter, gauge } = createMetrics();
   const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
   const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
-  const subscriber = connectRedis({ url: config.redisUrl, patient: true }, onRedisError);
   const queues = createQueues({
     redisUrl: config.redisUrl,
     clock,
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
   });
-  const bus = createRedisBus(redis, subscriber, {
+  const bus = createRedisBus(redis, {
+    url: config.redisUrl,
+    onError: onRedisError,
     historyLength: config.historyLength,
     historyTtlMs: config.historyTtl,
     log,
@@ -148,9 +151,6 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     maxPayloadBytes: config.maxPayloadBytes,
     log,
   });
-  subscriber.on('ready', () => {
-    broker.resync().catch((error: unknown) => log.warn({ err: error }, 'topics not resynchronised'));
-  });
 
   // Background work.
   const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)];
@@ -176,7 +176,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   await app.register(inputPlugin);
   await app.register(webSocketPlugin, config);
   await app.register(storePlugin, { store });
-  await app.register(redisPlugin, { commands: redis, subscriber });
+  await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });
   await app.register(openapiPlugin);
   await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });
@@ -207,6 +207,12 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       if (config.mode === 'development') {
         await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
       }
+      await api.register(tripStreamRoutes, {
+        trips: services.trips,
+        verifyToken: app.verifyToken,
+        assertOpen: () => broker.assertOpen(),
+        open: (...request) => openEventStream(gateway, ...request),
+      });
       await api.register(async (signedIn) => {
         signedIn.addHook('onRequest', app.authenticate);
         await signedIn.register(tripRoutes, services);

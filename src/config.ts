@@ -101,6 +101,18 @@ function url(...protocols: readonly string[]): Kind<string> {
   };
 }
 
+const redisUrl: Kind<string> = {
+  rule: 'redis://host:port, rediss://host:port, unix:///path, or for a cluster redis-cluster://host:port,host:port (rediss-cluster:// with TLS), each with user:password@ where needed',
+  parse: (s) => {
+    const cluster = /^rediss?-cluster:\/\/(?:[^@/]*@)?([^/@]+)\/?$/.exec(s);
+    if (cluster) return cluster[1]!.split(',').every(isHost) ? s : undefined;
+    return /^(rediss?:\/\/|unix:\/)./.test(s) ? s : undefined;
+  },
+};
+
+/** `host`, `host:port` or `[::1]:port`. */
+const isHost = (s: string): boolean => /^([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/.test(s);
+
 const timeZone: Kind<string> = {
   rule: 'an IANA time zone such as America/New_York',
   parse: (s) => {
@@ -159,8 +171,8 @@ export const settings = {
   dataDir: required('DATA_DIR', path, 'data', 'Folder of the embedded Redis and SQLite.'),
   redisUrl: optional(
     'REDIS_URL',
-    url('redis:', 'rediss:', 'unix:'),
-    'Redis; without it a private redis-server is started.',
+    redisUrl,
+    'Redis: one server, or with redis-cluster: some nodes of a cluster; without it a private redis-server is started.',
     true,
   ),
   redisServer: optional(

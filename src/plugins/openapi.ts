@@ -23,7 +23,17 @@ export const openapiPlugin = fp(
           { name: 'drivers', description: 'Drivers and their locations' },
           { name: 'operations', description: 'Probes and statistics' },
         ],
-        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+            query_token: {
+              type: 'apiKey',
+              in: 'query',
+              name: 'access_token',
+              description: 'The same token, for clients that can set no header (EventSource)',
+            },
+          },
+        },
       },
     });
     await app.register(swaggerUi, { routePrefix: '/docs' });

@@ -1,4 +1,4 @@
-/** Redis connections: one for commands, one for subscriptions. Both close with the app. */
+/** The Redis connections in the app's life: the one for commands is ready before it serves, and both close with it. */
 import fastifyRedis from '@fastify/redis';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
@@ -6,15 +6,15 @@ import type { Redis } from 'ioredis';
 
 export interface RedisPluginOptions {
   commands: Redis;
-  subscriber: Redis;
+  /** What listens to channels. */
+  bus: { close(): void };
 }
 
 export const redisPlugin = fp<RedisPluginOptions>(
-  async (app: FastifyInstance, { commands, subscriber }) => {
+  async (app: FastifyInstance, { commands, bus }) => {
     await app.register(fastifyRedis, { client: commands, namespace: 'commands' });
-    await app.register(fastifyRedis, { client: subscriber, namespace: 'subscriber' });
     app.addHook('onClose', () => {
-      subscriber.disconnect();
+      bus.close();
       commands.disconnect();
     });
   },

@@ -18,10 +18,18 @@ export interface TopicPosition {
   offset: number;
 }
 
+/** With the topic's position now. */
 export interface HistoryPage extends TopicPosition {
-  /** Messages after the asked offset, in order. */
+  /** Messages after the asked place, in order, all of the topic's present epoch. */
   messages: BusMessage[];
-  /** False when messages between the asked offset and the first one are no longer kept. */
+  /**
+   * Nothing that is remembered lies between the asked place and the first message. False when something there is no longer kept,
+   * and when the place is in no past of the topic's: an unknown epoch, or an offset that it has not come to.
+   *
+   * When Redis may have lost a topic's end, the topic goes on in a new epoch. A place in the epoch before it is still in its
+   * past, so who followed the topic all the time can go on; `epoch` is another one than asked for then, and who was away may
+   * have missed what was lost.
+   */
   complete: boolean;
 }
 
@@ -30,11 +38,16 @@ export interface Bus {
   publish(topic: string, payload: Uint8Array): void;
   /** Appends to the topic's history and tells the listeners, in one step. */
   publishOrdered(topic: string, payload: Uint8Array, order?: SourceOrder): Promise<PublishOutcome>;
-  /** Resolves when this node receives everything published from now on. Counted: each needs its unsubscribe. */
+  /**
+   * Resolves when this node receives everything published from now on. Counted: each needs its unsubscribe, also one that
+   * rejected.
+   */
   subscribe(topic: string): Promise<void>;
   unsubscribe(topic: string): void;
   onMessage(listener: (message: BusMessage) => void): void;
-  /** Up to `limit` messages with an offset above `sinceOffset`. */
-  history(topic: string, sinceOffset: number, limit: number): Promise<HistoryPage>;
+  /** Calls `listener` with topics that this node receives again after a time in which messages may have passed by. */
+  onBack(listener: (topics: readonly string[]) => void): void;
+  /** Up to `limit` messages that come after `since`; offset 0 without an epoch is the topic's beginning. */
+  history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage>;
   position(topic: string): Promise<TopicPosition>;
 }

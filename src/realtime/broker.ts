@@ -63,6 +63,7 @@ export class Broker {
       lamport.merge(peek(message.payload).lamport);
       this.#feeds.get(message.topic)?.receive(message);
     });
+    bus.onBack((topics) => void this.resync(topics));
   }
 
   get size(): number {
@@ -135,9 +136,15 @@ export class Broker {
 
   /**
    * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
+   * @param announce called between what was missed and what is live
    * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
    */
-  async subscribe(session: Session, topic: string, since?: Position): Promise<SubscribeResult> {
+  async subscribe(
+    session: Session,
+    topic: string,
+    since?: Position,
+    announce?: (result: SubscribeResult) => void,
+  ): Promise<SubscribeResult> {
     const existing = session.subscriptions.get(topic);
     const subscription = existing ?? this.#attach(session, topic);
     try {
@@ -147,8 +154,10 @@ export class Broker {
       if (since) replayed = await subscription.catchUp(since);
       else if (!existing) subscription.startAt(await subscription.feed.position());
       const { offset, epoch } = subscription.position;
+      const result = { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
+      announce?.(result);
       subscription.goLive();
-      return { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
+      return result;
     } catch (error) {
       this.unsubscribe(session, topic);
       throw error;
@@ -197,8 +206,8 @@ export class Broker {
   }
 
   /** After the connection to Redis was away. */
-  async resync(): Promise<void> {
-    await Promise.all([...this.#feeds.values()].map((feed) => feed.resync()));
+  async resync(topics: readonly string[]): Promise<void> {
+    await Promise.all(topics.map((topic) => this.#feeds.get(topic)?.resync()));
   }
 
   stats(): NodeStats {

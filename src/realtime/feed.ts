@@ -88,7 +88,7 @@ export class Subscription {
     const missed: Frame[] = [];
     let { epoch } = since;
     for (;;) {
-      const page = await this.feed.history(since.offset + missed.length, PAGE);
+      const page = await this.feed.history({ epoch, offset: since.offset + missed.length }, PAGE);
       if (epoch === '' && since.offset === 0) epoch = page.epoch;
       if (page.epoch !== epoch || !page.complete) {
         // Never a part of what was missed: the client is told and reads the resource again.
@@ -179,7 +179,7 @@ export class Feed implements Joiner {
     this.#repairing = live;
     try {
       for (;;) {
-        const page = await this.#options.bus.history(this.topic, this.#received.offset, PAGE);
+        const page = await this.#options.bus.history(this.topic, this.#received, PAGE);
         if (!page.complete) throw new Error('history no longer has what was lost');
         for (const message of page.messages) this.#take(message);
         if (page.messages.length < PAGE) break;
@@ -202,8 +202,8 @@ export class Feed implements Joiner {
     if (this.#received.offset > 0 && this.#repairing === null) await this.#repair([]);
   }
 
-  async history(sinceOffset: number, limit: number): Promise<Position & { frames: Frame[]; complete: boolean }> {
-    const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, sinceOffset, limit);
+  async history(since: Position, limit: number): Promise<Position & { frames: Frame[]; complete: boolean }> {
+    const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
     return { frames: messages.map((message) => frameOf(message, peek(message.payload).kind)), epoch, offset, complete };
   }
 

@@ -9,6 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Broker } from './broker.ts';
 import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
+import type { Position } from './feed.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Inbound } from './inbound.ts';
 import type { Services } from './messages/definition.ts';
@@ -122,9 +123,22 @@ export class Connection {
   }
 }
 
+/** The sending end of a session whose peer only listens. */
+export interface Listener {
+  readonly session: Session;
+  /** The connection ended by itself. */
+  gone(): void;
+}
+
 export interface Gateway {
   /** @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING */
   accept(principal: Principal, namespace: string, transport: Transport): Connection;
+  /**
+   * A session of a peer that can only listen, to one topic, which it may follow: what it missed since its position, then
+   * `subscribed`, then what is live. It has no welcome.
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING
+   */
+  follow(principal: Principal, namespace: string, transport: Transport, topic: string, since?: Position): Listener;
   /** Tells every session to reconnect within `jitterMs`, each at its own moment, and ends those that stayed. */
   drain(jitterMs: number): Promise<void>;
 }
@@ -165,7 +179,25 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   }
 
+  async function followOne(session: Session, topic: string, since?: Position): Promise<void> {
+    try {
+      await broker.subscribe(session, topic, since, (result) =>
+        inbound.reply(session, '', { case: 'subscribed', value: result }),
+      );
+    } catch (thrown) {
+      const error = asRideError(thrown);
+      log.warn({ err: error, session_id: session.id, topic }, 'topic could not be followed');
+      session.close(error.code, error.message);
+    }
+  }
+
   return {
+    follow(principal, namespace, transport, topic, since) {
+      const session = broker.open(options.newSessionId(), principal, namespace, transport);
+      void followOne(session, topic, since);
+      return { session, gone: () => broker.lost(session) };
+    },
+
     accept(principal, namespace, transport) {
       const session = broker.open(options.newSessionId(), principal, namespace, transport);
       return new Connection(session, options, welcome(session));

@@ -63,22 +63,23 @@ export function createInbound(options: InboundOptions): Inbound {
     });
   }
 
-  function handleOf(session: Session): SessionHandle {
+  function handleOf(session: Session, corrId: string): SessionHandle {
     return {
       id: session.id,
       principal: session.principal,
-      async subscribe(name, since) {
+      async subscribe(name, since, announce) {
         const topic = canonicalTopic(name);
         await authorizeTopic(session.principal, topic, services.trips);
-        return broker.subscribe(session, topic, since);
+        return broker.subscribe(session, topic, since, announce);
       },
+      answer: (payload) => reply(session, corrId, payload),
       unsubscribe: (name) => broker.unsubscribe(session, canonicalTopic(name)),
     };
   }
 
-  function toPayload(answer: Reply): ServerPayload {
+  function toPayload(answer: NonNullable<Reply>): ServerPayload {
     if ('case' in answer && 'value' in answer) return answer;
-    const { accepted = 0, late = 0, id = '' } = answer as Exclude<Reply, ServerPayload>;
+    const { accepted = 0, late = 0, id = '' } = answer as Exclude<Reply, ServerPayload | null>;
     return { case: 'ack', value: { accepted, late, id, serverTimeMs: clock.now() } };
   }
 
@@ -92,7 +93,7 @@ export function createInbound(options: InboundOptions): Inbound {
         rule: `sent by ${definition.roles.join(' or ')}`,
       });
     }
-    return definition.handle(handleOf(session), payload.value as never, services);
+    return definition.handle(handleOf(session, envelope.corrId), payload.value as never, services);
   }
 
   return {
@@ -107,7 +108,7 @@ export function createInbound(options: InboundOptions): Inbound {
       try {
         const answer = await run(session, envelope, kind);
         if (session.closed) return;
-        reply(session, envelope.corrId, toPayload(answer));
+        if (answer !== null) reply(session, envelope.corrId, toPayload(answer));
       } catch (error) {
         refuse(session, error, envelope.corrId);
       }

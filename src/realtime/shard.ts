@@ -8,6 +8,8 @@ import type { Session, SessionLimits, SessionOwner } from './session.ts';
 import type { Turn } from './turn.ts';
 
 const WHEEL_SLOTS = 64;
+/** Proxies cut a connection off on which nothing moved for half a minute or so. */
+const KEEP_ALIVE_MS = 15_000;
 
 export interface ShardOptions {
   timeoutMs: number;
@@ -45,7 +47,13 @@ export class Shard implements SessionOwner {
     const peers = this.byUser.get(session.principal.userId);
     if (peers) peers.add(session);
     else this.byUser.set(session.principal.userId, new Set([session]));
-    this.#await(session, session.lastSeen + this.#options.timeoutMs);
+    this.#await(session, this.#dueOf(session));
+  }
+
+  /** When its silence is over. One that can only listen is spoken to before others mistake its silence. */
+  #dueOf({ lastSeen, transport }: Session): number {
+    const { timeoutMs } = this.#options;
+    return lastSeen + (transport.keepAlive ? Math.min(timeoutMs, KEEP_ALIVE_MS) : timeoutMs);
   }
 
   /** Looks at the session again when its silence is due, or its sign-in ends. */
@@ -92,9 +100,12 @@ export class Shard implements SessionOwner {
 
   #judge(session: Session, now: number): void {
     if (session.closed) return;
-    const due = session.lastSeen + this.#options.timeoutMs;
+    const due = this.#dueOf(session);
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
     else if (due > now) this.#await(session, due);
-    else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);
+    else if (session.transport.keepAlive?.()) {
+      session.lastSeen = now;
+      this.#await(session, this.#dueOf(session));
+    } else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);
   }
 }

@@ -13,6 +13,8 @@ export interface Transport {
   onDrain(listener: () => void): void;
   pauseReading(): void;
   resumeReading(): void;
+  /** For peers that can only listen: sends something empty; false when the peer has stopped to take anything. */
+  keepAlive?(): boolean;
   /** Ends the connection with what the code means on this transport. */
   close(code: ErrorCode, reason: string): void;
 }

@@ -15,7 +15,7 @@ import {
 } from '../../ports/jobs.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
-import { redisOptions } from '../redis/connection.ts';
+import { connectRedis, isClusterUrl, redisOptions } from '../redis/connection.ts';
 
 export interface QueuesOptions {
   redisUrl: string;
@@ -37,17 +37,33 @@ export interface Queues extends Scheduler {
   close(): Promise<void>;
 }
 
+/** All keys of a queue share a hash tag, since a script of BullMQ touches many; each queue may lie on another node. */
+const prefixOf = (name: QueueName): string => `{queue-${name}}`;
+
+/** What queues and workers connect with, and how that ends. A worker waits for Redis, whoever adds a job does not. */
+function connections({ redisUrl: url, log }: QueuesOptions) {
+  if (isClusterUrl(url)) {
+    const onError = (error: Error): void => log.debug({ err: error }, 'queue connection');
+    const [queue, worker] = [connectRedis({ url }, onError), connectRedis({ url, patient: true }, onError)];
+    const close = (): void => {
+      queue.disconnect();
+      worker.disconnect();
+    };
+    return { queue, worker, close };
+  }
+  const worker = redisOptions({ url, patient: true }) as ConnectionOptions;
+  return { queue: { ...worker, enableOfflineQueue: false, maxRetriesPerRequest: 1 }, worker, close: () => {} };
+}
+
 export function createQueues(options: QueuesOptions): Queues {
   const { clock, log } = options;
-  const connection = redisOptions({ url: options.redisUrl, patient: true }) as ConnectionOptions;
+  const connection = connections(options);
   const definitions = new Map<string, AnyJob>();
   const workers: Worker[] = [];
   const queues = Object.fromEntries(
     queueNames.map((name) => {
       // A caller must not hang while Redis is away: its job is found again by the sweeper.
-      const queue = new Queue(name, {
-        connection: { ...connection, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
-      });
+      const queue = new Queue(name, { connection: connection.queue, prefix: prefixOf(name) });
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue connection'));
       return [name, queue];
     }),
@@ -60,7 +76,11 @@ export function createQueues(options: QueuesOptions): Queues {
   }
 
   function startWorker(name: QueueName): Worker {
-    const worker = new Worker(name, work, { connection, concurrency: options.concurrency[name] });
+    const worker = new Worker(name, work, {
+      connection: connection.worker,
+      prefix: prefixOf(name),
+      concurrency: options.concurrency[name],
+    });
     worker.on('failed', (job, error) =>
       log.warn({ err: error, queue: name, job: job?.name, attempt: job?.attemptsMade }, 'job failed'),
     );
@@ -113,6 +133,7 @@ export function createQueues(options: QueuesOptions): Queues {
     async close() {
       await Promise.all(workers.map((worker) => worker.close()));
       await Promise.all(Object.values(queues).map((queue) => queue.close()));
+      connection.close();
     },
   };
 }

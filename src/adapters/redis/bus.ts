@@ -5,16 +5,23 @@
  * On the wire of a channel: `<epoch> <offset>\n<payload>`, or `\n<payload>` for a message without history.
  */
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
-import type { Bus, BusMessage, HistoryPage } from '../../ports/bus.ts';
+import type { Bus, BusMessage, HistoryPage, TopicPosition } from '../../ports/bus.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { orAway, redisAway } from './connection.ts';
+import { createChannels } from './channels.ts';
+import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export interface RedisBusOptions {
+  /** Of the same Redis as the connection for commands. */
+  url: string;
   historyLength: number;
   historyTtlMs: number;
+  onError(error: Error): void;
   log: Logger;
+}
+
+export interface RedisBus extends Bus {
+  close(): void;
 }
 
 const NEWLINE = 10;
@@ -32,21 +39,24 @@ function decode(topic: string, data: Buffer): BusMessage {
   return { topic, epoch: epoch!, offset: Number(offset), payload };
 }
 
-export function createRedisBus(redis: ScriptedRedis, subscriber: Redis, options: RedisBusOptions): Bus {
-  const counts = new Map<string, number>();
-  const pending = new Map<string, Promise<unknown>>();
+export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): RedisBus {
   let listener: (message: BusMessage) => void = () => {};
+  const channels = createChannels({
+    url: options.url,
+    commands: redis,
+    onMessage: (topic, data) => listener(decode(topic, data)),
+    onError: options.onError,
+    log: options.log,
+  });
+  const { publishCommand } = channels;
+  const send = (topic: string, message: Buffer): Promise<unknown> =>
+    publishCommand === 'SPUBLISH' ? redis.spublish(topic, message) : redis.publish(topic, message);
 
-  subscriber.on('messageBuffer', (channel: Buffer, data: Buffer) => listener(decode(channel.toString(), data)));
-
-  async function history(topic: string, sinceOffset: number, limit: number): Promise<HistoryPage> {
-    const [memory, entries] = await orAway(
-      Promise.all([
-        redis.hmget(memoryKey(topic), 'epoch', 'offset'),
-        redis.xrangeBuffer(historyKey(topic), `(${sinceOffset}-0`, '+', 'COUNT', limit),
-      ]),
-    );
-    const epoch = memory[0] ?? '';
+  async function history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage> {
+    const keys = [memoryKey(topic), historyKey(topic)] as const;
+    const reply = await orAway(redis.rideReadHistoryBuffer(...keys, since.epoch, since.offset, limit));
+    const [epochBytes, offset, isLinked, after, entries] = reply;
+    const epoch = epochBytes.toString('latin1');
     const messages = entries.map(
       ([id, fields]): BusMessage => ({
         topic,
@@ -55,14 +65,13 @@ export function createRedisBus(redis: ScriptedRedis, subscriber: Redis, options:
         payload: fields[1]!,
       }),
     );
-    const offset = Math.max(Number(memory[1] ?? 0), messages.at(-1)?.offset ?? 0);
-    const complete = messages.length === 0 ? offset === sinceOffset : messages[0]!.offset === sinceOffset + 1;
+    const complete = isLinked === 1 && (messages[0] ? messages[0].offset === after + 1 : offset === after);
     return { epoch, offset, messages, complete };
   }
 
   return {
     publish(topic, payload) {
-      redis.publish(topic, Buffer.concat([PLAIN_HEADER, payload])).catch((error: unknown) => {
+      send(topic, Buffer.concat([PLAIN_HEADER, payload])).catch((error: unknown) => {
         options.log.debug({ err: error, topic }, 'a message without history was lost: Redis is away');
       });
     },
@@ -80,43 +89,19 @@ export function createRedisBus(redis: ScriptedRedis, subscriber: Redis, options:
           randomUUID().slice(0, 8),
           options.historyLength,
           options.historyTtlMs,
-          'PUBLISH',
+          publishCommand,
         ),
       );
     },
 
-    async subscribe(topic) {
-      counts.set(topic, (counts.get(topic) ?? 0) + 1);
-      // Several sessions may ask at once: all wait for the one answer of Redis.
-      let reply = pending.get(topic);
-      if (!reply) {
-        reply = subscriber.subscribe(topic);
-        pending.set(topic, reply);
-      }
-      try {
-        await reply;
-      } catch (error) {
-        pending.delete(topic);
-        throw redisAway(error);
-      }
-    },
-
-    unsubscribe(topic) {
-      const left = (counts.get(topic) ?? 0) - 1;
-      if (left > 0) {
-        counts.set(topic, left);
-        return;
-      }
-      counts.delete(topic);
-      pending.delete(topic);
-      subscriber.unsubscribe(topic).catch((error: unknown) => {
-        options.log.debug({ err: error, topic }, 'unsubscribe failed; a new connection starts without it');
-      });
-    },
+    subscribe: (topic) => channels.subscribe(topic),
+    unsubscribe: (topic) => channels.unsubscribe(topic),
 
     onMessage(next) {
       listener = next;
     },
+
+    onBack: (next) => channels.onBack(next),
 
     history,
 
@@ -124,5 +109,7 @@ export function createRedisBus(redis: ScriptedRedis, subscriber: Redis, options:
       const [epoch, offset] = await orAway(redis.hmget(memoryKey(topic), 'epoch', 'offset'));
       return { epoch: epoch ?? '', offset: Number(offset ?? 0) };
     },
+
+    close: () => channels.close(),
   };
 }

@@ -1,25 +1,45 @@
-/** Redis connections: how one is made from a URL, and how its failures become errors of ours. */
-import { Redis, type RedisOptions } from 'ioredis';
+/**
+ * Redis connections: how one is made from a URL, one server or a cluster, and how its failures become errors of ours.
+ *
+ * A cluster is `redis-cluster://[user:password@]host:port,host:port` (`rediss-cluster:` with TLS); some of its nodes are
+ * enough, the others are learnt from them.
+ */
+import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { RideError } from '../../errors.ts';
 
 /** Milliseconds a command may take before it counts as failed (document C's figure for Redis). */
-const COMMAND_TIMEOUT_MS = 5000;
+export const COMMAND_TIMEOUT_MS = 5000;
 const RETRY_MAX_MS = 2000;
+/** A failover takes one to three seconds: a command asks again this often until its timeout. */
+const FAILOVER_RETRY_MS = 100;
+/** A server that is gone without a word must not hold up the way to the others. */
+const CLUSTER_CONNECT_TIMEOUT_MS = 2000;
 
 export interface RedisConnectionOptions {
-  /** redis://, rediss:// or unix:///path/to/socket */
+  /** redis://, rediss://, redis-cluster://, rediss-cluster:// or unix:///path/to/socket */
   url: string;
   /** Commands wait for a lost connection to come back (queues), instead of failing at once (live traffic). */
   patient?: boolean;
 }
 
-export function redisOptions({ url, patient = false }: RedisConnectionOptions): RedisOptions {
-  const base: RedisOptions = {
-    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), RETRY_MAX_MS),
+/** ioredis gives a cluster the commands of a single server; `isCluster` tells which it is. */
+export type RedisClient = Redis;
+
+export const isClusterUrl = (url: string): boolean => /^rediss?-cluster:/.test(url);
+
+export const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 6), RETRY_MAX_MS);
+
+function limits(patient: boolean): RedisOptions {
+  return {
     // A command under way when the connection breaks fails: the caller knows whether a repeat is safe.
     maxRetriesPerRequest: patient ? null : 1,
     ...(patient ? {} : { commandTimeout: COMMAND_TIMEOUT_MS }),
   };
+}
+
+/** Options of one server. */
+export function redisOptions({ url, patient = false }: RedisConnectionOptions): RedisOptions {
+  const base: RedisOptions = { retryStrategy, ...limits(patient) };
   if (url.startsWith('unix:')) return { ...base, path: url.replace(/^unix:(\/\/)?/, '') };
   const u = new URL(url);
   return {
@@ -33,11 +53,46 @@ export function redisOptions({ url, patient = false }: RedisConnectionOptions): 
   };
 }
 
+/** What every connection to a node of the cluster needs, and some nodes to begin with. */
+export function clusterAddress(url: string): { nodes: ClusterNode[]; access: RedisOptions } {
+  const match = /^(rediss?)-cluster:\/\/(?:([^:@]*)(?::([^@]*))?@)?([^/]+)\/?$/.exec(url);
+  if (!match) throw new Error('a cluster is redis-cluster://[user:password@]host:port,host:port');
+  const [, protocol, username, password, hosts] = match as unknown as [string, string, string?, string?, string?];
+  const nodes = hosts!.split(',').map((host) => {
+    const u = new URL(`redis://${host}`);
+    return { host: u.hostname.replace(/^\[|\]$/g, ''), port: u.port === '' ? 6379 : Number(u.port) };
+  });
+  return {
+    nodes,
+    access: {
+      ...(username ? { username: decodeURIComponent(username) } : {}),
+      ...(password ? { password: decodeURIComponent(password) } : {}),
+      ...(protocol === 'rediss' ? { tls: {} } : {}),
+    },
+  };
+}
+
+function clusterOptions(access: RedisOptions, patient: boolean): ClusterOptions {
+  return {
+    clusterRetryStrategy: retryStrategy,
+    enableOfflineQueue: patient,
+    retryDelayOnFailover: FAILOVER_RETRY_MS,
+    retryDelayOnClusterDown: FAILOVER_RETRY_MS,
+    maxRedirections: patient ? Number.MAX_SAFE_INTEGER : COMMAND_TIMEOUT_MS / FAILOVER_RETRY_MS,
+    redisOptions: { ...access, ...limits(patient), connectTimeout: CLUSTER_CONNECT_TIMEOUT_MS },
+    // Certificates name hosts: the name must not become an address before it is checked.
+    ...(access.tls ? { dnsLookup: (address, found) => found(null, address) } : {}),
+  };
+}
+
 /** A connection whose errors go to `onError`; the client reconnects by itself. */
-export function connectRedis(options: RedisConnectionOptions, onError: (error: Error) => void): Redis {
-  const redis = new Redis(redisOptions(options));
-  redis.on('error', onError);
-  return redis;
+export function connectRedis(options: RedisConnectionOptions, onError: (error: Error) => void): RedisClient {
+  if (!isClusterUrl(options.url)) return new Redis(redisOptions(options)).on('error', onError);
+  const { nodes, access } = clusterAddress(options.url);
+  const cluster = new Cluster(nodes, clusterOptions(access, options.patient ?? false));
+  cluster.on('error', onError);
+  cluster.on('node error', (error: Error) => onError(error));
+  return cluster as unknown as Redis;
 }
 
 /** Any failure of Redis, as the caller's error. */

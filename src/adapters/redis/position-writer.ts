@@ -8,6 +8,7 @@ import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
 import { driverKey, fieldsOf, tripKey } from './position-fields.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { type KeyCommand, type Reply, sendAll } from './slots.ts';
 
 export interface PositionWriterOptions {
   ttlMs: number;
@@ -19,11 +20,6 @@ export interface PositionWriterOptions {
 }
 
 const MAX_PIPELINE = 500;
-
-type Reply = [error: Error | null, reply: unknown];
-
-/** Within a pipeline a command gives no promise of its own. */
-type ScriptedPipeline = Pick<ScriptedRedis, 'rideRecordPosition'> & { exec(): Promise<Reply[] | null> };
 
 interface Waiting {
   recordedAt: number;
@@ -57,20 +53,14 @@ export function createPositionWriter(
   }
 
   async function send(batch: readonly Group[]): Promise<void> {
-    const pipeline = redis.pipeline() as unknown as ScriptedPipeline;
-    const write = (key: string, p: Position) =>
-      pipeline.rideRecordPosition(key, p.recordedAt, options.ttlMs, ...fieldsOf(p));
+    const commands: KeyCommand[] = [];
+    const write = (key: string, p: Position): void =>
+      void commands.push(['rideRecordPosition', key, p.recordedAt, options.ttlMs, ...fieldsOf(p)]);
     for (const { newest, onTrip } of batch) {
       write(driverKey(newest.driverId), newest);
       if (onTrip) write(tripKey(onTrip.tripId), onTrip);
     }
-    let replies: Reply[];
-    try {
-      replies = (await pipeline.exec()) ?? [];
-    } catch (error) {
-      for (const { waiting } of batch) for (const one of waiting) one.reject(redisAway(error));
-      return;
-    }
+    const replies = await sendAll(redis, commands);
     const moved: Position[] = [];
     let at = 0;
     for (const group of batch) {
@@ -85,8 +75,8 @@ export function createPositionWriter(
   /** Kept is what is not older than what was stored, or than what came before it; true when the newest was. */
   function settle({ newest, waiting }: Group, replies: readonly Reply[]): boolean {
     const failure = replies.find(([error]) => error !== null);
-    if (failure || replies.length === 0) {
-      for (const one of waiting) one.reject(redisAway(failure?.[0] ?? new Error('no reply')));
+    if (failure) {
+      for (const one of waiting) one.reject(redisAway(failure[0]));
       return false;
     }
     const stored = replies[0]![1] as string;

@@ -11,6 +11,7 @@ import { orAway } from './connection.ts';
 import { driverKey, parsePosition, tripKey } from './position-fields.ts';
 import { createPositionWriter } from './position-writer.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { runAll } from './slots.ts';
 
 export interface RedisPositionsOptions {
   ttlMs: number;
@@ -60,12 +61,15 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       ),
     )) as [string, string][];
     if (found.length === 0) return [];
-    const pipeline = redis.pipeline();
-    for (const [driverId] of found) pipeline.hgetall(driverKey(driverId));
-    const replies = (await orAway(pipeline.exec())) ?? [];
+    const hashes = await orAway(
+      runAll(
+        redis,
+        found.map(([driverId]) => ['hgetall', driverKey(driverId)]),
+      ),
+    );
     const near: NearbyDriver[] = [];
     for (const [index, [, distance]] of found.entries()) {
-      const position = parsePosition((replies[index]?.[1] ?? {}) as Record<string, string>);
+      const position = parsePosition(hashes[index] as Record<string, string>);
       // The hash has a TTL, the index has none: a driver without a position left long ago.
       if (position) near.push({ position, distanceM: Number(distance) });
       else void orAway(redis.zrem(ACTIVE_DRIVERS, found[index]![0])).catch(() => {});

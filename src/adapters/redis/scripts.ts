@@ -5,26 +5,41 @@
 import type { Redis } from 'ioredis';
 
 /**
- * KEYS 1 memory of the topic (hash: epoch, offset, s:<source> = last seq), 2 history (stream, id = <offset>-0)
+ * KEYS 1 memory of the topic (hash: epoch, offset, s:<source> = last seq, life, before, began), 2 history (stream, id = <offset>-0)
  * ARGV 1 topic, 2 payload, 3 source or '', 4 seq, 5 restart 0|1, 6 epoch for a new memory, 7 history length, 8 ttl ms, 9 publish command
  * reply: 'published' | 'duplicate' | 'gap' | 'unknown'
+ *
+ * `life` is the replication id under which the memory was written last. When this server was a replica then, or comes back from
+ * a snapshot, it may have lost the memory's end without a trace; so a new epoch begins, that goes on where the old one, `before`,
+ * has its end here, `began`. A server that read its own append-only file has lost nothing.
  */
 const publishOrdered = `
 local memory, history = KEYS[1], KEYS[2]
 local source, seq = ARGV[3], tonumber(ARGV[4])
+local known = redis.call('HMGET', memory, 'epoch', 'offset', 'life', 's:' .. source)
+local epoch, last = known[1], known[4]
 if source ~= '' then
-  local last = redis.call('HGET', memory, 's:' .. source)
   if last and seq <= tonumber(last) then return 'duplicate' end
   if ARGV[5] == '1' then
-    if last or redis.call('EXISTS', memory) == 1 then redis.call('DEL', memory, history) end
+    if epoch then
+      redis.call('DEL', memory, history)
+      epoch = false
+    end
   elseif last and seq > tonumber(last) + 1 then return 'gap'
   elseif not last and seq ~= 1 then return 'unknown' end
 end
-local epoch = redis.call('HGET', memory, 'epoch')
+local server = redis.call('INFO', 'replication')
+local life = string.match(server, 'master_replid:(%x+)')
 if not epoch then
   epoch = ARGV[6]
   redis.call('DEL', history)
-  redis.call('HSET', memory, 'epoch', epoch)
+  redis.call('HSET', memory, 'epoch', epoch, 'life', life)
+elseif known[3] ~= life then
+  if string.find(string.match(server, 'master_replid2:(%x+)'), '[^0]') then
+    redis.call('HSET', memory, 'before', epoch, 'began', known[2])
+    epoch = ARGV[6]
+  end
+  redis.call('HSET', memory, 'epoch', epoch, 'life', life)
 end
 local offset = redis.call('HINCRBY', memory, 'offset', 1)
 if source ~= '' then redis.call('HSET', memory, 's:' .. source, seq) end
@@ -33,6 +48,23 @@ redis.call('PEXPIRE', memory, ARGV[8])
 redis.call('PEXPIRE', history, ARGV[8])
 redis.call(ARGV[9], ARGV[1], epoch .. ' ' .. offset .. '\\n' .. ARGV[2])
 return 'published'
+`;
+
+/**
+ * KEYS as above; ARGV 1 epoch and 2 offset of the reader's place, 3 most messages
+ * reply: epoch and offset of the topic, whether the place is in its past 0|1, the offset after which was read, stream entries
+ *
+ * The epoch before the present one is its past up to where the present one began; '' with offset 0 is the beginning of any.
+ */
+const readHistory = `
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'before', 'began')
+local epoch, offset, after = known[1] or '', tonumber(known[2] or 0), tonumber(ARGV[2])
+if ARGV[1] ~= epoch and not (ARGV[1] == '' and after == 0) then
+  if ARGV[1] ~= known[3] then return {epoch, offset, 0, offset, {}} end
+  after = math.min(after, tonumber(known[4]))
+end
+if after > offset then return {epoch, offset, 0, offset, {}} end
+return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '-0', '+', 'COUNT', ARGV[3])}
 `;
 
 /**
@@ -69,12 +101,22 @@ export interface ScriptedRedis extends Redis {
     ttlMs: number,
     publish: 'PUBLISH' | 'SPUBLISH',
   ): Promise<'published' | 'duplicate' | 'gap' | 'unknown'>;
+  rideReadHistoryBuffer(
+    memory: string,
+    history: string,
+    epoch: string,
+    offset: number,
+    limit: number,
+  ): Promise<
+    [epoch: Buffer, offset: number, isLinked: 0 | 1, after: number, entries: [id: Buffer, fields: Buffer[]][]]
+  >;
   rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<string>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
 }
 
 export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('ridePublishOrdered', { numberOfKeys: 2, lua: publishOrdered });
+  redis.defineCommand('rideReadHistory', { numberOfKeys: 2, lua: readHistory, readOnly: true });
   redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPosition });
   redis.defineCommand('rideReleaseReservation', { numberOfKeys: 1, lua: releaseReservation });
   return redis as ScriptedRedis;

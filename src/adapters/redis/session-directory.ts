@@ -6,9 +6,11 @@ import type { Logger } from '../../ports/logger.ts';
 import type { DirectoryEntry, NodeStats, SessionDirectory } from '../../ports/session-directory.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { runAll } from './slots.ts';
 
 const TTL_S = 24 * 3600;
-const NODES = 'cluster:nodes';
+/** The hash tag keeps the leases of all nodes in one slot. */
+const NODES = '{nodes}:leases';
 
 /** Document C calls riders passengers. */
 const documentRole = (role: string): string => (role === 'rider' ? 'passenger' : role);
@@ -17,7 +19,7 @@ export function createRedisSessionDirectory(redis: ScriptedRedis, leaseMs: numbe
   const run = (what: string, reply: Promise<unknown>): void => {
     reply.catch((error: unknown) => log.warn({ err: error }, `session directory: ${what} not written`));
   };
-  const nodeKey = (nodeId: string): string => `cluster:node:${nodeId}`;
+  const nodeKey = (nodeId: string): string => `{nodes}:node:${nodeId}`;
 
   return {
     opened(e: DirectoryEntry) {
@@ -31,20 +33,25 @@ export function createRedisSessionDirectory(redis: ScriptedRedis, leaseMs: numbe
         nodeId: e.nodeId,
         connectedAt: e.connectedAt,
       });
-      const pipeline = redis
-        .pipeline()
-        .set(socketKey, data, 'EX', TTL_S)
-        .sadd(userKey, e.sessionId)
-        .expire(userKey, TTL_S);
-      pipeline
-        .hset(sessionKey, { role: documentRole(e.role), socketId: e.sessionId, nodeId: e.nodeId })
-        .expire(sessionKey, TTL_S);
-      run('opening', pipeline.exec());
+      const place = { role: documentRole(e.role), socketId: e.sessionId, nodeId: e.nodeId };
+      run(
+        'opening',
+        runAll(redis, [
+          ['set', socketKey, data, 'EX', TTL_S],
+          ['sadd', userKey, e.sessionId],
+          ['expire', userKey, TTL_S],
+          ['hset', sessionKey, ...Object.entries(place).flat()],
+          ['expire', sessionKey, TTL_S],
+        ]),
+      );
     },
     closed(e: DirectoryEntry) {
       run(
         'closing',
-        redis.pipeline().del(`socket:user:${e.sessionId}`).srem(`user:socket:${e.userId}`, e.sessionId).exec(),
+        runAll(redis, [
+          ['del', `socket:user:${e.sessionId}`],
+          ['srem', `user:socket:${e.userId}`, e.sessionId],
+        ]),
       );
     },
     async renew(stats) {

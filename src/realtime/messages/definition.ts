@@ -37,7 +37,14 @@ export interface Services {
 export interface SessionHandle {
   readonly id: string;
   readonly principal: Principal;
-  subscribe(topic: string, since?: { offset: number; epoch: string }): Promise<SubscribeResult>;
+  /** @param announce called between what was missed and what is live */
+  subscribe(
+    topic: string,
+    since?: { offset: number; epoch: string },
+    announce?: (result: SubscribeResult) => void,
+  ): Promise<SubscribeResult>;
+  /** Answers the message at once; its handler then returns null. */
+  answer(payload: ServerPayload): void;
   unsubscribe(topic: string): void;
 }
 
@@ -49,8 +56,8 @@ export interface SubscribeResult {
   replayed: number;
 }
 
-/** Fields of the ack, or another payload in its place. */
-export type Reply = { accepted?: number; late?: number; id?: string } | ServerPayload;
+/** Fields of the ack, another payload in its place, or null when the message was answered already. */
+export type Reply = { accepted?: number; late?: number; id?: string } | ServerPayload | null;
 
 export type ClientCase = ClientPayload['case'];
 export type PayloadOf<C extends ClientCase> = Extract<ClientPayload, { case: C }>['value'];

@@ -12,7 +12,8 @@ export const subscribe = defineClientMessage({
     // No topic comes to 2^53 messages: beyond it any offset is one that was never given.
     const since =
       sinceOffset === undefined ? undefined : { offset: Math.min(Number(sinceOffset), Number.MAX_SAFE_INTEGER), epoch };
-    const result = await session.subscribe(topic, since);
-    return { case: 'subscribed', value: result };
+    // Said before what is live: its offset is where the client then is.
+    await session.subscribe(topic, since, (result) => session.answer({ case: 'subscribed', value: result }));
+    return null;
   },
 });

@@ -1,0 +1,85 @@
+/** A trip as server-sent events: what happens to it, where its driver is, when he comes, what is said. */
+import type { ServerResponse } from 'node:http';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Principal } from '../domain/roles.ts';
+import { Id } from '../domain/schemas.ts';
+import type { Trips } from '../domain/trips/service.ts';
+import { problems } from './problems.ts';
+
+export interface TripStreamOptions {
+  trips: Pick<Trips, 'get'>;
+  verifyToken(token: string | undefined): Principal;
+  /** @throws RideError when no session may be opened now */
+  assertOpen(): void;
+  /** Turns the response into a stream of the topic, from after `since` on. @throws RideError before anything is sent */
+  open(
+    principal: Principal,
+    response: ServerResponse,
+    headers: Record<string, number | string | string[] | undefined>,
+    topic: string,
+    since: string | undefined,
+  ): void;
+}
+
+/** `<epoch>:<offset>`; a topic that had no event yet has no epoch. */
+const EventId = Type.String({ pattern: '^[\\w-]{0,64}:\\d{1,15}$' });
+
+/** EventSource can set no header. */
+function tokenOf({ headers, query }: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? (query as { access_token?: string }).access_token;
+}
+
+const DESCRIPTION = `Events are named after the messages of the streams and carry their payload as JSON: \`trip_event\`,
+\`chat_message\` (recoverable: they have an id), \`location\`, \`eta_refresh\`, \`typing_notice\` (the newest counts).
+
+What was missed since \`Last-Event-ID\` (or \`since\`) comes first, in order; then \`subscribed\`, whose id is the position now, and
+the newest location. When some of what was missed is no longer kept, \`gap\` comes in place of it all: read the trip again.
+\`go_away\` says that the server stops, and sets the time to reconnect; \`closed\` says why the server ends the stream.
+Comments keep the connection alive. An event may come twice: drop repeats by the trip event's \`seq\` and the chat message's
+\`message_id\`.`;
+
+export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = async (app, options) => {
+  app.get(
+    '/trips/:trip_id/events/stream',
+    {
+      // A session has to be open to have a head; nobody asks for the head alone.
+      exposeHeadRoute: false,
+      schema: {
+        summary: 'Follow a trip by server-sent events',
+        description: DESCRIPTION,
+        tags: ['trips'],
+        security: [{ bearer: [] }, { query_token: [] }],
+        params: Type.Object({ trip_id: Id }),
+        querystring: Type.Object({
+          since: Type.Optional({
+            ...EventId,
+            description: 'The id of the last event seen, where Last-Event-ID cannot be set; `:0` is the beginning',
+          }),
+          access_token: Type.Optional(Type.String({ description: 'The token, where Authorization cannot be set' })),
+        }),
+        headers: Type.Object({
+          'last-event-id': Type.Optional({ ...EventId, description: 'Set by EventSource when it reconnects' }),
+        }),
+        response: {
+          200: {
+            description: 'The stream',
+            content: { 'text/event-stream': { schema: Type.String() } },
+          },
+          ...problems(400, 401, 403, 404, 429, 503),
+        },
+      },
+      onRequest: async (request) => {
+        options.assertOpen();
+        request.principal = options.verifyToken(tokenOf(request));
+      },
+    },
+    async ({ principal, params, query, headers }, reply) => {
+      const trip = await options.trips.get(principal, params.trip_id);
+      const since = headers['last-event-id'] ?? query.since;
+      options.open(principal, reply.raw, reply.getHeaders(), `trip:${trip.id}`, since);
+      reply.hijack();
+    },
+  );
+};

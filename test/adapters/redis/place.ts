@@ -1,0 +1,65 @@
+/** The adapters of one Redis, or of one Redis Cluster, as the conformance suites want them. */
+import { once } from 'node:events';
+import type { Test } from 'tap';
+import { createRedisBus, type RedisBus } from '../../../src/adapters/redis/bus.ts';
+import { connectRedis } from '../../../src/adapters/redis/connection.ts';
+import { createRedisOffers } from '../../../src/adapters/redis/offers.ts';
+import { createRedisPositions } from '../../../src/adapters/redis/positions.ts';
+import { type ScriptedRedis, withScripts } from '../../../src/adapters/redis/scripts.ts';
+import { createRedisSessionDirectory } from '../../../src/adapters/redis/session-directory.ts';
+import type { Logger } from '../../../src/ports/logger.ts';
+import { type BusPlace, busConformance } from '../../conformance/bus.ts';
+import { type OffersPlace, offersConformance } from '../../conformance/offers.ts';
+import { type PositionsPlace, positionsConformance } from '../../conformance/positions.ts';
+
+const HISTORY_LENGTH = 50;
+const LEASE_MS = 300;
+
+/** What goes wrong shows in what the suites see. */
+export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
+
+export interface RedisPlace extends BusPlace {
+  redis: ScriptedRedis;
+  positions: PositionsPlace;
+  offers: OffersPlace;
+  /** A node's directory of sessions. */
+  directory(): ReturnType<typeof createRedisSessionDirectory>;
+  leaseMs: number;
+}
+
+/** Connects to `url`; `cut` breaks what listens there. Everything is closed with the test. */
+export async function redisPlace(t: Test, url: string, cut: () => Promise<void>): Promise<RedisPlace> {
+  const connect = async (): Promise<ScriptedRedis> => {
+    const redis = withScripts(connectRedis({ url }, () => {}));
+    t.teardown(() => redis.disconnect());
+    await once(redis, 'ready');
+    return redis;
+  };
+  const redis = await connect();
+  return {
+    redis,
+    cut,
+    historyLength: HISTORY_LENGTH,
+    leaseMs: LEASE_MS,
+    async node(): Promise<RedisBus> {
+      const options = { url, historyLength: HISTORY_LENGTH, historyTtlMs: 60_000, onError: () => {}, log: quiet };
+      const bus = createRedisBus(await connect(), options);
+      t.teardown(() => bus.close());
+      return bus;
+    },
+    positions: {
+      node: () => createRedisPositions(redis, { ttlMs: 60_000, flushMs: 2, log: quiet }),
+      async forget(driverId) {
+        await redis.del(`porter:location:${driverId}`);
+      },
+    },
+    offers: { node: () => createRedisOffers(redis), stored: (offerId) => redis.hgetall(`job:offer:${offerId}`) },
+    directory: () => createRedisSessionDirectory(redis, LEASE_MS, quiet),
+  };
+}
+
+export async function allConformance(t: Test, name: string, place: RedisPlace): Promise<void> {
+  await busConformance(t, `bus on ${name}`, place);
+  await positionsConformance(t, `positions on ${name}`, place.positions);
+  await offersConformance(t, `offers on ${name}`, place.offers);
+}

@@ -1,0 +1,147 @@
+/** The promises of the port of live positions as one suite, run on every kind of Redis. */
+import { randomUUID } from 'node:crypto';
+import type { Test } from 'tap';
+import type { Position, Positions } from '../../src/ports/positions.ts';
+import { until } from '../until.ts';
+
+export interface PositionsPlace {
+  /** One more node. */
+  node(): Positions;
+  /** Forgets where a driver was, as its TTL would. */
+  forget(driverId: string): Promise<void>;
+}
+
+type Case = (t: Test, place: PositionsPlace) => Promise<void>;
+
+let drivers = 0;
+const CENTER = { lat: 40.75, lng: -73.98 };
+const METRES_A_DEGREE = 111_320;
+
+function positionOf(more: Partial<Position> = {}): Position {
+  return {
+    driverId: `driver-${++drivers}-${randomUUID().slice(0, 8)}`,
+    tripId: '',
+    ...CENTER,
+    recordedAt: 1_000,
+    vehicleClass: 'standard',
+    city: 'testville',
+    source: 'stream',
+    ...more,
+  };
+}
+
+const north = (metres: number): Pick<Position, 'lat' | 'lng'> => ({
+  lat: CENTER.lat + metres / METRES_A_DEGREE,
+  lng: CENTER.lng,
+});
+
+const cases: Record<string, Case> = {
+  'what was acknowledged is read by every node, field by field': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const tripId = `trip-${randomUUID()}`;
+    const position = positionOf({ tripId, speedMps: 0, headingDeg: 359.5, accuracyM: 4.2, vehicleClass: 'xl' });
+    t.equal(await a.record(position), true);
+    t.same(await b.ofDriver(position.driverId), position);
+    t.same(await b.ofTrip(tripId), position);
+    const bare = positionOf({ lat: 0, lng: 0 });
+    t.equal(await a.record(bare), true);
+    t.same(await b.ofDriver(bare.driverId), {
+      ...bare,
+      speedMps: undefined,
+      headingDeg: undefined,
+      accuracyM: undefined,
+    });
+    t.equal(await b.ofDriver('nobody'), null);
+    t.equal(await b.ofTrip('none'), null);
+  },
+
+  'an earlier measurement never replaces a later one, on any node': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const later = positionOf({ recordedAt: 2_000, tripId: `trip-${randomUUID()}` });
+    t.equal(await a.record(later), true);
+    t.equal(await b.record({ ...later, ...north(100), recordedAt: 1_999 }), false);
+    t.equal((await a.ofTrip(later.tripId))?.lat, later.lat);
+    t.equal(await b.record({ ...later, ...north(200), recordedAt: 2_000 }), true, 'the same instant again does');
+    t.equal((await a.ofDriver(later.driverId))?.lat, north(200).lat);
+  },
+
+  'a thousand drivers at once, each acknowledged by itself': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const positions = Array.from({ length: 1000 }, (_, i) =>
+      positionOf({ ...north(i), recordedAt: 5_000 + i, tripId: i % 3 === 0 ? `trip-${randomUUID()}` : '' }),
+    );
+    const stale = positions[500]!;
+    await a.record({ ...stale, recordedAt: 9_000 });
+    const kept = await Promise.all(positions.map((position) => a.record(position)));
+    t.same(
+      kept.map((one, index) => (one ? -1 : index)).filter((index) => index >= 0),
+      [500],
+      'only the stale one was not kept',
+    );
+    const read = await Promise.all(positions.map(({ driverId }) => b.ofDriver(driverId)));
+    t.ok(read.every((position, i) => position?.recordedAt === (i === 500 ? 9_000 : 5_000 + i)));
+    const onTrips = positions.filter(({ tripId }) => tripId !== '');
+    const ofTrips = await Promise.all(onTrips.map(({ tripId }) => b.ofTrip(tripId)));
+    t.same(
+      ofTrips.map((position) => position?.driverId),
+      onTrips.map(({ driverId }) => driverId),
+    );
+  },
+
+  'only available drivers are found, nearest first': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const before = await a.countAvailable();
+    const far = [900, 100, 500, 5000].map((metres) => positionOf(north(metres)));
+    const busy = positionOf(north(50));
+    for (const position of [...far, busy]) await a.record(position);
+    for (const { driverId } of far) t.equal(await a.setAvailable(driverId), true);
+    t.equal(await a.setAvailable('no-such-driver'), false, 'nobody knows where that is');
+    t.equal(await b.countAvailable(), before + 4);
+    const mine = new Set([...far, busy].map(({ driverId }) => driverId));
+    const found = (await b.nearby(CENTER, 1000, 500)).filter(({ position }) => mine.has(position.driverId));
+    t.same(
+      found.map(({ position }) => position.driverId),
+      [far[1]!.driverId, far[2]!.driverId, far[0]!.driverId],
+    );
+    for (const [index, metres] of [100, 500, 900].entries()) t.ok(Math.abs(found[index]!.distanceM - metres) < 5);
+    t.equal((await b.nearby(CENTER, 1000, 2)).length, 2, 'at most so many');
+    await b.setUnavailable(far[1]!.driverId);
+    t.notOk((await a.nearby(CENTER, 1000, 500)).some(({ position }) => position.driverId === far[1]!.driverId));
+  },
+
+  'an available driver is found where it went': async (t, place) => {
+    const positions = place.node();
+    const there = { lat: -33.86, lng: 151.2 };
+    const driver = positionOf(north(10));
+    await positions.record(driver);
+    await positions.setAvailable(driver.driverId);
+    await positions.record({ ...driver, ...there, recordedAt: 2_000 });
+    const isThere = async () =>
+      (await positions.nearby(there, 100, 10)).some(({ position }) => position.driverId === driver.driverId);
+    await until(isThere, 'the index follows');
+    t.notOk((await positions.nearby(CENTER, 1000, 500)).some((n) => n.position.driverId === driver.driverId));
+  },
+
+  'a driver whose position ran out is found no more': async (t, place) => {
+    const positions = place.node();
+    const driver = positionOf({ lat: 48.2, lng: 16.37 });
+    await positions.record(driver);
+    await positions.setAvailable(driver.driverId);
+    const before = await positions.countAvailable();
+    await place.forget(driver.driverId);
+    t.same(await positions.nearby(driver, 100, 10), []);
+    await until(async () => (await positions.countAvailable()) === before - 1, 'it leaves the index');
+  },
+
+  'the poles are places too': async (t, place) => {
+    const positions = place.node();
+    const driver = positionOf({ lat: 90, lng: 10 });
+    t.equal(await positions.record(driver), true);
+    t.equal(await positions.setAvailable(driver.driverId), true);
+    t.equal((await positions.ofDriver(driver.driverId))?.lat, 90);
+  },
+};
+
+export async function positionsConformance(t: Test, name: string, place: PositionsPlace): Promise<void> {
+  for (const [title, body] of Object.entries(cases)) await t.test(`${name}: ${title}`, (t) => body(t, place));
+}

@@ -1,0 +1,156 @@
+/**
+ * A real Redis Cluster for a test: three masters with a replica each on loopback, free ports, temporary folders, gone with
+ * the test. It is put together by commands, so that no redis-cli is needed.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { until } from '../until.ts';
+import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
+
+export interface ClusterNode {
+  port: number;
+  /** 0 while it does not run. */
+  pid(): number;
+  /** kill -9; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts again with the same port and folder; it comes back as whatever the others made of it. */
+  restart(): Promise<void>;
+  /** One command to this node itself. */
+  call(...command: [string, ...(string | number)[]]): Promise<unknown>;
+}
+
+export interface RedisCluster {
+  /** As REDIS_URL takes it. */
+  url: string;
+  nodes: readonly ClusterNode[];
+  /** The node that serves `key` now. */
+  masterOf(key: string): Promise<ClusterNode>;
+}
+
+const MASTERS = 3;
+const SLOTS = 16_384;
+/** A master is given up after this long; failover takes two to three times as long. */
+const NODE_TIMEOUT_MS = 1000;
+const READY_LIMIT_MS = 10_000;
+
+async function call(port: number, [name, ...args]: readonly [string, ...(string | number)[]]): Promise<unknown> {
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    enableReadyCheck: false,
+  });
+  redis.on('error', () => {});
+  try {
+    await redis.connect();
+    return await redis.call(name, ...args);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function startNode(t: TestScope, program: string): Promise<ClusterNode & { busPort: number }> {
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-cluster-'));
+  let port = 0;
+  let busPort = 0;
+  let child: ChildProcess | null = null;
+  let release: () => Promise<void> = async () => {};
+
+  async function launch(): Promise<void> {
+    const args = ['--port', String(port), '--cluster-port', String(busPort), '--bind', '127.0.0.1', '--dir', folder];
+    args.push('--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS));
+    args.push('--cluster-replica-validity-factor', '0', '--cluster-announce-ip', '127.0.0.1');
+    args.push('--repl-diskless-sync-delay', '0', '--appendonly', 'no', '--save', '', '--maxmemory', '64mb');
+    const running = await startUntil(program, args, /Ready to accept connections/, READY_LIMIT_MS);
+    child = running.child;
+    release = guard(child.pid!, folder);
+  }
+
+  async function halt(signal: NodeJS.Signals): Promise<void> {
+    if (!child) return;
+    await end(child, signal);
+    await release();
+    child = null;
+  }
+
+  t.after(async () => {
+    await halt('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  });
+  for (let attempt = 1; !child; attempt++) {
+    [port, busPort] = [await freePort(), await freePort()];
+    try {
+      await launch();
+    } catch (error) {
+      // Someone else may have taken a port in between.
+      if (attempt === 5) throw error;
+    }
+  }
+  return {
+    port,
+    busPort,
+    pid: () => child?.pid ?? 0,
+    kill: () => halt('SIGKILL'),
+    async restart() {
+      await halt('SIGTERM');
+      await launch();
+    },
+    call: (...command) => call(port, command),
+  };
+}
+
+const nodesSeenBy = async (node: ClusterNode): Promise<string[]> =>
+  String(await node.call('CLUSTER', 'NODES'))
+    .trim()
+    .split('\n');
+
+/** Starts the six and resolves when every node sees all of them well. @throws Error when no Redis is on PATH. */
+export async function startRedisCluster(t: TestScope): Promise<RedisCluster> {
+  const program = findProgram('redis-server') ?? findProgram('valkey-server');
+  if (!program) throw new Error('redis-server is not on PATH: install it (Debian, Homebrew: redis)');
+  const nodes = await Promise.all(Array.from({ length: 2 * MASTERS }, () => startNode(t, program)));
+  const [first] = nodes;
+  for (const [index, node] of nodes.entries()) {
+    await node.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
+    if (index < MASTERS) {
+      const share = (at: number): number => Math.floor((at * SLOTS) / MASTERS);
+      await node.call('CLUSTER', 'ADDSLOTSRANGE', share(index), share(index + 1) - 1);
+    }
+    if (node !== first) await first!.call('CLUSTER', 'MEET', '127.0.0.1', node.port, node.busPort);
+  }
+  const healthy = (line: string): boolean => /connected/.test(line) && !/disconnected|handshake|fail/.test(line);
+  for (const node of nodes) {
+    await until(async () => (await nodesSeenBy(node)).filter(healthy).length === nodes.length, 'all nodes have met');
+  }
+  for (const [index, replica] of nodes.slice(MASTERS).entries()) {
+    await replica.call('CLUSTER', 'REPLICATE', String(await nodes[index]!.call('CLUSTER', 'MYID')));
+  }
+  for (const replica of nodes.slice(MASTERS)) {
+    const linked = async () => /master_link_status:up/.test(String(await replica.call('INFO', 'replication')));
+    await until(linked, 'the replica is in step');
+  }
+  for (const node of nodes) {
+    await until(async () => {
+      const seen = await nodesSeenBy(node);
+      const state = String(await node.call('CLUSTER', 'INFO'));
+      return seen.filter((line) => /\bslave\b/.test(line)).length === MASTERS && state.includes('cluster_state:ok');
+    }, 'the cluster is whole');
+  }
+
+  return {
+    url: `redis-cluster://${nodes.map((node) => `127.0.0.1:${node.port}`).join(',')}`,
+    nodes,
+    async masterOf(key) {
+      const alive = nodes.find((node) => node.pid() !== 0)!;
+      const slot = Number(await alive.call('CLUSTER', 'KEYSLOT', key));
+      const ranges = (await alive.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+      const [, , [, port]] = ranges.find(([from, to]) => from <= slot && slot <= to)!;
+      return nodes.find((node) => node.port === port)!;
+    },
+  };
+}
