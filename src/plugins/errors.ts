@@ -110,6 +110,10 @@ export const errorsPlugin = fp(
     app.addHook('onRoute', ({ url, method }) => {
       known.push({ path: pathPattern(url), methods: [method].flat() });
     });
+    // What a caller needs to ask us about an answer, whatever became of it.
+    app.addHook('onRequest', async (request, reply) => {
+      void reply.header('x-correlation-id', request.id);
+    });
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
       const error = toRideError(thrown, request.routeOptions.bodyLimit);
       if (error.code === 'RIDE_INTERNAL') request.log.error({ err: thrown }, 'request failed');
