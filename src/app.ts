@@ -8,6 +8,7 @@ import { latLngToCell } from 'h3-js';
 import { createQueues } from './adapters/bullmq/queues.ts';
 import { createRedisBus } from './adapters/redis/bus.ts';
 import { connectRedis } from './adapters/redis/connection.ts';
+import { counted } from './adapters/redis/counted.ts';
 import { createRedisOffers } from './adapters/redis/offers.ts';
 import { createRedisPositions } from './adapters/redis/positions.ts';
 import { withScripts } from './adapters/redis/scripts.ts';
@@ -91,15 +92,39 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
   });
-  const bus = createRedisBus(redis, {
-    url: config.redisUrl,
-    onError: onRedisError,
-    historyLength: config.historyLength,
-    historyTtlMs: config.historyTtl,
-    log,
-  });
-  const positions = createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log });
-  const directory = createRedisSessionDirectory(redis, config.heartbeatTimeout, log);
+  const bus = counted(
+    createRedisBus(redis, {
+      url: config.redisUrl,
+      onError: onRedisError,
+      historyLength: config.historyLength,
+      historyTtlMs: config.historyTtl,
+      log,
+    }),
+    { publish: 'publish', publishOrdered: 'publish', subscribe: 'subscribe', history: 'history', position: 'history' },
+    meter.redisHit,
+  );
+  const positions = counted(
+    createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log }),
+    {
+      record: 'location_write',
+      ofDriver: 'location_read',
+      ofTrip: 'location_read',
+      nearby: 'nearby',
+      setAvailable: 'availability',
+      setUnavailable: 'availability',
+    },
+    meter.redisHit,
+  );
+  const directory = counted(
+    createRedisSessionDirectory(redis, config.heartbeatTimeout, log),
+    { opened: 'session', closed: 'session', renew: 'session', cluster: 'session' },
+    meter.redisHit,
+  );
+  const offers = counted(
+    createRedisOffers(redis),
+    { reserve: 'offer', release: 'offer', save: 'offer', remove: 'offer' },
+    meter.redisHit,
+  );
   const store = await createStore(config);
 
   // The domain over its ports.
@@ -110,7 +135,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     {
       store,
       positions,
-      offers: createRedisOffers(redis),
+      offers,
       tracking: createRedisSosTracking(redis),
       scheduler: queues,
       publisher,

@@ -60,8 +60,13 @@ export class Broker {
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
     this.#feedOptions = { bus, log, turn: this.#turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
-      lamport.merge(peek(message.payload).lamport);
-      this.#feeds.get(message.topic)?.receive(message);
+      const header = peek(message.payload);
+      lamport.merge(header.lamport);
+      const feed = this.#feeds.get(message.topic);
+      if (!feed) return;
+      feed.receive(message);
+      // The clocks of two nodes may differ; nothing arrives before it was sent.
+      meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
     });
     bus.onBack((topics) => void this.resync(topics));
   }
