@@ -13,6 +13,7 @@ import { createRedisPositions } from './adapters/redis/positions.ts';
 import { withScripts } from './adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from './adapters/redis/session-directory.ts';
 import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
+import { createRedisTokenBuckets } from './adapters/redis/token-buckets.ts';
 import { createClock } from './adapters/system/clock.ts';
 import { createRandom } from './adapters/system/random.ts';
 import type { Config } from './config.ts';
@@ -37,6 +38,7 @@ import { Broker } from './realtime/broker.ts';
 import { createGateway } from './realtime/gateway.ts';
 import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
+import { Limiter } from './realtime/limiter.ts';
 import { createPublisher } from './realtime/publisher.ts';
 import { createTripTap } from './realtime/trip-tap.ts';
 import { adminRoutes } from './routes/admin.ts';
@@ -128,6 +130,15 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const { dispatch, collections } = services;
 
   // The realtime core.
+  const limiter = new Limiter({
+    buckets: createRedisTokenBuckets(redis),
+    limits: {
+      general: config.socketLimitGeneral,
+      location: config.socketLimitLocation,
+      chat: config.socketLimitChat,
+    },
+    windowMs: config.socketLimitWindow,
+  });
   const broker: Broker = new Broker({
     nodeId,
     shardCount: config.shardCount,
@@ -142,9 +153,12 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     meter,
     log,
     onFrame: createTripTap({ locations: services.locations, broker: () => broker }),
-    onUserGone: (userId) => services.locations.forget(userId),
+    onUserGone(userId) {
+      services.locations.forget(userId);
+      limiter.release(userId);
+    },
   });
-  const inbound = createInbound({ broker, services, lamport, clock, nodeId, meter, log });
+  const inbound = createInbound({ broker, services, lamport, limiter, clock, nodeId, meter, log });
   const gateway = createGateway({
     broker,
     inbound,

@@ -62,10 +62,16 @@ function decimal(min: number, max: number): Kind<number> {
 
 const DURATION_UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** In the largest unit that divides it: 86400000 → `1d`. */
+function formatDuration(ms: number): string {
+  const [unit, size] = Object.entries(DURATION_UNIT_MS).findLast(([, one]) => ms >= one && ms % one === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
 /** Go's style, as in document B: `5s`, `250ms`, `24h`. Value in milliseconds. */
 function duration(minMs: number, maxMs: number): Kind<number> {
   return {
-    rule: `a duration such as 250ms, 5s, 10m or 24h, from ${minMs}ms to ${maxMs}ms`,
+    rule: `a duration such as 250ms, 5s, 10m or 24h, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`,
     parse: (s) => {
       const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(s);
       if (!match) return undefined;
@@ -87,7 +93,11 @@ const listenAddress: Kind<ListenAddress> = {
 function url(...protocols: readonly string[]): Kind<string> {
   return {
     rule: `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
-    parse: (s) => (protocols.some((p) => s.startsWith(`${p}//`)) ? s : undefined),
+    parse: (s) => {
+      // A MongoDB URL may name several hosts, which is no URL to anyone else.
+      const isUrl = s.startsWith('mongodb') || URL.canParse(s);
+      return isUrl && protocols.some((p) => s.startsWith(`${p}//`)) ? s : undefined;
+    },
   };
 }
 
@@ -358,6 +368,30 @@ export const settings = {
     integer(1, 100_000_000),
     '1000',
     'Requests a minute of the premium tier, services and operators.',
+  ),
+  socketLimitGeneral: required(
+    'SOCKET_LIMIT_GENERAL',
+    integer(1, 100_000_000),
+    '100',
+    'Messages of one user over all his sockets within SOCKET_LIMIT_WINDOW; locations, chat, heartbeats, acks and SOS not counted.',
+  ),
+  socketLimitLocation: required(
+    'SOCKET_LIMIT_LOCATION',
+    integer(1, 100_000_000),
+    '1000',
+    'Locations of one user over all his sockets within SOCKET_LIMIT_WINDOW; a batch counts each of its locations.',
+  ),
+  socketLimitChat: required(
+    'SOCKET_LIMIT_CHAT',
+    integer(1, 100_000_000),
+    '50',
+    'Chat messages and typing notices of one user over all his sockets within SOCKET_LIMIT_WINDOW.',
+  ),
+  socketLimitWindow: required(
+    'SOCKET_LIMIT_WINDOW',
+    duration(SECOND, DAY),
+    '60s',
+    'Time in which a used up socket limit is whole again.',
   ),
   idempotencyTtl: required(
     'IDEMPOTENCY_TTL',

@@ -68,6 +68,9 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     RATE_LIMIT_DEFAULT: UNLIMITED,
     RATE_LIMIT_AUTHENTICATED: UNLIMITED,
     RATE_LIMIT_PREMIUM: UNLIMITED,
+    SOCKET_LIMIT_GENERAL: UNLIMITED,
+    SOCKET_LIMIT_LOCATION: UNLIMITED,
+    SOCKET_LIMIT_CHAT: UNLIMITED,
     ...env,
     REDIS_URL: redisUrl,
   });

@@ -80,8 +80,40 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     });
 }
 
+/** What there is, so that a wrong method at a right path can be told from a wrong path. */
+interface Known {
+  path: RegExp;
+  methods: string[];
+}
+
+/** `/trips/:trip_id/*` as a pattern of paths. */
+function pathPattern(url: string): RegExp {
+  const source = url
+    .split('/')
+    .map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .join('/');
+  return new RegExp(`^${source}$`);
+}
+
+function notFound(method: string, path: string, known: readonly Known[], reply: FastifyReply): RideError {
+  const methods = new Set(known.filter((route) => route.path.test(path)).flatMap((route) => route.methods));
+  if (methods.size === 0 || methods.has(method))
+    return new RideError('RIDE_NOT_FOUND', `There is nothing at ${method} ${path}`);
+  const allowed = [...methods].sort().join(', ');
+  void reply.header('allow', allowed);
+  return new RideError('RIDE_METHOD_NOT_ALLOWED', `${path} has no ${method}`, { field: 'method', rule: allowed });
+}
+
 export const errorsPlugin = fp(
   async (app: FastifyInstance) => {
+    const known: Known[] = [];
+    app.addHook('onRoute', ({ url, method }) => {
+      known.push({ path: pathPattern(url), methods: [method].flat() });
+    });
+    // What a caller needs to ask us about an answer, whatever became of it.
+    app.addHook('onRequest', async (request, reply) => {
+      void reply.header('x-correlation-id', request.id);
+    });
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
       const error = toRideError(thrown, request.routeOptions.bodyLimit);
       if (error.code === 'RIDE_INTERNAL') request.log.error({ err: thrown }, 'request failed');
@@ -89,11 +121,7 @@ export const errorsPlugin = fp(
       return sendProblem(request, reply, error);
     });
     app.setNotFoundHandler((request, reply) =>
-      sendProblem(
-        request,
-        reply,
-        new RideError('RIDE_NOT_FOUND', `There is nothing at ${request.method} ${request.url.split('?')[0]}`),
-      ),
+      sendProblem(request, reply, notFound(request.method, request.url.split('?')[0]!, known, reply)),
     );
   },
   { name: 'errors' },

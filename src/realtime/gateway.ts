@@ -90,7 +90,7 @@ export class Connection {
     if (bytes <= maxPayloadBytes) return false;
     this.session.lastSeen = Date.now();
     const rule = `at most ${maxPayloadBytes} bytes`;
-    inbound.refuse(
+    inbound.undecodable(
       this.session,
       new RideError('RIDE_PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes; it must be ${rule}`, {
         field: 'payload',
@@ -107,7 +107,7 @@ export class Connection {
       envelope = decode();
     } catch (error) {
       this.session.lastSeen = Date.now();
-      this.#options.inbound.refuse(this.session, error, corrId());
+      this.#options.inbound.undecodable(this.session, error, corrId());
       return;
     }
     if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();

@@ -11,6 +11,7 @@ import { encodeEnvelope, kindOf, unknownMessage } from './envelope.ts';
 import { Frame } from './frame.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Lamport } from './lamport.ts';
+import type { LimitedClass, Limiter } from './limiter.ts';
 import type { ClientMessage, Reply, Services, SessionHandle } from './messages/definition.ts';
 import { clientMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
@@ -22,6 +23,7 @@ export interface InboundOptions {
   services: Services;
   lamport: Lamport;
   clock: Clock;
+  limiter: Limiter;
   nodeId: string;
   meter: Meter;
   log: Logger;
@@ -30,14 +32,16 @@ export interface InboundOptions {
 export interface Inbound {
   /** Handles one decoded envelope and sends its answer. Never rejects. */
   handle(session: Session, envelope: ClientEnvelope): Promise<void>;
-  /** Answers a message that could not be decoded. */
+  /** Answers a message that could not be decoded; it costs what a general one costs. */
+  undecodable(session: Session, error: unknown, corrId: string): void;
+  /** Answers with an error. */
   refuse(session: Session, error: unknown, corrId: string): void;
   /** Sends one payload to one session. */
   reply(session: Session, corrId: string, payload: ServerPayload): void;
 }
 
 export function createInbound(options: InboundOptions): Inbound {
-  const { broker, services, lamport, clock, nodeId, meter, log } = options;
+  const { broker, services, lamport, limiter, clock, nodeId, meter, log } = options;
   let sequence = 0;
 
   function reply(session: Session, corrId: string, payload: ServerPayload): void {
@@ -83,10 +87,22 @@ export function createInbound(options: InboundOptions): Inbound {
     return { case: 'ack', value: { accepted, late, id, serverTimeMs: clock.now() } };
   }
 
+  function assertPaid(waitMs: number, rateClass: LimitedClass): void {
+    if (waitMs === 0) return;
+    const rule = limiter.ruleOf(rateClass);
+    throw new RideError('RIDE_RATE_LIMITED', `Too many messages: ${rule}`, { rule, retryAfterMs: Math.ceil(waitMs) });
+  }
+
   async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {
     const { payload } = envelope;
-    if (payload.case === undefined) throw unknownMessage();
-    const definition = clientMessages[payload.case] as ClientMessage;
+    const definition = payload.case === undefined ? undefined : (clientMessages[payload.case] as ClientMessage);
+    const rateClass = definition ? definition.rate : 'general';
+    if (rateClass !== 'none') {
+      const cost = definition?.cost?.(payload.value as never) ?? 1;
+      const waitMs = limiter.spend(session.principal.userId, rateClass, cost);
+      assertPaid(typeof waitMs === 'number' ? waitMs : await waitMs, rateClass);
+    }
+    if (definition === undefined) throw unknownMessage();
     if (!definition.roles.includes(session.principal.role)) {
       throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, {
         field: kind,
@@ -99,6 +115,14 @@ export function createInbound(options: InboundOptions): Inbound {
   return {
     reply,
     refuse,
+    async undecodable(session, error, corrId) {
+      try {
+        assertPaid(await limiter.spend(session.principal.userId, 'general', 1), 'general');
+        refuse(session, error, corrId);
+      } catch (overLimit) {
+        refuse(session, overLimit, corrId);
+      }
+    },
     async handle(session, envelope) {
       const startedAt = performance.now();
       session.lastSeen = Date.now();

@@ -35,6 +35,10 @@ t.test('REST', async (t) => {
   const nowhere = await s.rest('GET', '/api/v1/flights', rider.token);
   t.equal(nowhere.status, 404, 'an unknown resource');
   t.hasStrict(nowhere.body, { code: 'RIDE_NOT_FOUND' });
+  const method = await s.rest('DELETE', '/api/v1/trips/trip_x', rider.token);
+  t.equal(method.status, 405, 'a method that the resource does not have');
+  t.equal(method.headers.get('allow'), 'GET, HEAD');
+  t.hasStrict(method.body, { code: 'RIDE_METHOD_NOT_ALLOWED', field: 'method', rule: 'GET, HEAD' });
   t.same((await s.rest('GET', '/api/v1/trips', rider.token)).body, { items: [] }, 'nothing was written');
 });
 

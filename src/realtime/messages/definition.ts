@@ -69,6 +69,8 @@ export interface ClientMessage<C extends ClientCase = ClientCase> {
   case: C;
   roles: readonly Role[];
   rate: RateClass;
+  /** Tokens that it takes; 1 when left out. */
+  cost?(payload: PayloadOf<C>): number;
   doc: string;
   /** Protobuf JSON of the payload. */
   example: Record<string, unknown>;

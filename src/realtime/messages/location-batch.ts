@@ -7,6 +7,7 @@ export const locationBatch = defineClientMessage({
   case: 'locationBatch',
   roles: ['driver'],
   rate: 'location',
+  cost: ({ updates }) => updates.length,
   doc: 'Positions gathered while the network was away, oldest first; one ack for all.',
   example: {
     updates: [

@@ -1,0 +1,214 @@
+/**
+ * How much one user may send, by rate class, over all his devices and all nodes. Each user and class has a token bucket in
+ * Redis; a node leases a tenth of it at a time and spends from the lease, so that a message costs no round trip. Redis away:
+ * each node holds the limit by itself. docs/decisions/0005-leased-tokens.md has the bounds.
+ */
+import type { BucketShape, TokenBuckets } from '../ports/token-buckets.ts';
+import type { RateClass } from './messages/definition.ts';
+
+export type LimitedClass = Exclude<RateClass, 'none'>;
+
+export interface LimiterOptions {
+  buckets: TokenBuckets;
+  /** Messages of a user within the window, by class. */
+  limits: Readonly<Record<LimitedClass, number>>;
+  windowMs: number;
+  /** Wall time, epoch ms. */
+  now?: () => number;
+}
+
+/** A lease is this part of the bucket. */
+const LEASES_PER_BUCKET = 10;
+/** A bucket that has not answered within this counts as away: a message must not wait for its limit. */
+const ANSWER_TIMEOUT_MS = 1000;
+/** After a failure the next question waits this long; meanwhile nodes decide by themselves. */
+const RETRY_MS = 1000;
+
+/** The tokens of one user and class that this node has in hand. */
+class Lease {
+  readonly bucket: string;
+  tokens = 0;
+  /** Until then the bucket cannot give `shortOf` tokens. */
+  retryAt = 0;
+  shortOf = 0;
+  /** What those who wait need. */
+  demand = 0;
+  asking: Promise<void> | null = null;
+  /** What this node alone would allow: decides when the shared bucket is away. */
+  ownLevel: number;
+  ownAt: number;
+
+  constructor(bucket: string, capacity: number, now: number) {
+    this.bucket = bucket;
+    this.ownLevel = capacity;
+    this.ownAt = now;
+  }
+}
+
+type Leases = Partial<Record<LimitedClass, Lease>>;
+
+export class Limiter {
+  readonly #options: LimiterOptions;
+  readonly #now: () => number;
+  readonly #shapes: Record<LimitedClass, BucketShape>;
+  /** By user. Two generations, swapped once a window: who was not heard of for a window has a full bucket again. */
+  #users = new Map<string, Leases>();
+  #former = new Map<string, Leases>();
+  #swappedAt: number;
+  /** The shared buckets failed: not asked before this. */
+  #awayUntil = 0;
+
+  constructor(options: LimiterOptions) {
+    const { limits, windowMs } = options;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#swappedAt = this.#now();
+    this.#shapes = {
+      general: { capacity: limits.general, windowMs },
+      location: { capacity: limits.location, windowMs },
+      chat: { capacity: limits.chat, windowMs },
+    };
+  }
+
+  /**
+   * Pays for a message that costs `cost` tokens (more than the whole bucket costs the whole bucket).
+   * Returns 0 when it may be handled, else how long its sender has to wait, milliseconds; a promise of that when the lease
+   * is used up and the bucket has to be asked.
+   */
+  spend(userId: string, rateClass: LimitedClass, cost: number): number | Promise<number> {
+    const now = this.#now();
+    const shape = this.#shapes[rateClass];
+    const lease = this.#leaseOf(userId, rateClass, now);
+    const price = Math.min(cost, shape.capacity);
+    if (lease.tokens >= price) {
+      lease.tokens -= price;
+      const chunk = chunkOf(shape);
+      // Early enough that a steady sender never waits.
+      if (lease.tokens < chunk / 4 && lease.asking === null && now >= lease.retryAt) {
+        this.#ask(lease, shape, 1, chunk - lease.tokens);
+      }
+      return 0;
+    }
+    if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
+    return this.#wait(lease, shape, price);
+  }
+
+  /** Users whose leases are remembered. */
+  get size(): number {
+    let size = this.#users.size;
+    for (const userId of this.#former.keys()) if (!this.#users.has(userId)) size++;
+    return size;
+  }
+
+  /** Nothing is being asked for. */
+  idle(userId: string): boolean {
+    const leases = this.#users.get(userId) ?? this.#former.get(userId) ?? {};
+    return Object.values(leases).every(({ asking }) => asking === null);
+  }
+
+  /** The limit of a class, to complete "must be". */
+  ruleOf(rateClass: LimitedClass): string {
+    const { capacity, windowMs } = this.#shapes[rateClass];
+    return `at most ${capacity} ${rateClass} messages in ${windowMs / 1000} s`;
+  }
+
+  /** The user's last session on this node ended: what it did not spend, its next one may, wherever that is. */
+  release(userId: string): void {
+    const leases = this.#users.get(userId) ?? this.#former.get(userId);
+    if (!leases) return;
+    for (const rateClass of Object.keys(leases) as LimitedClass[]) {
+      const lease = leases[rateClass]!;
+      if (lease.tokens === 0) continue;
+      this.#options.buckets.giveBack(lease.bucket, this.#shapes[rateClass], lease.tokens);
+      this.#refillOwn(lease, this.#shapes[rateClass]);
+      lease.ownLevel += lease.tokens;
+      lease.tokens = 0;
+    }
+  }
+
+  #leaseOf(userId: string, rateClass: LimitedClass, now: number): Lease {
+    if (now - this.#swappedAt >= this.#options.windowMs) {
+      this.#former = this.#users;
+      this.#users = new Map();
+      this.#swappedAt = now;
+    }
+    let leases = this.#users.get(userId);
+    if (!leases) {
+      leases = this.#former.get(userId) ?? {};
+      this.#users.set(userId, leases);
+    }
+    let lease = leases[rateClass];
+    if (!lease) {
+      lease = new Lease(`${rateClass}:${userId}`, this.#shapes[rateClass].capacity, now);
+      leases[rateClass] = lease;
+    }
+    return lease;
+  }
+
+  async #wait(lease: Lease, shape: BucketShape, price: number): Promise<number> {
+    lease.demand += price;
+    try {
+      for (;;) {
+        if (lease.asking === null) {
+          this.#ask(lease, shape, price - lease.tokens, Math.max(chunkOf(shape), lease.demand) - lease.tokens);
+        }
+        await lease.asking;
+        if (lease.tokens >= price) {
+          lease.tokens -= price;
+          return 0;
+        }
+        const now = this.#now();
+        if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
+      }
+    } finally {
+      lease.demand -= price;
+    }
+  }
+
+  #ask(lease: Lease, shape: BucketShape, least: number, most: number): void {
+    lease.asking = this.#fetch(lease, shape, least, most).finally(() => {
+      lease.asking = null;
+    });
+  }
+
+  async #fetch(lease: Lease, shape: BucketShape, least: number, most: number): Promise<void> {
+    const { granted, waitMs } = await this.#grant(lease, shape, least, most);
+    lease.tokens += granted;
+    this.#refillOwn(lease, shape);
+    lease.ownLevel = Math.max(0, lease.ownLevel - granted);
+    if (granted > 0) return;
+    lease.retryAt = this.#now() + waitMs;
+    // Who needs less may still ask.
+    lease.shortOf = least;
+  }
+
+  async #grant(lease: Lease, shape: BucketShape, least: number, most: number) {
+    if (this.#now() < this.#awayUntil) return this.#ownGrant(lease, shape, least, most);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(reject, ANSWER_TIMEOUT_MS);
+    try {
+      return await Promise.race([this.#options.buckets.take(lease.bucket, shape, least, most), late]);
+    } catch {
+      // Late or away. A late answer's tokens are lost to their user until the bucket has filled up again.
+      this.#awayUntil = this.#now() + RETRY_MS;
+      return this.#ownGrant(lease, shape, least, most);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #refillOwn(lease: Lease, { capacity, windowMs }: BucketShape): void {
+    const now = this.#now();
+    const gained = (Math.max(0, now - lease.ownAt) * capacity) / windowMs;
+    lease.ownLevel = Math.min(capacity, lease.ownLevel + gained);
+    lease.ownAt = now;
+  }
+
+  #ownGrant(lease: Lease, shape: BucketShape, least: number, most: number): { granted: number; waitMs: number } {
+    this.#refillOwn(lease, shape);
+    if (lease.ownLevel >= least) return { granted: Math.min(Math.floor(lease.ownLevel), most), waitMs: 0 };
+    return { granted: 0, waitMs: Math.ceil(((least - lease.ownLevel) * shape.windowMs) / shape.capacity) };
+  }
+}
+
+const chunkOf = ({ capacity }: BucketShape): number => Math.ceil(capacity / LEASES_PER_BUCKET);

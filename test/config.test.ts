@@ -1,0 +1,243 @@
+/** Settings: every bad value is named with its rule, all at once, before anything listens; secrets stay secret. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import t from 'tap';
+import { ConfigError, loadConfig, settings } from '../src/config.ts';
+
+/** The problems of an environment; empty when there are none. */
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+const bad: Record<string, readonly string[]> = {
+  RIDESTREAM_MODE: ['test', 'Production'],
+  HTTP_LISTEN_ADDR: ['8080', ':65536', 'localhost', '::1:8080', ':-1', ':80a'],
+  GRPC_LISTEN_ADDR: ['7443', 'host:'],
+  METRICS_LISTEN_ADDR: [':999999'],
+  NODE_ID: ['Node 1', 'a'.repeat(33), 'ä'],
+  REGION: ['EU', 'eu_west'],
+  CITY: ['New York', '../etc'],
+  REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://host:port'],
+  MONGODB_URL: ['localhost:27017', 'mongo://x'],
+  ACCESS_TOKEN_TTL: ['15', '15min', '-15m', '0s', '25h', '1e3s', '5 m'],
+  SOCKET_TOKEN_TTL: ['31d'],
+  MAX_SESSIONS: ['0', '-1', 'many', '1.5', '1e3', '10000001', '0x10'],
+  OUTBOUND_BUFFER: ['7', '65537'],
+  OUTBOUND_BUFFER_BYTES: ['4095'],
+  HEARTBEAT_INTERVAL: ['49ms', '5', 'h'],
+  HEARTBEAT_TIMEOUT: ['99ms', 'never'],
+  SHARD_COUNT: ['0', '4097'],
+  MAX_PAYLOAD_BYTES: ['1023', '64k'],
+  MAX_SUBSCRIPTIONS: ['0'],
+  HISTORY_LENGTH: ['0'],
+  HISTORY_TTL: ['999ms'],
+  LOCATION_FLUSH: ['2s', '-1ms'],
+  LOCATION_BATCH_MAX: ['1001'],
+  LOCATION_TTL: ['59s'],
+  LOCATION_FRESHNESS: ['2h'],
+  CLOCK_SKEW_MAX: ['2'],
+  ZONE_RESOLUTION: ['3', '11'],
+  ZONE_BROADCAST_INTERVAL: ['99ms'],
+  ETA_REFRESH_INTERVAL: ['11m'],
+  MATCH_RADIUS_M: ['99', '1km'],
+  MATCH_CANDIDATES: ['501'],
+  MATCH_RETRY: ['0ms'],
+  OFFER_TTL: ['499ms'],
+  MAX_OFFERS: ['0'],
+  TRIP_REQUEST_TTL: ['8d'],
+  TRIP_MAX_DURATION: ['59s'],
+  AVERAGE_SPEED_MPS: ['0', 'NaN', 'Infinity', '61', ' '],
+  DETOUR_FACTOR: ['0.9'],
+  CURRENCY: ['usd', 'US', 'DOLLAR'],
+  FARE_BASE_MINOR: ['-1', '2.50'],
+  FARE_PER_KM_MINOR: ['x'],
+  FARE_PER_MINUTE_MINOR: ['x'],
+  FARE_MINIMUM_MINOR: ['x'],
+  SWEEP_INTERVAL: ['100ms'],
+  SWEEP_AGE: ['99ms'],
+  RATE_LIMIT_DEFAULT: ['0'],
+  RATE_LIMIT_AUTHENTICATED: ['-5'],
+  RATE_LIMIT_PREMIUM: ['none'],
+  IDEMPOTENCY_TTL: ['59s'],
+  DRAIN_DEADLINE: ['99ms'],
+  DRAIN_JITTER: ['11m'],
+  CLOCK_SPEED: ['0', '-1', 'fast'],
+  CLOCK_START: ['noon', '2015-13-40T00:00:00Z', '1421322000'],
+  CLOCK_ANCHOR: ['-1', 'now'],
+  FLUSH_BUDGET: ['-1ms', '10m'],
+  MAP_TIME_ZONE: ['Mars/Olympus', 'noon'],
+  LOG_LEVEL: ['verbose', 'INFO'],
+};
+
+t.test('a bad value is named with its variable and its rule', async (t) => {
+  const byName = new Map(Object.values(settings).map((setting) => [setting.name, setting]));
+  for (const [name, values] of Object.entries(bad)) {
+    const setting = byName.get(name);
+    if (!t.ok(setting, `${name} is a setting`)) continue;
+    for (const value of values) {
+      const secret = 'secret' in setting! && setting.secret;
+      const shown = secret ? 'its value' : JSON.stringify(value);
+      t.same(problemsOf({ [name]: value }), [`${name}: ${shown} must be ${setting!.kind.rule}`], `${name}=${value}`);
+    }
+  }
+});
+
+t.test('every setting with a rule is tried', async (t) => {
+  // What takes any text, or is in the table under another name, has no bad value.
+  const free = new Set(['a text that is not empty', 'a path']);
+  const untried = Object.values(settings).filter(({ name, kind }) => !free.has(kind.rule) && !(name in bad));
+  t.same(
+    untried.map(({ name }) => name),
+    [],
+  );
+});
+
+t.test('all problems at once, in the order of the table', async (t) => {
+  const env = { LOG_LEVEL: 'loud', MAX_SESSIONS: '0', HTTP_LISTEN_ADDR: 'here', HEARTBEAT_TIMEOUT: 'never' };
+  t.same(
+    problemsOf(env).map((problem) => problem.split(':')[0]),
+    ['HTTP_LISTEN_ADDR', 'MAX_SESSIONS', 'HEARTBEAT_TIMEOUT', 'LOG_LEVEL'],
+  );
+});
+
+t.test('rules between settings', async (t) => {
+  const first = (env: Record<string, string>): string | undefined => problemsOf(env)[0];
+  t.equal(
+    first({ HEARTBEAT_INTERVAL: '15s', HEARTBEAT_TIMEOUT: '15s' }),
+    'HEARTBEAT_TIMEOUT: 15000ms must be longer than HEARTBEAT_INTERVAL (15000ms)',
+  );
+  t.match(first({ GRPC_TLS_CERT_FILE: 'cert.pem' }), /GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE must be set together/);
+  t.match(first({ GRPC_TLS_KEY_FILE: 'key.pem' }), /must be set together/);
+  t.match(first({ GRPC_TLS_CLIENT_CA_FILE: 'ca.pem' }), /GRPC_TLS_CLIENT_CA_FILE must come with GRPC_TLS_CERT_FILE/);
+  const shared = { REDIS_URL: 'redis://127.0.0.1', CLOCK_SPEED: '60' };
+  t.match(first(shared), /^CLOCK_ANCHOR: must be set/);
+  t.same(problemsOf({ ...shared, CLOCK_ANCHOR: '1421322000000' }), []);
+});
+
+t.test('production refuses development secrets and a clock of its own', async (t) => {
+  const mode = { RIDESTREAM_MODE: 'production' };
+  const secret = 'a secret that is 32 characters long';
+  const refusal = 'JWT_SECRET: must be a secret of at least 32 characters in production mode';
+  t.same(problemsOf(mode), [refusal], 'the default');
+  t.same(problemsOf({ ...mode, JWT_SECRET: 'short' }), [refusal]);
+  t.same(problemsOf({ ...mode, JWT_SECRET: secret }), []);
+  t.match(problemsOf({ ...mode, JWT_SECRET: secret, CLOCK_SPEED: '2' }), [/^CLOCK_SPEED and CLOCK_START/]);
+  const start = { CLOCK_START: '2015-01-15T08:00:00-05:00' };
+  t.match(problemsOf({ ...mode, JWT_SECRET: secret, ...start }), [/^CLOCK_SPEED and CLOCK_START/]);
+  const { jwtSecret, httpListen } = loadConfig({ ...mode, JWT_SECRET: secret });
+  t.equal(jwtSecret, secret);
+  t.equal(httpListen.host, '::', 'and listens everywhere');
+  t.equal(loadConfig({}).httpListen.host, '127.0.0.1', 'development only here');
+  t.equal(loadConfig({ HTTP_LISTEN_ADDR: '0.0.0.0:80' }).httpListen.host, '0.0.0.0', 'unless it is told to');
+});
+
+t.test('secrets are not shown', async (t) => {
+  for (const name of ['REDIS_URL', 'MONGODB_URL']) {
+    const problems = problemsOf({ [name]: 'http://admin:hunter2@db.example', LOG_LEVEL: 'x' }).join('\n');
+    t.match(problems, name);
+    t.notMatch(problems, 'hunter2');
+  }
+});
+
+t.test('good values', async (t) => {
+  const config = loadConfig({
+    HTTP_LISTEN_ADDR: '[::1]:0',
+    HEARTBEAT_INTERVAL: '0.5s',
+    HEARTBEAT_TIMEOUT: '2m',
+    CLOCK_START: '2015-01-15T08:00:00-05:00',
+    CLOCK_ANCHOR: '0',
+    MONGODB_URL: 'mongodb://a:1,b:2/db?replicaSet=rs',
+    REDIS_URL: 'unix:///run/redis.sock',
+    MAX_SESSIONS: '',
+    AVERAGE_SPEED_MPS: '7.5',
+  });
+  t.hasStrict(config, {
+    httpListen: { host: '::1', port: 0 },
+    heartbeatInterval: 500,
+    heartbeatTimeout: 120_000,
+    clockStart: Date.parse('2015-01-15T13:00:00Z'),
+    clockAnchor: 0,
+    mongodbUrl: 'mongodb://a:1,b:2/db?replicaSet=rs',
+    redisUrl: 'unix:///run/redis.sock',
+    maxSessions: 1_200_000,
+    averageSpeedMps: 7.5,
+  });
+  t.ok(Object.isFrozen(config));
+  t.equal(loadConfig({ SOMETHING_ELSE: 'x' }).maxSessions, 1_200_000, 'what it does not know is not its business');
+});
+
+t.test('the documents’ own defaults', async (t) => {
+  t.hasStrict(loadConfig({}), {
+    grpcListen: { port: 7443 },
+    httpListen: { port: 8080 },
+    metricsListen: { port: 9090 },
+    maxSessions: 1_200_000,
+    outboundBuffer: 256,
+    heartbeatInterval: 5000,
+    heartbeatTimeout: 15_000,
+    shardCount: 64,
+    rateLimitDefault: 100,
+    rateLimitAuthenticated: 500,
+    rateLimitPremium: 1000,
+  });
+});
+
+t.test('whatever the text, it is taken as its kind or refused by name', async () => {
+  const all = Object.values(settings);
+  fc.assert(
+    fc.property(fc.constantFrom(...all), fc.string({ unit: 'binary', minLength: 1 }), (setting, text) => {
+      const problems = problemsOf({ [setting.name]: text });
+      return problems.every((problem) => problem.startsWith(setting.name) || problem.includes(' must '));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+
+/** Runs the server's program until it ends. */
+async function run(env: Record<string, string>): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env.PATH ?? '', ...env } });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk) => (out += chunk));
+  child.stderr.on('data', (chunk) => (err += chunk));
+  const [code] = await once(child, 'close');
+  return { code, out, err };
+}
+
+t.test('the program says it on stderr and exits 1 before anything is started', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-config-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const env = { DATA_DIR: join(folder, 'data'), HTTP_LISTEN_ADDR: ':0', GRPC_LISTEN_ADDR: ':0' };
+  const { code, out, err } = await run({ ...env, METRICS_LISTEN_ADDR: ':0', MAX_SESSIONS: 'many', SHARD_COUNT: '0' });
+  t.equal(code, 1);
+  t.equal(
+    err,
+    'ridestream: MAX_SESSIONS: "many" must be a whole number from 1 to 10000000\n' +
+      'ridestream: SHARD_COUNT: "0" must be a whole number from 1 to 4096\n',
+  );
+  t.equal(out, '', 'nothing was logged: neither Redis nor a listener was started');
+  t.same(await readdir(folder), [], 'nor anything written');
+  const production = await run({ ...env, RIDESTREAM_MODE: 'production' });
+  t.equal(production.code, 1, 'production on development secrets');
+  t.match(production.err, /^ridestream: JWT_SECRET: must be a secret of at least 32 characters/);
+});
+
+t.test('docs/settings.md is what the table says', async (t) => {
+  const { settingsDoc } = await import('../script/settings-doc.ts');
+  const text = await readFile(new URL('../docs/settings.md', import.meta.url), 'utf8');
+  t.equal(text, settingsDoc(), 'run script/contracts');
+  for (const { name } of Object.values(settings)) t.match(text, `| \`${name}\` |`);
+});
