@@ -171,7 +171,11 @@ export const settings = {
     '1',
     'Processes that share the ports of this machine, each a node of its own under a supervisor that restarts it; one where the system cannot share ports (macOS, Windows).',
   ),
-  nodeId: optional('NODE_ID', slug, 'Name of this process among the nodes; default: host name and process id.'),
+  nodeId: optional(
+    'NODE_ID',
+    slug,
+    'Name of this process among the nodes; default: host name and process id. With WORKERS each adds its number.',
+  ),
   region: required('REGION', slug, 'local', 'Home region; part of every id and of the shard key.'),
   city: required('CITY', slug, 'city', 'City of trips and drivers that do not name one.'),
   dataDir: required('DATA_DIR', path, 'data', 'Folder of the embedded Redis and SQLite.'),
