@@ -5,7 +5,7 @@ import { vehicleClasses } from './roles.ts';
 
 /** One of some strings. */
 export function OneOf<const T extends readonly string[]>(values: T) {
-  return Type.Unsafe<T[number]>(Type.Enum([...values]));
+  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values] });
 }
 
 export const Latitude = Type.Number({
@@ -25,28 +25,35 @@ export const VehicleClassSchema = OneOf(vehicleClasses);
 
 export const Closed = { additionalProperties: false } as const;
 
-/** RFC 9457. */
-export const ProblemSchema = Type.Object({
-  type: Type.String({ description: 'URI reference that identifies the kind of problem' }),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  code: Type.String({ description: 'one of docs/errors.md' }),
-  corr_id: Type.String(),
-  field: Type.Optional(Type.String({ description: 'the input field at fault' })),
-  rule: Type.Optional(Type.String({ description: 'the rule it broke' })),
-  retry_after_ms: Type.Optional(Type.Integer()),
-  facts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'who won, at which version, …' })),
-});
+/** RFC 9457. A schema with a title stands under that name in the API's document. */
+export const ProblemSchema = Type.Object(
+  {
+    type: Type.String({ description: 'URI reference that identifies the kind of problem' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: Type.String({ description: 'one of docs/errors.md' }),
+    corr_id: Type.String(),
+    field: Type.Optional(Type.String({ description: 'the input field at fault' })),
+    rule: Type.Optional(Type.String({ description: 'the rule it broke' })),
+    retry_after_ms: Type.Optional(Type.Integer()),
+    facts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'who won, at which version, …' })),
+  },
+  { title: 'Problem' },
+);
 export type Problem = Static<typeof ProblemSchema>;
 
-export function pageOf<T extends TSchema>(item: T) {
-  return Type.Object({
-    items: Type.Array(item),
-    next_page_token: Type.Optional(
-      Type.String({ description: 'give it as page_token for the next page; missing on the last' }),
-    ),
-  });
+/** `title` names the page in the API's document. */
+export function pageOf<T extends TSchema>(item: T, title: string) {
+  return Type.Object(
+    {
+      items: Type.Array(item),
+      next_page_token: Type.Optional(
+        Type.String({ description: 'give it as page_token for the next page; missing on the last' }),
+      ),
+    },
+    { title, description: 'A page' },
+  );
 }
 
 export const PageQuerySchema = {

@@ -90,7 +90,7 @@ interface Known {
 function pathPattern(url: string): RegExp {
   const source = url
     .split('/')
-    .map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : RegExp.escape(part)))
+    .map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
     .join('/');
   return new RegExp(`^${source}$`);
 }
@@ -109,6 +109,10 @@ export const errorsPlugin = fp(
     const known: Known[] = [];
     app.addHook('onRoute', ({ url, method }) => {
       known.push({ path: pathPattern(url), methods: [method].flat() });
+    });
+    // What a caller needs to ask us about an answer, whatever became of it.
+    app.addHook('onRequest', async (request, reply) => {
+      void reply.header('x-correlation-id', request.id);
     });
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
       const error = toRideError(thrown, request.routeOptions.bodyLimit);

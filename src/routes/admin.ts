@@ -1,7 +1,7 @@
 /** Statistics for operators (getConnectionStats of document C): sessions by node, trips by status, drivers, queues. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
-import { OneOf } from '../domain/schemas.ts';
+import { type TInteger, Type } from 'typebox';
+import type { TripStatus } from '../domain/trips/rules.ts';
 import { tripStatuses } from '../domain/trips/schemas.ts';
 import type { QueueStats } from '../ports/jobs.ts';
 import type { NodeStats } from '../ports/session-directory.ts';
@@ -27,19 +27,27 @@ const Queue = Type.Object({
   failed: Type.Integer(),
 });
 
-const Stats = Type.Object({
-  node_id: Type.String(),
-  now_ms: Type.Integer({ description: 'domain time' }),
-  sessions: Type.Object({
-    total: Type.Integer({ description: 'over all nodes' }),
-    by_namespace: Counts,
-    by_role: Counts,
-  }),
-  nodes: Type.Array(Node),
-  trips: Type.Record(OneOf(tripStatuses), Type.Integer()),
-  drivers: Type.Object({ available: Type.Integer() }),
-  queues: Type.Record(Type.String(), Queue),
-});
+/** Every status has its count, also 0. */
+const TripCounts = Type.Object(
+  Object.fromEntries(tripStatuses.map((status) => [status, Type.Integer()])) as Record<TripStatus, TInteger>,
+);
+
+const Stats = Type.Object(
+  {
+    node_id: Type.String(),
+    now_ms: Type.Integer({ description: 'domain time' }),
+    sessions: Type.Object({
+      total: Type.Integer({ description: 'over all nodes' }),
+      by_namespace: Counts,
+      by_role: Counts,
+    }),
+    nodes: Type.Array(Node),
+    trips: TripCounts,
+    drivers: Type.Object({ available: Type.Integer() }),
+    queues: Type.Record(Type.String(), Queue),
+  },
+  { title: 'Stats', description: 'The platform now' },
+);
 
 const toNode = (n: NodeStats) => ({
   node_id: n.nodeId,
@@ -63,7 +71,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
     '/stats',
     {
       schema: {
+        operationId: 'getStats',
         summary: 'Connections, trips, drivers, queues',
+        description: 'For admins and dispatchers.',
         tags: ['operations'],
         security: [{ bearer: [] }],
         response: { 200: Stats, ...problems(401, 403, 429, 503) },
@@ -86,7 +96,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
           by_role: sum(nodes.map((n) => n.byRole)),
         },
         nodes: nodes.map(toNode),
-        trips: Object.fromEntries(counts) as Record<(typeof tripStatuses)[number], number>,
+        trips: Object.fromEntries(counts) as Record<TripStatus, number>,
         drivers: { available },
         queues,
       };

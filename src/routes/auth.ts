@@ -22,23 +22,28 @@ const Body = Type.Object(
     vehicle_class: Type.Optional(VehicleClassSchema),
     premium: Type.Optional(Type.Boolean()),
   },
-  { ...Closed, examples: [{ role: 'rider', user_id: 'rider-1' }] },
+  { ...Closed, title: 'TokenRequest', examples: [{ role: 'rider', user_id: 'rider-1' }] },
 );
 
-const Token = Type.Object({
-  access_token: Type.String(),
-  token_type: Type.Literal('Bearer'),
-  expires_in_s: Type.Integer(),
-  user_id: Type.String(),
-  role: OneOf(roles),
-});
+const Token = Type.Object(
+  {
+    access_token: Type.String(),
+    token_type: Type.Literal('Bearer'),
+    expires_in_s: Type.Integer(),
+    user_id: Type.String(),
+    role: OneOf(roles),
+  },
+  { title: 'Token', description: 'A token and whose it is' },
+);
 
 export const authRoutes: FastifyPluginAsyncTypebox<AuthRouteOptions> = async (app, { ids, city, ttlMs }) => {
   app.post(
     '/auth/token',
     {
       schema: {
+        operationId: 'createToken',
         summary: 'A token for development',
+        description: 'Whoever asks gets one; in production mode there is no such route.',
         tags: ['auth'],
         body: Body,
         response: { 200: Token, ...problems(400, 413, 415, 429) },

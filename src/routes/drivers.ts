@@ -32,6 +32,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
     '/drivers/me',
     {
       schema: {
+        operationId: 'getDriver',
         summary: 'The caller as a driver',
         tags,
         security,
@@ -48,11 +49,12 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
     '/drivers/me/status',
     {
       schema: {
+        operationId: 'setDriverStatus',
         summary: 'Go on or off duty',
         tags,
         security,
         body: DriverStatusSchema,
-        response: { 200: DriverSchema, ...problems(400, 401, 403, 413, 415, 429, 503) },
+        response: { 200: DriverSchema, ...problems(400, 401, 403, 409, 413, 415, 429, 503) },
       },
     },
     async ({ principal, body }) => {
@@ -66,6 +68,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
     '/drivers/me/locations',
     {
       schema: {
+        operationId: 'sendPositions',
         summary: 'Send positions',
         description: 'Oldest first; all are taken or, when one breaks a rule, none.',
         tags,
@@ -85,6 +88,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
     '/drivers/nearby',
     {
       schema: {
+        operationId: 'findNearbyDrivers',
         summary: 'Available drivers around a place',
         tags,
         security,

@@ -13,10 +13,15 @@ export interface ProbeOptions {
 
 const CHECK_TIMEOUT_MS = 2000;
 
-const Health = Type.Object({
-  status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]),
-  parts: Type.Optional(Type.Record(Type.String(), Type.String())),
-});
+const Health = Type.Object(
+  {
+    status: Type.Unsafe<'ok' | 'unavailable'>({ type: 'string', enum: ['ok', 'unavailable'] }),
+    parts: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: '`ok`, or what is wrong, by the name of the part' }),
+    ),
+  },
+  { title: 'Health', description: 'Whether it is so' },
+);
 
 async function outcome(check: () => Promise<unknown>): Promise<string> {
   const timeout = Promise.withResolvers<string>();
@@ -34,22 +39,34 @@ export const probeRoutes: FastifyPluginAsyncTypebox<ProbeOptions> = async (app, 
   const tags = ['operations'];
   const response = { 200: Health, 503: Health };
 
-  app.get('/livez', { schema: { summary: 'The process is alive', tags, response } }, async () => ({
-    status: 'ok' as const,
-  }));
+  app.get(
+    '/livez',
+    { schema: { operationId: 'getLiveness', summary: 'The process is alive', tags, response } },
+    async () => ({
+      status: 'ok' as const,
+    }),
+  );
 
-  app.get('/startupz', { schema: { summary: 'The process has started', tags, response } }, async (_request, reply) => {
-    if (!state.started) reply.code(503);
-    return { status: state.started ? ('ok' as const) : ('unavailable' as const) };
-  });
+  app.get(
+    '/startupz',
+    { schema: { operationId: 'getStartup', summary: 'The process has started', tags, response } },
+    async (_request, reply) => {
+      if (!state.started) reply.code(503);
+      return { status: state.started ? ('ok' as const) : ('unavailable' as const) };
+    },
+  );
 
-  app.get('/readyz', { schema: { summary: 'The process can serve', tags, response } }, async (_request, reply) => {
-    const names = Object.keys(checks);
-    const results = await Promise.all(names.map((name) => outcome(checks[name]!)));
-    const parts: Record<string, string> = Object.fromEntries(names.map((name, index) => [name, results[index]!]));
-    if (state.draining) parts.server = 'draining';
-    const ready = state.started && Object.values(parts).every((result) => result === 'ok');
-    if (!ready) reply.code(503);
-    return { status: ready ? ('ok' as const) : ('unavailable' as const), parts };
-  });
+  app.get(
+    '/readyz',
+    { schema: { operationId: 'getReadiness', summary: 'The process can serve', tags, response } },
+    async (_request, reply) => {
+      const names = Object.keys(checks);
+      const results = await Promise.all(names.map((name) => outcome(checks[name]!)));
+      const parts: Record<string, string> = Object.fromEntries(names.map((name, index) => [name, results[index]!]));
+      if (state.draining) parts.server = 'draining';
+      const ready = state.started && Object.values(parts).every((result) => result === 'ok');
+      if (!ready) reply.code(503);
+      return { status: ready ? ('ok' as const) : ('unavailable' as const), parts };
+    },
+  );
 };

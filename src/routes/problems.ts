@@ -14,12 +14,14 @@ const DESCRIPTION: Record<number, string> = {
   415: 'The content type is not JSON',
   422: 'The idempotency key was used for another body',
   429: 'Too many requests',
+  500: 'The server failed',
   503: 'A part that this needs is away',
 };
 
+/** With 500, which no route can rule out. */
 export function problems(...statuses: readonly number[]): Record<number, Entry> {
   return Object.fromEntries(
-    statuses.map((status) => [
+    [...statuses, 500].map((status) => [
       status,
       { description: DESCRIPTION[status]!, content: { 'application/problem+json': { schema: ProblemSchema } } },
     ]),

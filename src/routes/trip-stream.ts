@@ -48,6 +48,7 @@ export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = as
       // A session has to be open to have a head; nobody asks for the head alone.
       exposeHeadRoute: false,
       schema: {
+        operationId: 'followTrip',
         summary: 'Follow a trip by server-sent events',
         description: DESCRIPTION,
         tags: ['trips'],

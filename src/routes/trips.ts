@@ -10,7 +10,7 @@ import { isOperator, type Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
-  TripEventSchema,
+  TripHistorySchema,
   TripPageSchema,
   TripQuerySchema,
   TripRequestSchema,
@@ -34,7 +34,9 @@ export interface TripRouteOptions {
 const TripParams = Type.Object({ trip_id: Id });
 const OfferParams = Type.Object({ trip_id: Id, offer_id: Id });
 const Empty = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]));
-const OptionalReason = Type.Optional(Type.Union([Type.Null(), ReasonSchema]));
+const OptionalReason = Type.Optional(
+  Type.Union([Type.Null(), ReasonSchema], { examples: [{ reason: 'changed my mind' }] }),
+);
 const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same trip, for 24 h' }),
@@ -80,6 +82,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips',
     {
       schema: {
+        operationId: 'requestTrip',
         summary: 'Request a ride',
         tags,
         security,
@@ -116,6 +119,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips',
     {
       schema: {
+        operationId: 'listTrips',
         summary: 'List trips',
         description: 'Riders and drivers see their own, operators all.',
         tags,
@@ -144,9 +148,10 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id',
     {
       schema: {
+        operationId: 'getTrip',
         summary: 'Read a trip',
         ...reading,
-        response: { 200: TripSchema, ...problems(401, 403, 404, 429, 503) },
+        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => sendTrip(reply, await trips.get(principal, params.trip_id)),
@@ -156,9 +161,10 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id/events',
     {
       schema: {
+        operationId: 'getTripEvents',
         summary: 'The history of a trip',
         ...reading,
-        response: { 200: Type.Object({ items: Type.Array(TripEventSchema) }), ...problems(401, 403, 404, 429, 503) },
+        response: { 200: TripHistorySchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }) => ({
@@ -170,6 +176,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id/location',
     {
       schema: {
+        operationId: 'getTripLocation',
         summary: 'Where the driver of a trip is',
         description:
           'The last position, with its age; readable here, on any node, from the moment it was acknowledged. ' +
@@ -180,7 +187,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         response: {
           200: TripLocationSchema,
           304: Type.Null({ description: 'The position is the one of If-None-Match' }),
-          ...problems(401, 403, 404, 429, 503),
+          ...problems(400, 401, 403, 404, 429, 503),
         },
       },
     },
@@ -203,13 +210,14 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id/cancel',
     {
       schema: {
+        operationId: 'cancelTrip',
         summary: 'Cancel a trip',
         description:
           'By its rider or an operator it is cancelled; by its driver before the start another driver is sought.',
         ...reading,
         headers: VersionHeaders,
         body: OptionalReason,
-        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 429, 503) },
+        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, body, headers }, reply) => {
@@ -232,12 +240,13 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       `/trips/:trip_id/${step}`,
       {
         schema: {
+          operationId: `${step}Trip`,
           summary,
           description: 'By the assigned driver; a repeat answers with the present state.',
           ...reading,
           headers: VersionHeaders,
           body: Empty,
-          response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 429, 503) },
+          response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
         },
       },
       async (request, reply) => {
@@ -258,10 +267,11 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id/offers/:offer_id/accept',
     {
       schema: {
+        operationId: 'acceptOffer',
         summary: 'Take an offered trip',
         ...offers,
         body: Empty,
-        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 429, 503) },
+        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => {
@@ -274,10 +284,14 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     '/trips/:trip_id/offers/:offer_id/reject',
     {
       schema: {
+        operationId: 'rejectOffer',
         summary: 'Decline an offered trip',
         ...offers,
         body: OptionalReason,
-        response: { 204: Type.Null({ description: 'Declined' }), ...problems(400, 401, 403, 404, 409, 429, 503) },
+        response: {
+          204: Type.Null({ description: 'Declined' }),
+          ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503),
+        },
       },
     },
     async ({ principal, params, body }, reply) => {

@@ -7,18 +7,21 @@ const Status = OneOf(driverStatuses);
 
 export const DriverStatusSchema = Type.Object(
   { status: Status, vehicle_class: Type.Optional(VehicleClassSchema), city: Type.Optional(CitySchema) },
-  { ...Closed, examples: [{ status: 'looking' }] },
+  { ...Closed, title: 'DriverStatus', examples: [{ status: 'looking', vehicle_class: 'standard' }] },
 );
 
-export const DriverSchema = Type.Object({
-  id: Type.String(),
-  status: Status,
-  city: Type.String(),
-  vehicle_class: VehicleClassSchema,
-  active_trip_id: Type.Union([Type.String(), Type.Null()]),
-  version: Type.Integer({ minimum: 1 }),
-  updated_at: EpochMs,
-});
+export const DriverSchema = Type.Object(
+  {
+    id: Type.String(),
+    status: Status,
+    city: Type.String(),
+    vehicle_class: VehicleClassSchema,
+    active_trip_id: Type.Union([Type.String(), Type.Null()]),
+    version: Type.Integer({ minimum: 1 }),
+    updated_at: EpochMs,
+  },
+  { title: 'Driver', description: 'The driver as he is now' },
+);
 
 export const toDriverWire = (d: Driver): Static<typeof DriverSchema> => ({
   id: d.id,

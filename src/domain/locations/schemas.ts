@@ -20,16 +20,28 @@ export const PositionInputSchema = Type.Object(
     ...motion,
     trip_id: Type.Optional(Type.String({ maxLength: 128 })),
   },
-  Closed,
+  { ...Closed, title: 'PositionInput' },
 );
 
-export const PositionBatchSchema = Type.Object({ updates: Type.Array(PositionInputSchema, { minItems: 1 }) }, Closed);
+export const PositionBatchSchema = Type.Object(
+  { updates: Type.Array(PositionInputSchema, { minItems: 1 }) },
+  {
+    ...Closed,
+    title: 'PositionBatch',
+    examples: [
+      { updates: [{ lat: 40.7484, lng: -73.9857, recorded_at_ms: 1421322000000, speed_mps: 7.5, accuracy_m: 5 }] },
+    ],
+  },
+);
 
-export const AcceptedSchema = Type.Object({
-  accepted: Type.Integer({ description: 'kept, and readable on every node' }),
-  late: Type.Integer({ description: 'a newer position was there' }),
-  server_time_ms: EpochMs,
-});
+export const AcceptedSchema = Type.Object(
+  {
+    accepted: Type.Integer({ description: 'kept, and readable on every node' }),
+    late: Type.Integer({ description: 'a newer position was there' }),
+    server_time_ms: EpochMs,
+  },
+  { title: 'Accepted', description: 'What became of the positions' },
+);
 
 const freshness = {
   recorded_at_ms: EpochMs,
@@ -38,14 +50,17 @@ const freshness = {
   stale: Type.Boolean({ description: 'older than LOCATION_FRESHNESS: not live' }),
 };
 
-export const TripLocationSchema = Type.Object({
-  trip_id: Type.String(),
-  driver_id: Type.String(),
-  lat: Latitude,
-  lng: Longitude,
-  ...motion,
-  ...freshness,
-});
+export const TripLocationSchema = Type.Object(
+  {
+    trip_id: Type.String(),
+    driver_id: Type.String(),
+    lat: Latitude,
+    lng: Longitude,
+    ...motion,
+    ...freshness,
+  },
+  { title: 'TripLocation', description: 'The last position of the trip’s driver' },
+);
 
 export const NearbyQuerySchema = Type.Object(
   {
@@ -58,20 +73,26 @@ export const NearbyQuerySchema = Type.Object(
   Closed,
 );
 
-export const NearbySchema = Type.Object({
-  items: Type.Array(
-    Type.Object({
-      driver_id: Type.String(),
-      lat: Latitude,
-      lng: Longitude,
-      ...motion,
-      ...freshness,
-      distance_m: Type.Number(),
-      eta_s: Type.Number(),
-      vehicle_class: VehicleClassSchema,
-    }),
-  ),
-});
+export const NearbySchema = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object(
+        {
+          driver_id: Type.String(),
+          lat: Latitude,
+          lng: Longitude,
+          ...motion,
+          ...freshness,
+          distance_m: Type.Number(),
+          eta_s: Type.Number(),
+          vehicle_class: VehicleClassSchema,
+        },
+        { title: 'NearbyDriver' },
+      ),
+    ),
+  },
+  { title: 'Nearby', description: 'Available drivers, nearest first' },
+);
 
 export function fromPositionWire(p: Static<typeof PositionInputSchema>): PositionInput {
   return {

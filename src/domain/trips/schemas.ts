@@ -21,7 +21,7 @@ export const TripStatusSchema = OneOf(tripStatuses);
 
 export const PlaceSchema = Type.Object(
   { lat: Latitude, lng: Longitude, address: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })) },
-  Closed,
+  { ...Closed, title: 'Place' },
 );
 
 export const TripRequestSchema = Type.Object(
@@ -37,57 +37,69 @@ export const TripRequestSchema = Type.Object(
   },
   {
     ...Closed,
+    title: 'TripRequest',
     examples: [
       { pickup: { lat: 40.7484, lng: -73.9857 }, dropoff: { lat: 40.7061, lng: -74.0087 }, vehicle_class: 'standard' },
     ],
   },
 );
 
-export const TripSchema = Type.Object({
-  id: Id,
-  kind: Type.Literal('ride'),
-  status: TripStatusSchema,
-  version: Type.Integer({ minimum: 1 }),
-  event_seq: Type.Integer({ minimum: 1, description: 'seq of the last event' }),
-  rider_id: Type.String(),
-  driver_id: Type.Union([Type.String(), Type.Null()]),
-  vehicle_class: VehicleClassSchema,
-  city: Type.String(),
-  region: Type.String(),
-  pickup: PlaceSchema,
-  dropoff: PlaceSchema,
-  note: Type.Optional(Type.String()),
-  estimate: Type.Object({
-    distance_m: Type.Number(),
-    duration_s: Type.Number(),
-    fare_minor: Type.Integer(),
-    currency: Type.String(),
-  }),
-  created_at: EpochMs,
-  updated_at: EpochMs,
-  matched_at: Type.Optional(EpochMs),
-  arrived_at: Type.Optional(EpochMs),
-  started_at: Type.Optional(EpochMs),
-  completed_at: Type.Optional(EpochMs),
-  cancelled_at: Type.Optional(EpochMs),
-  expired_at: Type.Optional(EpochMs),
-  cancel_reason: Type.Optional(Type.String()),
-  cancelled_by: Type.Optional(Type.String()),
-});
+export const TripSchema = Type.Object(
+  {
+    id: Id,
+    kind: Type.Literal('ride'),
+    status: TripStatusSchema,
+    version: Type.Integer({ minimum: 1 }),
+    event_seq: Type.Integer({ minimum: 1, description: 'seq of the last event' }),
+    rider_id: Type.String(),
+    driver_id: Type.Union([Type.String(), Type.Null()]),
+    vehicle_class: VehicleClassSchema,
+    city: Type.String(),
+    region: Type.String(),
+    pickup: PlaceSchema,
+    dropoff: PlaceSchema,
+    note: Type.Optional(Type.String()),
+    estimate: Type.Object({
+      distance_m: Type.Number(),
+      duration_s: Type.Number(),
+      fare_minor: Type.Integer(),
+      currency: Type.String(),
+    }),
+    created_at: EpochMs,
+    updated_at: EpochMs,
+    matched_at: Type.Optional(EpochMs),
+    arrived_at: Type.Optional(EpochMs),
+    started_at: Type.Optional(EpochMs),
+    completed_at: Type.Optional(EpochMs),
+    cancelled_at: Type.Optional(EpochMs),
+    expired_at: Type.Optional(EpochMs),
+    cancel_reason: Type.Optional(Type.String()),
+    cancelled_by: Type.Optional(Type.String()),
+  },
+  { title: 'Trip', description: 'The trip as it is now' },
+);
 
-export const TripEventSchema = Type.Object({
-  id: Id,
-  seq: Type.Integer({ minimum: 1, description: 'counts from 1 without a gap' }),
-  type: OneOf(tripEventTypes),
-  status: TripStatusSchema,
-  version: Type.Integer({ minimum: 1 }),
-  actor_id: Type.String(),
-  driver_id: Type.Optional(Type.String()),
-  reason: Type.Optional(Type.String()),
-  at: EpochMs,
-});
+export const TripEventSchema = Type.Object(
+  {
+    id: Id,
+    seq: Type.Integer({ minimum: 1, description: 'counts from 1 without a gap' }),
+    type: OneOf(tripEventTypes),
+    status: TripStatusSchema,
+    version: Type.Integer({ minimum: 1 }),
+    actor_id: Type.String(),
+    driver_id: Type.Optional(Type.String()),
+    reason: Type.Optional(Type.String()),
+    at: EpochMs,
+  },
+  { title: 'TripEvent' },
+);
 
-export const TripPageSchema = pageOf(TripSchema);
+export const TripHistorySchema = Type.Object(
+  { items: Type.Array(TripEventSchema) },
+  { title: 'TripHistory', description: 'Every event of the trip, in order' },
+);
+
+export const TripPageSchema = pageOf(TripSchema, 'TripPage');
 
 export const TripQuerySchema = Type.Object(
   {
@@ -103,7 +115,7 @@ export const TripQuerySchema = Type.Object(
 
 export const ReasonSchema = Type.Object(
   { reason: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) },
-  Closed,
+  { ...Closed, title: 'Reason' },
 );
 
 const toPlace = ({ lat, lng, address }: Place): Static<typeof PlaceSchema> => ({

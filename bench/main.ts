@@ -1,0 +1,103 @@
+/**
+ * Measures the real server against bare libraries and peers in one run, and writes docs/benchmarks.md. Everything is started
+ * and ended here; a limit on the whole run ends it whatever happens.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { grpcBroadcast } from './cases/broadcast.ts';
+import { fanOut } from './cases/fanout.ts';
+import { grpcStreams } from './cases/grpc.ts';
+import { ingest } from './cases/ingest.ts';
+import { idleMemory } from './cases/memory.ts';
+import { twoNodes } from './cases/nodes.ts';
+import { restLocation } from './cases/rest.ts';
+import { manyTopics } from './cases/topics.ts';
+import type { Context } from './harness/context.ts';
+import { stopAll } from './harness/programs.ts';
+import type { CaseResult } from './harness/result.ts';
+import { type Ground, shareRide, startRedis } from './harness/ride.ts';
+import { type Options, parseOptions, usage } from './options.ts';
+import { type CaseRecord, figure } from './report/markdown.ts';
+import { machine, writeReport } from './report/write.ts';
+
+const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
+  fanout: fanOut,
+  topics: manyTopics,
+  nodes: twoNodes,
+  grpc: grpcStreams,
+  broadcast: grpcBroadcast,
+  rest: restLocation,
+  ingest,
+  memory: idleMemory,
+};
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+function options(): Options {
+  const names = Object.keys(cases);
+  try {
+    return parseOptions(process.argv.slice(2), names);
+  } catch (error) {
+    say(`script/bench: ${(error as Error).message}\n\n${usage(names)}`);
+    process.exit(2);
+  }
+}
+
+function summarise(result: CaseResult): void {
+  for (const { what, ratio, goal, met } of result.claims)
+    say(`  ${met ? 'yes' : 'no '}  ${figure(ratio)} (${goal})  ${what}`);
+}
+
+/** Redis and a folder; gone with what stands on them. */
+async function onGround(profiles: string | undefined, work: (ground: Ground) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-bench-'));
+  try {
+    const redis = await startRedis(folder);
+    await work({ folder, redis, generators: new Map(), ...(profiles ? { profiles } : {}) });
+  } finally {
+    await stopAll();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function run({ cases: names, size, rounds, out, profile }: Options): Promise<void> {
+  const fresh: Record<string, CaseRecord> = {};
+  const runCase = async (name: string, ground: Ground): Promise<void> => {
+    say(`${name}:`);
+    const loadBefore = loadavg()[0]!;
+    const result = await cases[name]!({ ground, size, rounds, log: say });
+    fresh[name] = { at: new Date().toISOString(), size, rounds, machine: machine(), loadBefore, result };
+    summarise(result);
+  };
+  const profiles = (name: string): string | undefined => profile && join(profile, name);
+  if (size === 'tiny') {
+    await onGround(profiles('all'), async (ground) => {
+      shareRide(ground);
+      for (const name of names) await runCase(name, ground);
+    });
+  } else {
+    for (const name of names) await onGround(profiles(name), (ground) => runCase(name, ground));
+  }
+  const kept = await writeReport(out, fresh, Object.keys(cases));
+  for (const name of kept) say(`${name}: the figures of the last full run stand; a ${size} one does not replace them`);
+}
+
+async function abort(reason: string, code: number): Promise<never> {
+  say(`script/bench: ${reason}`);
+  await stopAll();
+  process.exit(code);
+}
+
+const chosen = options();
+const limit = setTimeout(
+  () => void abort(`not done after ${chosen.maxMinutes} minutes`, 1),
+  chosen.maxMinutes * 60_000,
+);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void abort(signal, 130));
+try {
+  await run(chosen);
+} catch (error) {
+  await abort(error instanceof Error ? (error.stack ?? error.message) : String(error), 1);
+}
+clearTimeout(limit);

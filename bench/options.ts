@@ -1,0 +1,66 @@
+/** The command line of script/bench. */
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Size } from './harness/context.ts';
+
+export interface Options {
+  /** Names of the cases to run. */
+  cases: string[];
+  size: Size;
+  rounds: number;
+  /** Folder of the report. */
+  out: string;
+  /** Folder for CPU profiles of the servers; none are made without. */
+  profile?: string;
+  maxMinutes: number;
+}
+
+const DEFAULT_ROUNDS: Record<Size, number> = { full: 3, quick: 1, tiny: 1 };
+const DEFAULT_MINUTES: Record<Size, number> = { full: 90, quick: 15, tiny: 3 };
+const docs = fileURLToPath(new URL('../docs', import.meta.url));
+
+export const usage = (names: readonly string[]): string => `script/bench [CASE…] [options]
+
+Cases: ${names.join(', ')}; all when none is named.
+
+  --quick            a small run, to see that all is well
+  --tiny             the smallest, for tests: no figures worth reading
+  --rounds N         rounds; every server has its turn in each (3, or 1 with --quick)
+  --out DIR          where benchmarks.md and benchmarks/ are written (docs)
+  --profile DIR      CPU profiles of the servers, for node bench/profile.ts DIR
+  --max-minutes N    ends everything after N minutes (90, or 15 with --quick)
+`;
+
+/** @throws Error that says what is wrong with the arguments */
+export function parseOptions(args: readonly string[], names: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      tiny: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      out: { type: 'string', default: docs },
+      profile: { type: 'string' },
+      'max-minutes': { type: 'string' },
+    },
+  });
+  const unknown = positionals.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new Error(`there is no case ${unknown}; there are ${names.join(', ')}`);
+  const size: Size = values.tiny ? 'tiny' : values.quick ? 'quick' : 'full';
+  return {
+    cases: positionals.length === 0 ? [...names] : names.filter((name) => positionals.includes(name)),
+    size,
+    rounds: whole('--rounds', values.rounds, DEFAULT_ROUNDS[size]),
+    out: isAbsolute(values.out) ? values.out : resolve(values.out),
+    ...(values.profile === undefined ? {} : { profile: resolve(values.profile) }),
+    maxMinutes: whole('--max-minutes', values['max-minutes'], DEFAULT_MINUTES[size]),
+  };
+}
+
+function whole(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`${name}: ${text} must be a whole number from 1 to 9999`);
+  return Number(text);
+}

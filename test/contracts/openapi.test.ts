@@ -1,0 +1,186 @@
+/** The API's document: as the routes are, valid OpenAPI 3.1, complete, and true of real answers. */
+import { readFile } from 'node:fs/promises';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import t from 'tap';
+import { parse } from 'yaml';
+import { openapiYaml } from '../../script/openapi.ts';
+import { build } from '../helper.ts';
+import { member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
+import { checkedRest, type Document } from './answers.ts';
+
+const s = await build(t);
+const document = s.server.app.swagger() as Document;
+
+interface Operation {
+  name: string;
+  path: string;
+  operation: Document;
+}
+
+const operations: Operation[] = Object.entries(document.paths as Document).flatMap(([path, methods]) =>
+  Object.entries(methods as Document).map(([method, operation]) => ({
+    name: `${method.toUpperCase()} ${path}`,
+    path,
+    operation,
+  })),
+);
+
+t.test('openapi/openapi.yaml is what the routes say', async (t) => {
+  const text = await readFile(new URL('../../openapi/openapi.yaml', import.meta.url), 'utf8');
+  t.equal(text, openapiYaml(s.server.app), 'run script/contracts');
+  t.same(parse(text), JSON.parse(JSON.stringify(document)));
+});
+
+t.test('it is valid OpenAPI 3.1, as others see it', async (t) => {
+  const { valid, errors } = await new Validator().validate(JSON.parse(JSON.stringify(document)));
+  t.ok(valid, JSON.stringify(errors));
+  t.equal(document.openapi, '3.1.0');
+  const broken = { ...JSON.parse(JSON.stringify(document)), paths: { trips: {} } };
+  t.notOk((await new Validator().validate(broken)).valid, 'and the validator does see what is wrong');
+});
+
+t.test('every operation is described', async (t) => {
+  const declared = new Set(document.tags.map((tag: { name: string }) => tag.name));
+  const ids = operations.map(({ operation }) => operation.operationId);
+  t.equal(new Set(ids).size, ids.length, 'each has an id of its own');
+  for (const { name, operation } of operations) {
+    t.match(operation.operationId, /^[a-z][A-Za-z]+$/, `${name}: operationId`);
+    t.ok(operation.summary, `${name}: summary`);
+    t.ok(operation.tags?.length === 1 && declared.has(operation.tags[0]), `${name}: one declared tag`);
+    for (const [status, response] of Object.entries(operation.responses as Document)) {
+      t.not(response.description, 'Default Response', `${name} ${status}: says what it is`);
+    }
+  }
+});
+
+t.test('bodies have examples, and the examples are good', async (t) => {
+  const ajv = new Ajv2020({ strict: false });
+  ajv.addSchema({ $id: 'openapi', ...document }, 'openapi', false, false);
+  const resolve = (schema: Document): Document =>
+    JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"openapi#/components'));
+  const optional: string[] = [];
+  for (const { name, operation } of operations) {
+    const media = operation.requestBody?.content?.['application/json'];
+    if (!media) continue;
+    const examples = media.example === undefined ? Object.values(media.examples ?? {}) : [{ value: media.example }];
+    if (examples.length === 0) optional.push(operation.operationId);
+    for (const { value } of examples as { value: unknown }[]) {
+      const validate = ajv.compile(resolve(media.schema));
+      t.ok(validate(value), `${name}: ${ajv.errorsText(validate.errors)}`);
+    }
+  }
+  t.same(optional.sort(), ['acceptOffer', 'arriveTrip', 'completeTrip', 'startTrip'], 'only what takes {} has none');
+});
+
+t.test('every operation documents its refusals', async (t) => {
+  const PROBLEM = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  for (const { name, path, operation } of operations) {
+    const { responses, parameters = [], requestBody, security } = operation;
+    const isProbe = /^\/\w+z$/.test(path);
+    for (const [status, response] of Object.entries(responses as Document)) {
+      if (Number(status) >= 400 && !isProbe) t.same(response.content, PROBLEM, `${name} ${status}: a problem document`);
+    }
+    const needs = isProbe ? [] : [429, 500];
+    if (parameters.length > 0 || requestBody) needs.push(400);
+    if (requestBody) needs.push(413, 415);
+    if (security) needs.push(401, 503);
+    for (const status of needs) t.ok(responses[status], `${name}: documents ${status}`);
+    const isOpen = isProbe || path === '/api/v1/auth/token';
+    t.equal(security === undefined, isOpen, `${name}: ${isOpen ? 'open' : 'signed in'}`);
+  }
+});
+
+t.test('real answers are as documented, on every route', async (t) => {
+  const { rest, contract } = checkedRest(s);
+  const rider = await member(s, 'rider');
+  const operator = await member(s, 'admin');
+  const api = '/api/v1';
+  const get = (path: string, who = rider) => rest('GET', path, who.token);
+  const post = (path: string, who = rider, body?: unknown, headers = {}) =>
+    rest('POST', path, who.token, body, headers);
+
+  for (const probe of ['/livez', '/readyz', '/startupz']) await rest('GET', probe);
+  await rest('POST', `${api}/auth/token`, undefined, { role: 'rider' });
+  await rest('POST', `${api}/auth/token`, undefined, { role: 'pilot' });
+  const key = { 'idempotency-key': 'k' };
+  const here = somewhere();
+  const body = { pickup: { ...here, address: 'Main St 1' }, dropoff: north(here, 900), note: 'two bags' };
+  const { id } = (await post(`${api}/trips`, rider, body, key)).body;
+  t.equal((await post(`${api}/trips`, rider, body, key)).status, 200);
+  t.equal((await post(`${api}/trips`, rider, { ...body, note: 'no bags' }, key)).status, 422);
+  await post(`${api}/trips/${id}/cancel`, rider, { reason: 'x' });
+  await post(`${api}/trips/${id}/cancel`, operator);
+  await post(`${api}/trips/${id}/cancel`, rider, undefined, { 'if-match': '"1"' });
+  await get(`${api}/trips?page_size=1`, operator);
+  await get(`${api}/trips?status=flying`);
+  await get(`${api}/trips/${id}`);
+  await get(`${api}/trips/nope`);
+  await get(`${api}/trips/${'x'.repeat(150)}`);
+  await get(`${api}/trips/${id}/events`);
+  await get(`${api}/trips/${id}/location`);
+
+  const offered = await offeredRide(t, s);
+  const { driver } = offered;
+  await get(`${api}/drivers/me`, driver);
+  await get(`${api}/drivers/me`);
+  await rest('PUT', `${api}/drivers/me/status`, driver.token, { status: 'looking', vehicle_class: 'standard' });
+  await rest('PUT', `${api}/drivers/me/status`, driver.token, { status: 'asleep' });
+  await get(`${api}/drivers/nearby?lat=${offered.at.lat}&lng=${offered.at.lng}`);
+  await get(`${api}/drivers/nearby?lat=here`);
+  t.equal(
+    (await post(`${api}/trips/${offered.id}/offers/${offered.offerId}/reject`, driver, { reason: 'far' })).status,
+    204,
+  );
+  await post(`${api}/trips/${offered.id}/offers/${offered.offerId}/accept`, driver);
+  const ride = await offeredRide(t, s);
+  await post(`${api}/trips/${ride.id}/offers/${ride.offerId}/accept`, ride.driver, {});
+  const updates = [{ ...north(ride.at, 5), recorded_at_ms: Date.now(), speed_mps: 3, trip_id: ride.id }];
+  await post(`${api}/drivers/me/locations`, ride.driver, { updates });
+  const where = await get(`${api}/trips/${ride.id}/location`, ride.rider);
+  const tag = { 'if-none-match': where.headers.get('etag')! };
+  t.equal((await rest('GET', `${api}/trips/${ride.id}/location`, ride.rider.token, undefined, tag)).status, 304);
+  for (const step of ['complete', 'arrive', 'start', 'complete'])
+    await post(`${api}/trips/${ride.id}/${step}`, ride.driver);
+  await get(`${api}/trips/${ride.id}`, ride.rider);
+  await get(`${api}/trips/${ride.id}/events`, ride.rider);
+  await get('/admin/stats', operator);
+  await get('/admin/stats');
+  await rest('GET', `${api}/trips`);
+
+  const streamed = new AbortController();
+  const stream = await fetch(`http://${s.at.http}${api}/trips/${ride.id}/events/stream`, {
+    headers: { authorization: `Bearer ${ride.rider.token}` },
+    signal: streamed.signal,
+  });
+  t.equal(
+    contract.check('GET', `${api}/trips/${ride.id}/events/stream`, { status: 200, headers: stream.headers, body: '' }),
+    null,
+  );
+  streamed.abort();
+
+  const succeeded = new Set(
+    [...contract.seen].filter((pair) => / 2\d\d$/.test(pair)).map((pair) => pair.split(' ')[0]),
+  );
+  t.same(
+    contract.operations.map((o) => o.id).filter((name) => !succeeded.has(name)),
+    [],
+    'each was seen to succeed',
+  );
+});
+
+t.test('the check of answers does see what is wrong', async (t) => {
+  const { contract } = checkedRest(s);
+  const rider = await member(s, 'rider');
+  const trip = await requestedTrip(s, rider, somewhere());
+  const headers = new Headers({ 'content-type': 'application/json' });
+  const path = `/api/v1/trips/${trip.id}`;
+  t.equal(contract.check('GET', path, { status: 200, headers, body: trip }), null);
+  t.match(contract.check('GET', path, { status: 200, headers, body: { ...trip, version: '1' } }), /must be integer/);
+  t.match(contract.check('GET', path, { status: 200, headers, body: { ...trip, status: 'lost' } }), /must be equal/);
+  t.match(contract.check('GET', path, { status: 418, headers, body: trip }), /does not document 418/);
+  const html = new Headers({ 'content-type': 'text/html' });
+  t.match(contract.check('GET', path, { status: 200, headers: html, body: trip }), /does not document text\/html/);
+  t.match(contract.check('GET', '/api/v1/planes', { status: 200, headers, body: {} }), /is not documented/);
+});
+t.end();
