@@ -16,6 +16,7 @@ import { createRedisSessionDirectory } from './adapters/redis/session-directory.
 import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
 import { createRedisTokenBuckets } from './adapters/redis/token-buckets.ts';
 import { createClock } from './adapters/system/clock.ts';
+import { openFilesLimit, sessionLimit } from './adapters/system/open-files.ts';
 import { createRandom } from './adapters/system/random.ts';
 import type { Config } from './config.ts';
 import { createIds } from './domain/ids.ts';
@@ -36,6 +37,7 @@ import { redisPlugin } from './plugins/redis.ts';
 import { createStore, storePlugin } from './plugins/store.ts';
 import type { Logger } from './ports/logger.ts';
 import { Broker } from './realtime/broker.ts';
+import { Door } from './realtime/door.ts';
 import { createGateway } from './realtime/gateway.ts';
 import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
@@ -159,10 +161,14 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     },
     windowMs: config.socketLimitWindow,
   });
+  const openFiles = openFilesLimit();
+  const maxSessions = sessionLimit(config.maxSessions, openFiles);
+  log.info({ max_sessions: maxSessions, setting: config.maxSessions, open_files: openFiles }, 'room for sessions');
   const broker: Broker = new Broker({
     nodeId,
     shardCount: config.shardCount,
-    maxSessions: config.maxSessions,
+    maxSessions,
+    maxSessionsPerUser: config.maxSessionsPerUser,
     maxSubscriptions: config.maxSubscriptions,
     heartbeatTimeoutMs: config.heartbeatTimeout,
     flushBudgetMs: config.flushBudget,
@@ -178,6 +184,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       limiter.release(userId);
     },
   });
+  const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
   const inbound = createInbound({ broker, services, lamport, limiter, clock, nodeId, meter, log });
   const gateway = createGateway({
     broker,
@@ -231,7 +238,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   });
   await app.register(webSocketRoutes, {
     gateway,
-    broker,
+    door,
     verifyToken: app.verifyToken,
   });
 
@@ -249,7 +256,8 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       await api.register(tripStreamRoutes, {
         trips: services.trips,
         verifyToken: app.verifyToken,
-        assertOpen: () => broker.assertOpen(),
+        knock: (address) => door.knock(address),
+        enter: (userId) => door.enter(userId),
         open: (...request) => openEventStream(gateway, ...request),
       });
       await api.register(async (signedIn) => {
@@ -316,6 +324,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       grpc = await startGrpcServer({
         listen: config.grpcListen,
         gateway,
+        door,
         verifyToken: app.verifyToken,
         maxPayloadBytes: config.maxPayloadBytes,
         ...(tls

@@ -19,6 +19,7 @@ export interface BrokerOptions {
   nodeId: string;
   shardCount: number;
   maxSessions: number;
+  maxSessionsPerUser: number;
   maxSubscriptions: number;
   heartbeatTimeoutMs: number;
   limits: SessionLimits;
@@ -77,10 +78,10 @@ export class Broker {
 
   /**
    * A connection that is signed in becomes a session.
-   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING: refuse the connection
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_USER_SESSIONS, RIDE_DRAINING: refuse the connection
    */
   open(id: string, principal: Principal, namespace: string, transport: Transport): Session {
-    this.assertOpen();
+    this.assertOpen(principal.userId);
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
     const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
@@ -91,13 +92,24 @@ export class Broker {
     return session;
   }
 
-  /** @throws RideError when no session may be opened now; a gateway asks before it upgrades a connection. */
-  assertOpen(): void {
+  /** @throws RideError when no session, or none of this user, may be opened now; asked before a connection is upgraded. */
+  assertOpen(userId?: string): void {
     if (this.#draining)
       throw new RideError('RIDE_DRAINING', 'The server is draining; connect again', { retryAfterMs: 100 });
     if (this.#total >= this.#options.maxSessions) {
       throw new RideError('RIDE_TOO_MANY_SESSIONS', `The server holds ${this.#total} sessions, as many as it may`, {
         retryAfterMs: 1000,
+      });
+    }
+    if (userId === undefined) return;
+    const { maxSessionsPerUser, heartbeatTimeoutMs } = this.#options;
+    const own = this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId)?.size ?? 0;
+    if (own >= maxSessionsPerUser) {
+      const rule = `at most ${maxSessionsPerUser} sessions of a user`;
+      // A device that vanished is noticed within the heartbeat timeout.
+      throw new RideError('RIDE_USER_SESSIONS', `There are ${own}: ${rule}`, {
+        rule,
+        retryAfterMs: heartbeatTimeoutMs,
       });
     }
   }
