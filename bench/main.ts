@@ -5,10 +5,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { grpcBroadcast } from './cases/broadcast.ts';
 import { fanOut } from './cases/fanout.ts';
 import { grpcStreams } from './cases/grpc.ts';
 import { ingest } from './cases/ingest.ts';
 import { idleMemory } from './cases/memory.ts';
+import { twoNodes } from './cases/nodes.ts';
 import { restLocation } from './cases/rest.ts';
 import { manyTopics } from './cases/topics.ts';
 import type { Context } from './harness/context.ts';
@@ -22,7 +24,9 @@ import { machine, writeReport } from './report/write.ts';
 const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
   fanout: fanOut,
   topics: manyTopics,
+  nodes: twoNodes,
   grpc: grpcStreams,
+  broadcast: grpcBroadcast,
   rest: restLocation,
   ingest,
   memory: idleMemory,

@@ -8,6 +8,7 @@ import { latLngToCell } from 'h3-js';
 import { createQueues } from './adapters/bullmq/queues.ts';
 import { createRedisBus } from './adapters/redis/bus.ts';
 import { connectRedis } from './adapters/redis/connection.ts';
+import { counted } from './adapters/redis/counted.ts';
 import { createRedisOffers } from './adapters/redis/offers.ts';
 import { createRedisPositions } from './adapters/redis/positions.ts';
 import { withScripts } from './adapters/redis/scripts.ts';
@@ -15,6 +16,7 @@ import { createRedisSessionDirectory } from './adapters/redis/session-directory.
 import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
 import { createRedisTokenBuckets } from './adapters/redis/token-buckets.ts';
 import { createClock } from './adapters/system/clock.ts';
+import { openFilesLimit, sessionLimit } from './adapters/system/open-files.ts';
 import { createRandom } from './adapters/system/random.ts';
 import type { Config } from './config.ts';
 import { createIds } from './domain/ids.ts';
@@ -35,6 +37,7 @@ import { redisPlugin } from './plugins/redis.ts';
 import { createStore, storePlugin } from './plugins/store.ts';
 import type { Logger } from './ports/logger.ts';
 import { Broker } from './realtime/broker.ts';
+import { Door } from './realtime/door.ts';
 import { createGateway } from './realtime/gateway.ts';
 import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
@@ -96,15 +99,39 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
   });
-  const bus = createRedisBus(redis, {
-    url: config.redisUrl,
-    onError: onRedisError,
-    historyLength: config.historyLength,
-    historyTtlMs: config.historyTtl,
-    log,
-  });
-  const positions = createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log });
-  const directory = createRedisSessionDirectory(redis, config.heartbeatTimeout, log);
+  const bus = counted(
+    createRedisBus(redis, {
+      url: config.redisUrl,
+      onError: onRedisError,
+      historyLength: config.historyLength,
+      historyTtlMs: config.historyTtl,
+      log,
+    }),
+    { publish: 'publish', publishOrdered: 'publish', subscribe: 'subscribe', history: 'history', position: 'history' },
+    meter.redisHit,
+  );
+  const positions = counted(
+    createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log }),
+    {
+      record: 'location_write',
+      ofDriver: 'location_read',
+      ofTrip: 'location_read',
+      nearby: 'nearby',
+      setAvailable: 'availability',
+      setUnavailable: 'availability',
+    },
+    meter.redisHit,
+  );
+  const directory = counted(
+    createRedisSessionDirectory(redis, config.heartbeatTimeout, log),
+    { opened: 'session', closed: 'session', renew: 'session', cluster: 'session' },
+    meter.redisHit,
+  );
+  const offers = counted(
+    createRedisOffers(redis),
+    { reserve: 'offer', release: 'offer', save: 'offer', remove: 'offer' },
+    meter.redisHit,
+  );
   const store = await createStore(config);
 
   // The domain over its ports.
@@ -115,7 +142,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     {
       store,
       positions,
-      offers: createRedisOffers(redis),
+      offers,
       tracking: createRedisSosTracking(redis),
       scheduler: queues,
       publisher,
@@ -139,10 +166,14 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     },
     windowMs: config.socketLimitWindow,
   });
+  const openFiles = openFilesLimit();
+  const maxSessions = sessionLimit(config.maxSessions, openFiles);
+  log.info({ max_sessions: maxSessions, setting: config.maxSessions, open_files: openFiles }, 'room for sessions');
   const broker: Broker = new Broker({
     nodeId,
     shardCount: config.shardCount,
-    maxSessions: config.maxSessions,
+    maxSessions,
+    maxSessionsPerUser: config.maxSessionsPerUser,
     maxSubscriptions: config.maxSubscriptions,
     heartbeatTimeoutMs: config.heartbeatTimeout,
     flushBudgetMs: config.flushBudget,
@@ -158,6 +189,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       limiter.release(userId);
     },
   });
+  const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
   const inbound = createInbound({ broker, services, lamport, limiter, clock, nodeId, meter, log });
   const gateway = createGateway({
     broker,
@@ -211,7 +243,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   });
   await app.register(webSocketRoutes, {
     gateway,
-    broker,
+    door,
     verifyToken: app.verifyToken,
   });
 
@@ -229,7 +261,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       await api.register(tripStreamRoutes, {
         trips: services.trips,
         verifyToken: app.verifyToken,
-        assertOpen: () => broker.assertOpen(),
+        knock: (address) => door.knock(address),
+        enter: (userId) => door.enter(userId),
         open: (...request) => openEventStream(gateway, ...request),
       });
       await api.register(async (signedIn) => {
@@ -298,6 +331,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       grpc = await startGrpcServer({
         listen: { ...config.grpcListen, shared: isWorker },
         gateway,
+        door,
         verifyToken: app.verifyToken,
         maxPayloadBytes: config.maxPayloadBytes,
         ...(tls

@@ -219,7 +219,25 @@ export const settings = {
     'MAX_SESSIONS',
     integer(1, 10_000_000),
     '1200000',
-    'Sessions of this process; more are refused.',
+    'Sessions of this process, or what its limit of open files leaves room for if that is less; more are refused.',
+  ),
+  maxSessionsPerUser: required(
+    'MAX_SESSIONS_PER_USER',
+    integer(1, 100_000_000),
+    '20',
+    'Sessions of one user on this process, over all his devices; more are refused.',
+  ),
+  connectionRate: required(
+    'CONNECTION_RATE',
+    integer(1, 100_000_000),
+    '1000',
+    'Stream connections a second from one address (IPv6: one /64), per process; more are refused.',
+  ),
+  connectionBurst: required(
+    'CONNECTION_BURST',
+    integer(1, 100_000_000),
+    '5000',
+    'Stream connections from one address at once, before CONNECTION_RATE holds.',
   ),
   outboundBuffer: required(
     'OUTBOUND_BUFFER',

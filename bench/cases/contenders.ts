@@ -21,7 +21,7 @@ export const LABELS: Record<ServerName, string> = {
 /** Bytes of an event at every server; ours are about as long. */
 export const EVENT_BYTES = 200;
 /** Shorter than any event and longer than any other message of a measurement. */
-export const MIN_EVENT_BYTES = 160;
+export const MIN_EVENT_BYTES = 175;
 
 export interface WebSocketServer extends Program {
   host: string;
@@ -29,10 +29,15 @@ export interface WebSocketServer extends Program {
   kind: DialectOptions['kind'];
 }
 
-export async function startWebSocketServer(context: Context, name: ServerName): Promise<WebSocketServer> {
-  const { folder, profiles } = context.ground;
+/** @param node name among several that share a Redis; alone without */
+export async function startWebSocketServer(
+  context: Context,
+  name: ServerName,
+  node?: string,
+): Promise<WebSocketServer> {
+  const { folder, profiles, redis } = context.ground;
   if (name === 'ride') {
-    const server = await startRide(context.ground);
+    const server = await startRide(context.ground, node);
     return { ...server, port: server.http, kind: 'ride' };
   }
   const port = await freePort();
@@ -40,7 +45,7 @@ export async function startWebSocketServer(context: Context, name: ServerName): 
   const common = { name, folder, env };
   if (name === 'socketio') {
     const peer = await startRemote<SocketIoPeerApi>({ ...common, file: 'peers/socketio.ts' });
-    await peer.call('listen', { port });
+    await peer.call('listen', { port, ...(node ? { redisUrl: redis.url } : {}) });
     return { ...peer, host: HOST, port, kind: 'socketio' };
   }
   if (name === 'fastify') {

@@ -36,7 +36,11 @@ async function round(context: Context, name: Name, scale: Scale, trip: BenchTrip
 }
 
 /** Narrows the highest held rate down between one that was held and one that was not. */
-async function climb(points: readonly Point[], at: (rate: number) => Promise<Point>, scale: Scale): Promise<void> {
+export async function climb<P extends { rate: number; held: boolean }>(
+  points: readonly P[],
+  at: (rate: number) => Promise<P>,
+  scale: { rates: readonly number[]; bisections: number },
+): Promise<void> {
   if (scale.bisections === 0) return;
   let low = Math.max(0, ...points.filter((p) => p.held).map((p) => p.rate));
   let high = Math.min(Number.POSITIVE_INFINITY, ...points.filter((p) => !p.held && p.rate > low).map((p) => p.rate));

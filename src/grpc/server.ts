@@ -16,6 +16,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Principal } from '../domain/roles.ts';
 import { asRideError, type ErrorCode, errorCodes, type RideError } from '../errors.ts';
+import type { Door } from '../realtime/door.ts';
 import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
@@ -25,6 +26,7 @@ import { type GrpcListen, listenForGrpc } from './listener.ts';
 export interface GrpcOptions {
   listen: GrpcListen;
   gateway: Gateway;
+  door: Door;
   verifyToken(token: string | undefined): Principal;
   maxPayloadBytes: number;
   /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
@@ -75,6 +77,8 @@ function statusOf(error: Refusal): { code: status; details: string; metadata: Me
   set('field', error.field);
   set('rule', error.rule);
   set('retry-after-ms', error.retryAfterMs);
+  // What gRPC's own retries heed (gRPC proposal A6).
+  if (error.retryAfterMs !== undefined) metadata.set('grpc-retry-pushback-ms', String(error.retryAfterMs));
   return { code: errorCodes[error.code].grpc as status, details: error.message, metadata };
 }
 
@@ -121,8 +125,14 @@ function bearerOf(metadata: Metadata): string | undefined {
   return /^Bearer +(\S+)$/i.exec(String(value ?? ''))?.[1];
 }
 
+/** `127.0.0.1:50123`, `[::1]:50123`, or `ipv4:127.0.0.1:50123` → the address. */
+function hostOf(peer: string): string {
+  return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '');
+}
+
 function connect(call: Call, options: GrpcOptions): void {
   try {
+    options.door.knock(hostOf(call.getPeer()));
     const principal = options.verifyToken(bearerOf(call.metadata));
     const connection = options.gateway.accept(principal, 'grpc', new GrpcTransport(call));
     call.on('data', (bytes: Buffer) => connection.binary(bytes));

@@ -101,6 +101,7 @@ export function createMetrics(): Metrics {
   });
   const receivedChild = children(received);
   const sentChild = children(sent);
+  const hits = new Map<string, Child>();
 
   return {
     registry,
@@ -120,7 +121,14 @@ export function createMetrics(): Metrics {
       fanOut: (seconds) => fanOut.observe(seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
-      redisHit: (operation) => redisHits.inc({ operation }),
+      redisHit(operation) {
+        let child = hits.get(operation);
+        if (!child) {
+          child = redisHits.labels(operation);
+          hits.set(operation, child);
+        }
+        child.inc();
+      },
     },
     gauge(name, help, read) {
       new Gauge({

@@ -19,6 +19,7 @@ export interface BrokerOptions {
   nodeId: string;
   shardCount: number;
   maxSessions: number;
+  maxSessionsPerUser: number;
   maxSubscriptions: number;
   heartbeatTimeoutMs: number;
   limits: SessionLimits;
@@ -71,8 +72,13 @@ export class Broker {
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
     this.#feedOptions = { bus, log, turn: this.#turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
-      lamport.merge(peek(message.payload).lamport);
-      this.#feeds.get(message.topic)?.receive(message);
+      const header = peek(message.payload);
+      lamport.merge(header.lamport);
+      const feed = this.#feeds.get(message.topic);
+      if (!feed) return;
+      feed.receive(message);
+      // The clocks of two nodes may differ; nothing arrives before it was sent.
+      meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
     });
     bus.onBack((topics) => void this.resync(topics));
   }
@@ -83,10 +89,10 @@ export class Broker {
 
   /**
    * A connection that is signed in becomes a session.
-   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING: refuse the connection
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_USER_SESSIONS, RIDE_DRAINING: refuse the connection
    */
   open(id: string, principal: Principal, namespace: string, transport: Transport): Session {
-    this.assertOpen();
+    this.assertOpen(principal.userId);
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
     const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
@@ -97,13 +103,24 @@ export class Broker {
     return session;
   }
 
-  /** @throws RideError when no session may be opened now; a gateway asks before it upgrades a connection. */
-  assertOpen(): void {
+  /** @throws RideError when no session, or none of this user, may be opened now; asked before a connection is upgraded. */
+  assertOpen(userId?: string): void {
     if (this.#draining)
       throw new RideError('RIDE_DRAINING', 'The server is draining; connect again', { retryAfterMs: 100 });
     if (this.#total >= this.#options.maxSessions) {
       throw new RideError('RIDE_TOO_MANY_SESSIONS', `The server holds ${this.#total} sessions, as many as it may`, {
         retryAfterMs: 1000,
+      });
+    }
+    if (userId === undefined) return;
+    const { maxSessionsPerUser, heartbeatTimeoutMs } = this.#options;
+    const own = this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId)?.size ?? 0;
+    if (own >= maxSessionsPerUser) {
+      const rule = `at most ${maxSessionsPerUser} sessions of a user`;
+      // A device that vanished is noticed within the heartbeat timeout.
+      throw new RideError('RIDE_USER_SESSIONS', `There are ${own}: ${rule}`, {
+        rule,
+        retryAfterMs: heartbeatTimeoutMs,
       });
     }
   }

@@ -124,10 +124,11 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; next: numbe
   }
 }
 
-/** Kind and Lamport time of an encoded ServerEnvelope, by stepping over its fields. */
-export function peek(bytes: Uint8Array): { kind: string; lamport: number } {
+/** Kind, Lamport time and time of sending (wall, epoch ms) of an encoded ServerEnvelope, by stepping over its fields. */
+export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAtMs: number } {
   let kind = '';
   let lamport = 0;
+  let sentAtMs = 0;
   let at = 0;
   while (at < bytes.length) {
     const tag = readVarint(bytes, at);
@@ -137,6 +138,7 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number } {
     if (wire === 0) {
       const v = readVarint(bytes, at);
       if (field === 2) lamport = v.value;
+      else if (field === 9) sentAtMs = v.value;
       at = v.next;
     } else if (wire === 2) {
       const length = readVarint(bytes, at);
@@ -146,7 +148,7 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number } {
       at += wire === 1 ? 8 : 4;
     }
   }
-  return { kind, lamport };
+  return { kind, lamport, sentAtMs };
 }
 
 /** A published payload with its place in the topic's history, which protobuf lets us append. */

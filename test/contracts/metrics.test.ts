@@ -1,0 +1,147 @@
+/** The documents' metrics are on the metrics port, with their labels, and they count what happened. */
+import t from 'tap';
+import { parseMetrics, readMetrics, type Sample, sum } from '../clients/metrics.ts';
+import { connect, openGrpc, openWebSocket } from '../clients/peer.ts';
+import { build } from '../helper.ts';
+import { assignedRide, member, north, somewhere } from '../scene.ts';
+import { until } from '../until.ts';
+
+const s = await build(t);
+const read = (): Promise<Sample[]> => readMetrics(s.at.metrics);
+
+/** What grew between two readings. */
+const grown = (before: Sample[], after: Sample[], name: string, labels = {}): number =>
+  sum(after, name, labels) - sum(before, name, labels);
+
+t.test('sessions and messages, by namespace and event', async (t) => {
+  const before = await read();
+  const peers = [];
+  for (const [path, role] of [
+    ['/ws', 'rider'],
+    ['/ws/client', 'rider'],
+    ['/ws/driver', 'driver'],
+    ['/ws/admin', 'admin'],
+  ] as const)
+    peers.push(await connect(t, s.at, 'websocket-json', (await member(s, role)).token, { path }));
+  const driver = await member(s, 'driver');
+  const grpc = await connect(t, s.at, 'grpc', driver.token);
+  const open = await read();
+  t.equal(grown(before, open, 'ride_stream_active_sessions'), 5);
+  for (const namespace of ['ws', 'client', 'porter', 'admin', 'grpc'])
+    t.equal(grown(before, open, 'realtime_active_connections', { namespace }), 1, namespace);
+
+  for (let n = 0; n < 3; n++) await grpc.ask({ heartbeat: {} });
+  for (let n = 0; n < 2; n++) await grpc.ask({ location_update: { ...somewhere(), recorded_at_ms: Date.now() } });
+  await grpc.ask({ location_update: { lat: 91, lng: 0, recorded_at_ms: Date.now() } });
+  await grpc.ask({ location_update: { ...somewhere(), recorded_at_ms: 1 } });
+  await grpc.ask({});
+  const after = await read();
+  const received = (event: string) =>
+    grown(open, after, 'realtime_messages_received_total', { namespace: 'grpc', event });
+  const sent = (event: string) => grown(open, after, 'realtime_messages_sent_total', { namespace: 'grpc', event });
+  t.equal(received('heartbeat'), 3);
+  t.equal(received('location_update'), 4);
+  t.equal(received('unknown'), 1, 'what is of no known kind has a label of ours and not of the client');
+  t.equal(sent('ack'), 6);
+  t.equal(sent('error'), 2);
+  t.equal(grown(open, after, 'realtime_location_updates_total'), 2, 'neither the refused nor the late one');
+  t.equal(grown(open, after, 'ride_stream_latency_seconds_count', { event: 'heartbeat' }), 3);
+  t.ok(grown(open, after, 'ride_stream_latency_seconds_sum') > 0);
+
+  for (const peer of [...peers, grpc]) peer.cut();
+  await until(async () => grown(before, await read(), 'ride_stream_active_sessions') === 0, 'the gauge to fall');
+  const closed = await read();
+  for (const namespace of ['ws', 'client', 'porter', 'admin', 'grpc'])
+    t.equal(grown(before, closed, 'realtime_active_connections', { namespace }), 0, `${namespace}: none left`);
+});
+
+t.test('fan-out, from publishing to the queues of this node', async (t) => {
+  const ride = await assignedRide(t, s);
+  const peer = await connect(t, s.at, 'websocket-json', ride.rider.token);
+  await peer.ask({ subscribe: { topic: `trip:${ride.id}` } });
+  const before = await read();
+  const { peer: driver } = ride.driver;
+  const here = { ...north(ride.at, 20), recorded_at_ms: Date.now(), trip_id: ride.id };
+  await driver.ask({ location_update: here });
+  await peer.inbox.find((m) => m.location, 'location');
+  const after = await read();
+  const count = grown(before, after, 'realtime_fanout_latency_seconds_count');
+  t.ok(count >= 1, `${count} were measured`);
+  const seconds = grown(before, after, 'realtime_fanout_latency_seconds_sum');
+  t.ok(seconds >= 0 && seconds < 10 * count, `in seconds and not in milliseconds: ${seconds}`);
+  t.equal(grown(before, after, 'realtime_messages_sent_total', { namespace: 'ws', event: 'location' }), 1);
+});
+
+t.test('refused sign-ins, by reason, wherever they happen', async (t) => {
+  const before = await read();
+  await s.rest('GET', '/api/v1/trips');
+  await s.rest('GET', '/api/v1/trips', 'rubbish');
+  await openGrpc(s.at, 'rubbish').ended;
+  await openWebSocket(s.at, 'websocket-json', undefined).catch(() => {});
+  const after = await read();
+  const failed = (reason: string) => grown(before, after, 'realtime_authentication_errors_total', { reason });
+  t.equal(failed('missing'), 2);
+  t.equal(failed('invalid'), 2);
+});
+
+t.test('what Redis answered, by operation', async (t) => {
+  const before = await read();
+  const ride = await assignedRide(t, s);
+  await s.rest('GET', `/api/v1/drivers/nearby?lat=${ride.at.lat}&lng=${ride.at.lng}`, ride.rider.token);
+  await s.rest('GET', `/api/v1/trips/${ride.id}/location`, ride.rider.token);
+  const after = await read();
+  for (const operation of [
+    'location_write',
+    'location_read',
+    'nearby',
+    'availability',
+    'offer',
+    'publish',
+    'session',
+  ]) {
+    t.ok(grown(before, after, 'realtime_redis_hits_total', { operation }) > 0, operation);
+  }
+});
+
+t.test('REST by route and status, never by path', async (t) => {
+  const { token } = await member(s, 'rider');
+  const before = await read();
+  for (let n = 0; n < 3; n++) await s.rest('GET', `/api/v1/trips/none-${n}`, token);
+  await s.rest('GET', '/api/v1/no/such/route', token);
+  const after = await read();
+  const route = { method: 'GET', route: '/api/v1/trips/:trip_id', status_code: '404' };
+  t.equal(grown(before, after, 'http_request_duration_seconds_count', route), 3);
+  t.notOk(
+    after.some(({ labels }) => Object.values(labels).some((value) => value.includes('none-'))),
+    'no label carries an id',
+  );
+});
+
+t.test('names, types and help, as Prometheus reads them', async (t) => {
+  const response = await fetch(`http://${s.at.metrics}/metrics`);
+  t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
+  for (const [name, type] of Object.entries({
+    ride_stream_active_sessions: 'gauge',
+    ride_stream_queue_depth: 'gauge',
+    ride_stream_latency_seconds: 'histogram',
+    realtime_active_connections: 'gauge',
+    realtime_messages_received_total: 'counter',
+    realtime_messages_sent_total: 'counter',
+    realtime_location_updates_total: 'counter',
+    realtime_fanout_latency_seconds: 'histogram',
+    realtime_authentication_errors_total: 'counter',
+    realtime_redis_hits_total: 'counter',
+    http_request_duration_seconds: 'histogram',
+    process_resident_memory_bytes: 'gauge',
+    nodejs_eventloop_lag_seconds: 'gauge',
+  })) {
+    t.equal(types.get(name), type, name);
+    t.match(text, new RegExp(`^# HELP ${name} \\S`, 'm'), `${name} says what it is`);
+  }
+  t.equal(sum(parseMetrics(text), 'ride_stream_queue_depth'), 0, 'nothing waits');
+  const elsewhere = await s.rest('GET', '/metrics');
+  t.equal(elsewhere.status, 404, 'and none of it on the public port');
+});
+t.end();
