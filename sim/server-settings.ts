@@ -29,6 +29,8 @@ export function replaySettings(clock: ClockSettings): Record<string, string> {
     RATE_LIMIT_DEFAULT: '100000000',
     RATE_LIMIT_AUTHENTICATED: '100000000',
     RATE_LIMIT_PREMIUM: '100000000',
+    CONNECTION_RATE: '1000000',
+    CONNECTION_BURST: '10000000',
     // Domain time runs faster than the wall: a driver sends a day's positions in minutes.
     SOCKET_LIMIT_GENERAL: '100000000',
     SOCKET_LIMIT_LOCATION: '100000000',

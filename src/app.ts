@@ -16,6 +16,7 @@ import { createRedisSessionDirectory } from './adapters/redis/session-directory.
 import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
 import { createRedisTokenBuckets } from './adapters/redis/token-buckets.ts';
 import { createClock } from './adapters/system/clock.ts';
+import { openFilesLimit, sessionLimit } from './adapters/system/open-files.ts';
 import { createRandom } from './adapters/system/random.ts';
 import type { Config } from './config.ts';
 import { createIds } from './domain/ids.ts';
@@ -29,13 +30,14 @@ import { authPlugin } from './plugins/auth.ts';
 import { errorsPlugin } from './plugins/errors.ts';
 import { inputPlugin } from './plugins/input.ts';
 import mapPagePlugin from './plugins/map-page.ts';
-import { createMetrics, listenMetrics, restMetricsPlugin } from './plugins/metrics.ts';
+import { createMetrics, listenMetrics, type MetricsSnapshot, restMetricsPlugin } from './plugins/metrics.ts';
 import { openapiPlugin } from './plugins/openapi.ts';
 import { rateLimitPlugin } from './plugins/rate-limit.ts';
 import { redisPlugin } from './plugins/redis.ts';
 import { createStore, storePlugin } from './plugins/store.ts';
 import type { Logger } from './ports/logger.ts';
 import { Broker } from './realtime/broker.ts';
+import { Door } from './realtime/door.ts';
 import { createGateway } from './realtime/gateway.ts';
 import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
@@ -56,11 +58,14 @@ export interface Listening {
   /** `host:port` of each listener. */
   http: string;
   grpc: string;
+  /** Empty in a worker. */
   metrics: string;
 }
 
 export interface RideServer {
   app: FastifyInstance;
+  /** What this process has counted. */
+  metrics(): Promise<MetricsSnapshot>;
   /** Opens everything and listens. */
   listen(): Promise<Listening>;
   /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. */
@@ -69,9 +74,11 @@ export interface RideServer {
 
 export interface AppOptions {
   config: Config & { redisUrl: string; nodeId: string };
+  /** One of several processes that share the ports of this machine; the supervisor serves the metrics of all. */
+  isWorker?: boolean;
 }
 
-export async function buildApp({ config }: AppOptions): Promise<RideServer> {
+export async function buildApp({ config, isWorker = false }: AppOptions): Promise<RideServer> {
   const app = Fastify({
     ...serverOptions(config),
     logger: loggerOptions(config),
@@ -159,10 +166,14 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
     },
     windowMs: config.socketLimitWindow,
   });
+  const openFiles = openFilesLimit();
+  const maxSessions = sessionLimit(config.maxSessions, openFiles);
+  log.info({ max_sessions: maxSessions, setting: config.maxSessions, open_files: openFiles }, 'room for sessions');
   const broker: Broker = new Broker({
     nodeId,
     shardCount: config.shardCount,
-    maxSessions: config.maxSessions,
+    maxSessions,
+    maxSessionsPerUser: config.maxSessionsPerUser,
     maxSubscriptions: config.maxSubscriptions,
     heartbeatTimeoutMs: config.heartbeatTimeout,
     flushBudgetMs: config.flushBudget,
@@ -178,6 +189,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       limiter.release(userId);
     },
   });
+  const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
   const inbound = createInbound({ broker, services, lamport, limiter, clock, nodeId, meter, log });
   const gateway = createGateway({
     broker,
@@ -231,7 +243,7 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
   });
   await app.register(webSocketRoutes, {
     gateway,
-    broker,
+    door,
     verifyToken: app.verifyToken,
   });
 
@@ -249,7 +261,8 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
       await api.register(tripStreamRoutes, {
         trips: services.trips,
         verifyToken: app.verifyToken,
-        assertOpen: () => broker.assertOpen(),
+        knock: (address) => door.knock(address),
+        enter: (userId) => door.enter(userId),
         open: (...request) => openEventStream(gateway, ...request),
       });
       await api.register(async (signedIn) => {
@@ -306,16 +319,19 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
 
   return {
     app,
+    metrics: () => registry.getMetricsAsJSON(),
     async listen() {
       await app.ready();
       await queues.start(jobs, recurring);
       startTimers();
-      const { host, port } = config.httpListen;
-      const http = await app.listen({ host, port });
+      // Fastify hands on what Node knows beyond Fastify's own types.
+      const address = { ...config.httpListen, reusePort: isWorker };
+      const http = await app.listen(address);
       const tls = config.grpcTlsCert && config.grpcTlsKey;
       grpc = await startGrpcServer({
-        listen: config.grpcListen,
+        listen: { ...config.grpcListen, shared: isWorker },
         gateway,
+        door,
         verifyToken: app.verifyToken,
         maxPayloadBytes: config.maxPayloadBytes,
         ...(tls
@@ -324,17 +340,22 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
             }
           : {}),
       });
-      metricsApp = await listenMetrics(registry, config.metricsListen);
+      if (!isWorker) metricsApp = await listenMetrics(registry, config.metricsListen);
       state.started = true;
       return {
         http: new URL(http).host,
         grpc: `${config.grpcListen.host}:${grpc.port}`,
-        metrics: new URL(metricsApp.listeningOrigin).host,
+        metrics: metricsApp ? new URL(metricsApp.listeningOrigin).host : '',
       };
     },
     async close() {
       state.draining = true;
       grpc?.drain();
+      if (isWorker) {
+        // Who connects to the shared port now is to reach another worker, not to be refused by this one.
+        app.server.close();
+        grpc?.stopListening();
+      }
       const deadline = Promise.withResolvers<void>();
       const timer = setTimeout(() => {
         log.warn({ sessions: broker.size }, 'the drain deadline has passed; what is left is cut off');

@@ -75,6 +75,7 @@ export const errorCodes = {
     4002,
   ),
   RIDE_TOO_MANY_SESSIONS: spec(503, g.resourceExhausted, true, 'The server holds as many sessions as it may', 4003),
+  RIDE_USER_SESSIONS: spec(429, g.resourceExhausted, true, 'The user has as many sessions as he may', 4004),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof errorCodes;

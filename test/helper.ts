@@ -25,17 +25,22 @@ export interface Rest {
   body: any;
 }
 
-export interface TestServer {
-  server: RideServer;
-  config: Config;
-  at: Listening;
-  redisUrl: string;
+/** Clients of a server that is somewhere. */
+export interface Clients {
+  at: { http: string; grpc: string };
   token(role: string, userId: string, more?: object): Promise<string>;
   rest(method: string, path: string, token?: string, body?: unknown, headers?: Record<string, string>): Promise<Rest>;
   /** A WebSocket in JSON, already welcomed. */
   ws(path: string, token: string): Promise<JsonClient>;
   /** A gRPC stream, already welcomed. */
   grpc(token: string): Promise<GrpcClient>;
+}
+
+export interface TestServer extends Clients {
+  server: RideServer;
+  config: Config;
+  at: Listening;
+  redisUrl: string;
   stop(): Promise<void>;
 }
 
@@ -63,6 +68,8 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     RATE_LIMIT_DEFAULT: UNLIMITED,
     RATE_LIMIT_AUTHENTICATED: UNLIMITED,
     RATE_LIMIT_PREMIUM: UNLIMITED,
+    MAX_SESSIONS_PER_USER: UNLIMITED,
+    CONNECTION_RATE: UNLIMITED,
     SOCKET_LIMIT_GENERAL: UNLIMITED,
     SOCKET_LIMIT_LOCATION: UNLIMITED,
     SOCKET_LIMIT_CHAT: UNLIMITED,
@@ -83,7 +90,12 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     await rm(folder, { recursive: true, force: true });
   });
 
-  const rest: TestServer['rest'] = async (method, path, token, body, headers = {}) => {
+  return { ...clientsOf(t, at), server, config, at, redisUrl, stop };
+}
+
+/** Clients that are closed with the test. */
+export function clientsOf(t: TestScope, at: Clients['at']): Clients {
+  const rest: Clients['rest'] = async (method, path, token, body, headers = {}) => {
     const response = await fetch(`http://${at.http}${path}`, {
       method,
       headers: {
@@ -99,11 +111,7 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
   };
 
   return {
-    server,
-    config,
     at,
-    redisUrl,
-    stop,
     rest,
     async token(role, userId, more = {}) {
       const { status, body } = await rest('POST', '/api/v1/auth/token', undefined, { role, user_id: userId, ...more });

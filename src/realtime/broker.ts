@@ -19,6 +19,7 @@ export interface BrokerOptions {
   nodeId: string;
   shardCount: number;
   maxSessions: number;
+  maxSessionsPerUser: number;
   maxSubscriptions: number;
   heartbeatTimeoutMs: number;
   limits: SessionLimits;
@@ -41,6 +42,13 @@ export function hashOf(text: string): number {
   return hash >>> 0;
 }
 
+/** Names that nobody has any more are forgotten. */
+function add(counts: Map<string, number>, name: string, by: number): void {
+  const count = (counts.get(name) ?? 0) + by;
+  if (count === 0) counts.delete(name);
+  else counts.set(name, count);
+}
+
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #shards: Shard[];
@@ -49,7 +57,11 @@ export class Broker {
   readonly #feeds = new Map<string, Feed>();
   #total = 0;
   #draining = false;
-  readonly #counts = { byNamespace: new Map<string, number>(), byRole: new Map<string, number>() };
+  readonly #counts = {
+    byNamespace: new Map<string, number>(),
+    byRole: new Map<string, number>(),
+    byCity: new Map<string, number>(),
+  };
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -77,10 +89,10 @@ export class Broker {
 
   /**
    * A connection that is signed in becomes a session.
-   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING: refuse the connection
+   * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_USER_SESSIONS, RIDE_DRAINING: refuse the connection
    */
   open(id: string, principal: Principal, namespace: string, transport: Transport): Session {
-    this.assertOpen();
+    this.assertOpen(principal.userId);
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
     const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
@@ -91,13 +103,24 @@ export class Broker {
     return session;
   }
 
-  /** @throws RideError when no session may be opened now; a gateway asks before it upgrades a connection. */
-  assertOpen(): void {
+  /** @throws RideError when no session, or none of this user, may be opened now; asked before a connection is upgraded. */
+  assertOpen(userId?: string): void {
     if (this.#draining)
       throw new RideError('RIDE_DRAINING', 'The server is draining; connect again', { retryAfterMs: 100 });
     if (this.#total >= this.#options.maxSessions) {
       throw new RideError('RIDE_TOO_MANY_SESSIONS', `The server holds ${this.#total} sessions, as many as it may`, {
         retryAfterMs: 1000,
+      });
+    }
+    if (userId === undefined) return;
+    const { maxSessionsPerUser, heartbeatTimeoutMs } = this.#options;
+    const own = this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId)?.size ?? 0;
+    if (own >= maxSessionsPerUser) {
+      const rule = `at most ${maxSessionsPerUser} sessions of a user`;
+      // A device that vanished is noticed within the heartbeat timeout.
+      throw new RideError('RIDE_USER_SESSIONS', `There are ${own}: ${rule}`, {
+        rule,
+        retryAfterMs: heartbeatTimeoutMs,
       });
     }
   }
@@ -123,10 +146,10 @@ export class Broker {
     };
   }
 
-  #count(session: Session, by: number): void {
-    const { byNamespace, byRole } = this.#counts;
-    byNamespace.set(session.namespace, (byNamespace.get(session.namespace) ?? 0) + by);
-    byRole.set(session.principal.role, (byRole.get(session.principal.role) ?? 0) + by);
+  #count({ namespace, principal }: Session, by: number): void {
+    add(this.#counts.byNamespace, namespace, by);
+    add(this.#counts.byRole, principal.role, by);
+    add(this.#counts.byCity, principal.city, by);
   }
 
   #closed(session: Session): void {
@@ -216,12 +239,13 @@ export class Broker {
   }
 
   stats(): NodeStats {
-    const { byNamespace, byRole } = this.#counts;
+    const { byNamespace, byRole, byCity } = this.#counts;
     return {
       nodeId: this.#options.nodeId,
       total: this.#total,
       byNamespace: Object.fromEntries(byNamespace),
       byRole: Object.fromEntries(byRole),
+      byCity: Object.fromEntries(byCity),
     };
   }
 

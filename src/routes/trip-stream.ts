@@ -11,8 +11,9 @@ import { problems } from './problems.ts';
 export interface TripStreamOptions {
   trips: Pick<Trips, 'get'>;
   verifyToken(token: string | undefined): Principal;
-  /** @throws RideError when no session may be opened now */
-  assertOpen(): void;
+  /** @throws RideError when no session may be opened now, from this address or of this user */
+  knock(address: string): void;
+  enter(userId: string): void;
   /** Turns the response into a stream of the topic, from after `since` on. @throws RideError before anything is sent */
   open(
     principal: Principal,
@@ -72,8 +73,9 @@ export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = as
         },
       },
       onRequest: async (request) => {
-        options.assertOpen();
+        options.knock(request.ip);
         request.principal = options.verifyToken(tokenOf(request));
+        options.enter(request.principal.userId);
       },
     },
     async ({ principal, params, query, headers }, reply) => {

@@ -11,14 +11,14 @@ import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal, Role } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
-import type { Broker } from '../realtime/broker.ts';
+import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Connection, Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
 
 export interface WebSocketOptions {
   gateway: Gateway;
-  broker: Broker;
+  door: Door;
   verifyToken(token: string | undefined): Principal;
 }
 
@@ -161,7 +161,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       // Refusals are HTTP answers: nothing is upgraded that may not stay.
       onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
         upgrades.set(request, reply);
-        options.broker.assertOpen();
+        options.door.knock(request.ip);
         request.principal = options.verifyToken(tokenOf(request));
         if (roles && !roles.includes(request.principal.role)) {
           throw new RideError(
@@ -170,6 +170,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
             { field: 'authorization', rule: `a token of a ${roles.join(' or ')}` },
           );
         }
+        options.door.enter(request.principal.userId);
       },
       handler: () => {
         throw new RideError('RIDE_NOT_FOUND', `${path} is a WebSocket: ask for an upgrade`, {

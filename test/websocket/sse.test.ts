@@ -113,7 +113,7 @@ t.test('who may not follow is told before the stream begins', async (t) => {
     t.same(await refusal(bearer(ride.rider.token, { 'last-event-id': id })), [400, 'RIDE_INVALID_INPUT'], id);
   }
   const head = await fetch(`http://${s.at.http}${pathOf(ride)}`, { method: 'HEAD', headers: bearer(ride.rider.token) });
-  t.equal(head.status, 404, 'there is no head without a stream');
+  t.equal(head.status, 405, 'there is no head without a stream');
   t.equal(await sessionsOf(s, 'sse'), 0, 'none of them became a session');
 
   const byQuery = await openEvents(t, s.at.http, pathOf(ride, `?access_token=${ride.rider.token}`));
