@@ -106,7 +106,7 @@ const redisUrl: Kind<string> = {
   parse: (s) => {
     const cluster = /^rediss?-cluster:\/\/(?:[^@/]*@)?([^/@]+)\/?$/.exec(s);
     if (cluster) return cluster[1]!.split(',').every(isHost) ? s : undefined;
-    return /^(rediss?:\/\/|unix:\/)./.test(s) ? s : undefined;
+    return /^unix:\/./.test(s) || (/^rediss?:\/\/./.test(s) && URL.canParse(s)) ? s : undefined;
   },
 };
 
