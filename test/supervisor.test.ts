@@ -58,11 +58,11 @@ function keepAlive(t: Test, peers: readonly Peer[]): void {
 t.test('workers share the ports, and each is a node', async (t) => {
   const s = await startProgram(t, settings);
   const peers: Peer[] = [];
+  keepAlive(t, peers);
   for (let i = 0; i < 40; i++) {
     const transport = i % 2 === 0 ? 'websocket-json' : 'grpc';
     peers.push(await connect(t, s.at, transport, await s.token('rider', `rider-${i}`, { city: `city-${i % 4}` })));
   }
-  keepAlive(t, peers);
 
   await t.test('the system spreads connections of both ports over all of them', async (t) => {
     let stats: Stats;
