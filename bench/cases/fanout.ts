@@ -15,7 +15,7 @@ async function round(context: Context, name: Name, scale: Scale, trip: BenchTrip
   const own = name === 'ride' || name === 'bus';
   async function once(rate: number): Promise<Point> {
     const point = await measure(context, rig, rate, scale);
-    if (!(await settled(rig))) {
+    if (point.refusal !== '' || !(await settled(rig))) {
       await rig.stop();
       rig = await build(context, name, scale, trip);
     }
