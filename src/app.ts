@@ -2,6 +2,7 @@
  * The whole server on one page: the live store, the domain over its ports, the realtime core, and every plugin, scope and
  * transport, registered explicitly and in order. Read it top to bottom.
  */
+import { randomBytes } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { latLngToCell } from 'h3-js';
@@ -9,8 +10,10 @@ import { createQueues } from './adapters/bullmq/queues.ts';
 import { createRedisBus } from './adapters/redis/bus.ts';
 import { connectRedis } from './adapters/redis/connection.ts';
 import { counted } from './adapters/redis/counted.ts';
+import { createRedisInboxes } from './adapters/redis/inboxes.ts';
 import { createRedisOffers } from './adapters/redis/offers.ts';
 import { createRedisPositions } from './adapters/redis/positions.ts';
+import { createRedisReconnects } from './adapters/redis/reconnects.ts';
 import { withScripts } from './adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from './adapters/redis/session-directory.ts';
 import { createRedisSosTracking } from './adapters/redis/sos-tracking.ts';
@@ -21,6 +24,7 @@ import { createRandom } from './adapters/system/random.ts';
 import type { Config } from './config.ts';
 import { createIds } from './domain/ids.ts';
 import { createServices } from './domain/services.ts';
+import { isFinal } from './errors.ts';
 import { startGrpcServer } from './grpc/server.ts';
 import { offerExpiryJob } from './jobs/offer-expiry.ts';
 import { sweepJob } from './jobs/sweep.ts';
@@ -43,6 +47,8 @@ import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
 import { Limiter } from './realtime/limiter.ts';
 import { createPublisher } from './realtime/publisher.ts';
+import { Recovery } from './realtime/recovery.ts';
+import { createSignIn } from './realtime/sign-in.ts';
 import { createTripTap } from './realtime/trip-tap.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { authRoutes } from './routes/auth.ts';
@@ -99,12 +105,15 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
   });
+  // A user's place outlasts what waits for him by far: so what is missing can be told when he comes back late.
+  const inboxMemoryTtlMs = config.inboxTtl * 7;
   const bus = counted(
     createRedisBus(redis, {
       url: config.redisUrl,
       onError: onRedisError,
       historyLength: config.historyLength,
       historyTtlMs: config.historyTtl,
+      inbox: { length: config.inboxLength, ttlMs: config.inboxTtl, memoryTtlMs: inboxMemoryTtlMs },
       log,
     }),
     { publish: 'publish', publishOrdered: 'publish', subscribe: 'subscribe', history: 'history', position: 'history' },
@@ -157,6 +166,22 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const { dispatch, collections } = services;
 
   // The realtime core.
+  const recovery = new Recovery({
+    reconnects: counted(
+      createRedisReconnects(redis, log),
+      { create: 'reconnect', update: 'reconnect', redeem: 'reconnect', forget: 'reconnect' },
+      meter.redisHit,
+    ),
+    inboxes: counted(
+      createRedisInboxes(redis, inboxMemoryTtlMs, log),
+      { position: 'inbox', advance: 'inbox' },
+      meter.redisHit,
+    ),
+    newToken: () => randomBytes(18).toString('base64url'),
+    tokenTtlMs: config.reconnectTokenTtl,
+    intervalMs: config.heartbeatInterval,
+    log,
+  });
   const limiter = new Limiter({
     buckets: createRedisTokenBuckets(redis),
     limits: {
@@ -183,6 +208,10 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     lamport,
     meter,
     log,
+    onEnded: (session, code) => {
+      if (code !== null && isFinal(code)) recovery.forget(session);
+    },
+    onSubscriptions: (session) => recovery.changed(session),
     onFrame: createTripTap({ locations: services.locations, broker: () => broker }),
     onUserGone(userId) {
       services.locations.forget(userId);
@@ -190,10 +219,11 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     },
   });
   const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
-  const inbound = createInbound({ broker, services, lamport, limiter, clock, nodeId, meter, log });
+  const inbound = createInbound({ broker, services, recovery, lamport, limiter, clock, nodeId, meter, log });
   const gateway = createGateway({
     broker,
     inbound,
+    recovery,
     services,
     clock,
     newSessionId: () => ids.next('ses'),
@@ -241,11 +271,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     freshnessMs: config.locationFreshness,
     clockSpeed: config.clockSpeed,
   });
-  await app.register(webSocketRoutes, {
-    gateway,
-    door,
-    verifyToken: app.verifyToken,
-  });
+  const signIn = createSignIn({ verifyToken: app.verifyToken, recovery, meter, log });
+  await app.register(webSocketRoutes, { gateway, door, signIn });
 
   const tiers = {
     default: config.rateLimitDefault,
@@ -295,11 +322,13 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
 
   const timers: NodeJS.Timeout[] = [];
-  /** The only timers of the realtime core: silent sessions, zone broadcasts, the node's lease. */
+  /** The only timers of the realtime core: silent sessions, lost messages, zone broadcasts, the node's lease. */
   function startTimers(): void {
     const every = (ms: number, run: () => void): void => void timers.push(setInterval(run, ms));
     // After a pause of the event loop the timers run before the sockets are read: whoever spoke meanwhile is heard first.
     every(Math.min(1000, config.heartbeatTimeout / 4), () => setImmediate(() => broker.tick(Date.now())));
+    const checkMs = Math.min(1000, config.topicCheckInterval);
+    every(checkMs, () => broker.check(checkMs / config.topicCheckInterval));
     every(config.zoneBroadcastInterval, () => services.zones.flush());
     const renew = (): void => {
       directory
@@ -334,8 +363,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       grpc = await startGrpcServer({
         listen: { ...config.grpcListen, shared: isWorker },
         gateway,
+        signIn,
         door,
-        verifyToken: app.verifyToken,
         maxPayloadBytes: config.maxPayloadBytes,
         ...(tls
           ? {

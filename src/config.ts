@@ -284,6 +284,30 @@ export const settings = {
     'Ordered messages kept per topic for recovery.',
   ),
   historyTtl: required('HISTORY_TTL', duration(SECOND, 30 * DAY), '2h', 'How long a silent topic keeps its history.'),
+  inboxLength: required(
+    'INBOX_LENGTH',
+    integer(1, 1_000_000),
+    '256',
+    'Ordered messages kept per user for his next connection; HISTORY_LENGTH of the topics user:<id>.',
+  ),
+  inboxTtl: required(
+    'INBOX_TTL',
+    duration(SECOND, 30 * DAY),
+    '24h',
+    'How long they wait after the last one; HISTORY_TTL of the topics user:<id>.',
+  ),
+  topicCheckInterval: required(
+    'TOPIC_CHECK_INTERVAL',
+    duration(100, HOUR),
+    '30s',
+    'How often a followed topic is held against Redis, for a message that got lost between Redis and this process without a trace.',
+  ),
+  reconnectTokenTtl: required(
+    'RECONNECT_TOKEN_TTL',
+    duration(SECOND, 30 * DAY),
+    '24h',
+    'Life of a reconnect token after the session it belongs to was last heard of; never beyond the end of its sign-in.',
+  ),
   locationFlush: required(
     'LOCATION_FLUSH',
     duration(0, SECOND),

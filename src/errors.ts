@@ -80,6 +80,12 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+/** A session that ended with this code is not taken up again. */
+export function isFinal(code: ErrorCode): boolean {
+  const { close = 0 }: { close?: number } = errorCodes[code];
+  return close >= 4500;
+}
+
 export interface RideErrorDetails {
   /** The input field at fault, as on the wire: `pickup.lat`. */
   field?: string;

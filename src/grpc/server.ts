@@ -14,11 +14,11 @@ import {
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Principal } from '../domain/roles.ts';
 import { asRideError, type ErrorCode, errorCodes, type RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
+import type { Credentials, SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
@@ -27,7 +27,7 @@ export interface GrpcOptions {
   listen: GrpcListen;
   gateway: Gateway;
   door: Door;
-  verifyToken(token: string | undefined): Principal;
+  signIn: SignIn;
   maxPayloadBytes: number;
   /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
   tls?: { certFile: string; keyFile: string; clientCaFile?: string };
@@ -120,9 +120,12 @@ class GrpcTransport implements Transport {
   }
 }
 
-function bearerOf(metadata: Metadata): string | undefined {
-  const [value] = metadata.get('authorization');
-  return /^Bearer +(\S+)$/i.exec(String(value ?? ''))?.[1];
+function credentialsOf(metadata: Metadata): Credentials {
+  const first = (name: string): string => String(metadata.get(name)[0] ?? '');
+  return {
+    accessToken: /^Bearer +(\S+)$/i.exec(first('authorization'))?.[1],
+    reconnectToken: first('reconnect-token') || undefined,
+  };
 }
 
 /** `127.0.0.1:50123`, `[::1]:50123`, or `ipv4:127.0.0.1:50123` → the address. */
@@ -130,14 +133,20 @@ function hostOf(peer: string): string {
   return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '');
 }
 
-function connect(call: Call, options: GrpcOptions): void {
+async function connect(call: Call, options: GrpcOptions): Promise<void> {
   try {
     options.door.knock(hostOf(call.getPeer()));
-    const principal = options.verifyToken(bearerOf(call.metadata));
-    const connection = options.gateway.accept(principal, 'grpc', new GrpcTransport(call));
+    const signedIn = await options.signIn(credentialsOf(call.metadata));
+    const connection = options.gateway.accept(signedIn, 'grpc', new GrpcTransport(call));
+    // It was given up while its token was redeemed.
+    if (call.cancelled) return connection.gone();
     call.on('data', (bytes: Buffer) => connection.binary(bytes));
-    // A client that has said all still gets its answers.
-    call.on('end', () => void connection.finish().then(() => call.end()));
+    // A client that has said all still gets its answers. A stream that was reset ends too, and tells only then that it was.
+    call.on('end', () =>
+      setImmediate(() => {
+        if (!call.cancelled) void connection.finish().then(() => call.end());
+      }),
+    );
     call.on('cancelled', () => connection.gone());
     call.on('close', () => connection.gone());
   } catch (thrown) {
@@ -163,7 +172,7 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.max_concurrent_streams': 10_000,
   });
-  server.addService(service, { Connect: (call: Call) => connect(call, options) });
+  server.addService(service, { Connect: (call: Call) => void connect(call, options) });
   new ReflectionService(reflectedServices()).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   health.addToServer(server);

@@ -1,6 +1,6 @@
 /** The session broker: sessions in shards by user, feeds by topic, subscriptions between them. One per process. */
 import type { Principal } from '../domain/roles.ts';
-import { RideError } from '../errors.ts';
+import { type ErrorCode, RideError } from '../errors.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -12,6 +12,7 @@ import type { Lamport } from './lamport.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
+import { ownTopic } from './topics.ts';
 import type { Transport } from './transport.ts';
 import { Turn } from './turn.ts';
 
@@ -33,7 +34,13 @@ export interface BrokerOptions {
   /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
   onFrame?(frame: Frame): void;
   onUserGone?(userId: string): void;
+  /** @param code why the server ended it; null when the connection was gone by itself */
+  onEnded?(session: Session, code: ErrorCode | null): void;
+  /** What an open session follows has changed. */
+  onSubscriptions?(session: Session): void;
 }
+
+export type Announce = (result: SubscribeResult) => void;
 
 /** FNV-1a, 32 bits: spreads user ids over shards. */
 export function hashOf(text: string): number {
@@ -55,6 +62,8 @@ export class Broker {
   readonly #turn: Turn;
   readonly #feedOptions: FeedOptions;
   readonly #feeds = new Map<string, Feed>();
+  /** Where `check` goes on; an iterator of a Map takes in what changes meanwhile. */
+  #checking: Iterator<Feed, undefined> = this.#feeds.values();
   #total = 0;
   #draining = false;
   readonly #counts = {
@@ -68,7 +77,7 @@ export class Broker {
     const { limits, meter, lamport, bus, log } = options;
     this.#turn = new Turn(options.flushBudgetMs);
     const shard = { timeoutMs: options.heartbeatTimeoutMs, now: Date.now(), turn: this.#turn, limits, meter };
-    const onDropped = (session: Session): void => this.#closed(session);
+    const onDropped = (session: Session, code: ErrorCode | null): void => this.#closed(session, code);
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
     this.#feedOptions = { bus, log, turn: this.#turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
@@ -152,12 +161,13 @@ export class Broker {
     add(this.#counts.byCity, principal.city, by);
   }
 
-  #closed(session: Session): void {
+  #closed(session: Session, code: ErrorCode | null): void {
     this.#total--;
     this.#count(session, -1);
     for (const topic of [...session.subscriptions.keys()]) this.unsubscribe(session, topic);
     this.#options.meter.sessionClosed(session.namespace);
     this.#options.directory.closed(this.#entry(session));
+    this.#options.onEnded?.(session, code);
     const { userId } = session.principal;
     if (!this.#shardOf(session).byUser.has(userId)) this.#options.onUserGone?.(userId);
   }
@@ -167,24 +177,49 @@ export class Broker {
    * @param announce called between what was missed and what is live
    * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
    */
-  async subscribe(
+  async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
+    return this.#follow(session, topic, async (subscription, isNew) => {
+      const missed = since && (await subscription.catchUp(since));
+      if (!since && isNew) {
+        const now = await subscription.feed.position();
+        subscription.startAt(now);
+        subscription.place.begin(now);
+      }
+      const { offset, epoch } = subscription.position;
+      const { recovered, frames } = missed ?? { recovered: true, frames: [] };
+      const result = { topic, recovered, offset, epoch, replayed: frames.length };
+      announce?.(result);
+      return result;
+    });
+  }
+
+  /**
+   * Follows the user's own topic after what was delivered to him. When some of what waited is no longer kept, `announce` says so
+   * before the rest follows.
+   * @throws RideError RIDE_UNAVAILABLE
+   */
+  async followInbox(session: Session, since: Position, announce: Announce): Promise<void> {
+    const topic = ownTopic(session.principal);
+    await this.#follow(session, topic, (subscription) =>
+      subscription.catchUp(since, ({ from, frames }) =>
+        announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: frames.length }),
+      ),
+    );
+  }
+
+  async #follow<T>(
     session: Session,
     topic: string,
-    since?: Position,
-    announce?: (result: SubscribeResult) => void,
-  ): Promise<SubscribeResult> {
+    place: (s: Subscription, isNew: boolean) => Promise<T>,
+  ): Promise<T> {
     const existing = session.subscriptions.get(topic);
     const subscription = existing ?? this.#attach(session, topic);
     try {
       if (!existing) subscription.ready = this.#options.bus.subscribe(topic);
       await subscription.ready;
-      let replayed: number | null = 0;
-      if (since) replayed = await subscription.catchUp(since);
-      else if (!existing) subscription.startAt(await subscription.feed.position());
-      const { offset, epoch } = subscription.position;
-      const result = { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
-      announce?.(result);
+      const result = await place(subscription, !existing);
       subscription.goLive();
+      this.#options.onSubscriptions?.(session);
       return result;
     } catch (error) {
       this.unsubscribe(session, topic);
@@ -218,6 +253,7 @@ export class Broker {
     feed.subscriptions.delete(subscription);
     if (feed.subscriptions.size === 0) this.#feeds.delete(topic);
     this.#options.bus.unsubscribe(topic);
+    if (!session.closed) this.#options.onSubscriptions?.(session);
   }
 
   sessionsOf(userId: string): Iterable<Session> {
@@ -236,6 +272,24 @@ export class Broker {
   /** After the connection to Redis was away. */
   async resync(topics: readonly string[]): Promise<void> {
     await Promise.all(topics.map((topic) => this.#feeds.get(topic)?.resync()));
+  }
+
+  /**
+   * Holds the next topics against Redis, `share` of all (0 to 1): what was lost between Redis and here without the connection
+   * having broken shows in no later message when it was the last one.
+   */
+  check(share: number): void {
+    const log = this.#options.log;
+    for (let left = Math.ceil(this.#feeds.size * share); left > 0; left--) {
+      let next = this.#checking.next();
+      if (next.done) {
+        this.#checking = this.#feeds.values();
+        next = this.#checking.next();
+      }
+      const feed = next.value;
+      if (!feed) return;
+      feed.check().catch((error: unknown) => log.debug({ err: error, topic: feed.topic }, 'topic not checked'));
+    }
   }
 
   stats(): NodeStats {

@@ -10,14 +10,18 @@ import type { Bus, BusMessage } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import { frameOf, peek } from './envelope.ts';
 import { Batch, type Frame, type Outgoing } from './frame.ts';
+import { Place } from './place.ts';
+import { type Missed, PAGE, type Page, readMissed } from './replay.ts';
 import type { Joiner, Turn } from './turn.ts';
 
-/** History is read in pages of this many. */
-const PAGE = 100;
+/** Live messages that may wait for a reader that takes its time over what it missed. */
+const MAX_WAITING = 4096;
 
 /** Whoever takes messages: a session. */
 export interface Sink {
   send(outgoing: Outgoing): void;
+  /** Resolves when all that was sent has been handed over, or there is no one any more to take it. */
+  drained(): Promise<void>;
   close(code: ErrorCode, reason: string): void;
 }
 
@@ -37,6 +41,8 @@ export interface FeedOptions {
 export class Subscription {
   readonly sink: Sink;
   readonly feed: Feed;
+  /** What the client surely has. */
+  readonly place = new Place();
   /** Settles when the node receives the topic. */
   ready: Promise<void> = Promise.resolve();
   /** Last ordered message given to the sink, while that may differ from the feed's. */
@@ -57,6 +63,11 @@ export class Subscription {
     return this.#inStep ? this.feed.given : { offset: this.#offset, epoch: this.#epoch };
   }
 
+  /** History is behind it. */
+  get isLive(): boolean {
+    return this.#waiting === null;
+  }
+
   /** What the topic brought in one turn. */
   deliver(outgoing: Outgoing): void {
     if (this.#inStep) {
@@ -65,6 +76,7 @@ export class Subscription {
     }
     if (this.#waiting !== null) {
       this.#waiting.push(...outgoing.frames);
+      if (this.#waiting.length > MAX_WAITING) this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
       return;
     }
     for (const frame of outgoing.frames) this.#give(frame);
@@ -81,26 +93,27 @@ export class Subscription {
     this.sink.send(frame);
   }
 
-  /** From a place in history: what was missed, in order. Returns how many, or null when some of it is no longer kept. */
-  async catchUp(since: Position): Promise<number | null> {
+  /**
+   * From a place in history: what was missed, in order and no faster than the sink takes it.
+   * @param onGap some of it is no longer kept: called before what is kept follows. Without it nothing follows.
+   */
+  async catchUp(since: Position, onGap?: (missed: Missed) => void): Promise<Missed> {
     this.#waiting ??= [];
     this.#inStep = false;
-    const missed: Frame[] = [];
-    let { epoch } = since;
-    for (;;) {
-      const page = await this.feed.history({ epoch, offset: since.offset + missed.length }, PAGE);
-      if (epoch === '' && since.offset === 0) epoch = page.epoch;
-      if (page.epoch !== epoch || !page.complete) {
-        // Never a part of what was missed: the client is told and reads the resource again.
-        this.startAt(page);
-        return null;
-      }
-      missed.push(...page.frames);
-      if (page.frames.length < PAGE) break;
+    this.place.begin(since);
+    const missed = await readMissed((at, limit) => this.feed.history(at, limit), since, onGap !== undefined);
+    this.startAt(missed.from);
+    this.place.begin(missed.from);
+    if (!missed.recovered) onGap?.(missed);
+    for (let at = 0; at < missed.frames.length; at += PAGE) {
+      await this.sink.drained();
+      // Its session ended, or unsubscribed.
+      if (!this.feed.subscriptions.has(this)) break;
+      const frames = missed.frames.slice(at, at + PAGE);
+      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
+      this.startAt(frames.at(-1)!);
     }
-    this.startAt({ offset: since.offset, epoch });
-    for (const frame of missed) this.#give(frame);
-    return missed.length;
+    return missed;
   }
 
   /** From `position` on: only what comes after it. */
@@ -202,7 +215,14 @@ export class Feed implements Joiner {
     if (this.#received.offset > 0 && this.#repairing === null) await this.#repair([]);
   }
 
-  async history(since: Position, limit: number): Promise<Position & { frames: Frame[]; complete: boolean }> {
+  /** Compares with Redis, for a message that got lost on the way without a trace. */
+  async check(): Promise<void> {
+    const { offset, epoch } = await this.position();
+    const received = this.#received;
+    if (epoch === received.epoch ? offset > received.offset : epoch !== '') await this.resync();
+  }
+
+  async history(since: Position, limit: number): Promise<Page> {
     const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
     return { frames: messages.map((message) => frameOf(message, peek(message.payload).kind)), epoch, offset, complete };
   }

@@ -12,13 +12,17 @@ import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
 import type { Position } from './feed.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Inbound } from './inbound.ts';
-import type { Services } from './messages/definition.ts';
-import type { Session } from './session.ts';
+import type { Services, SubscribeResult } from './messages/definition.ts';
+import type { Recovery, Redeemed } from './recovery.ts';
+import type { SavedTopics, Session } from './session.ts';
+import type { SignedIn } from './sign-in.ts';
+import { authorizeTopic, ownTopic } from './topics.ts';
 import type { Transport } from './transport.ts';
 
 export interface GatewayOptions {
   broker: Broker;
   inbound: Inbound;
+  recovery: Recovery;
   services: Pick<Services, 'trips' | 'drivers'>;
   clock: Clock;
   newSessionId(): string;
@@ -77,6 +81,13 @@ export class Connection {
       await idle.promise;
     }
     this.session.flush();
+    this.left();
+  }
+
+  /** The client ended the connection in good order: it does not come back to this session, unless it was sent away. */
+  left(): void {
+    const { recovery } = this.#options;
+    if (!this.session.closed && !this.session.sentAway) recovery.forget(this.session);
     this.gone();
   }
 
@@ -132,7 +143,7 @@ export interface Listener {
 
 export interface Gateway {
   /** @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING */
-  accept(principal: Principal, namespace: string, transport: Transport): Connection;
+  accept(signedIn: SignedIn, namespace: string, transport: Transport): Connection;
   /**
    * A session of a peer that can only listen, to one topic, which it may follow: what it missed since its position, then
    * `subscribed`, then what is live. It has no welcome.
@@ -144,7 +155,7 @@ export interface Gateway {
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { broker, inbound, services, clock, log } = options;
+  const { broker, inbound, recovery, services, clock, log } = options;
 
   async function activeTripIds({ role, userId }: Principal): Promise<string[]> {
     if (isOperator(role)) return [];
@@ -153,9 +164,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     return driver?.activeTripId ? [driver.activeTripId] : [];
   }
 
-  async function welcome(session: Session): Promise<void> {
+  async function welcome(session: Session, saved: Redeemed | null): Promise<void> {
     const { principal } = session;
+    const { [ownTopic(principal)]: inbox, ...topics } = saved?.session.topics ?? {};
     try {
+      const [tripIds] = await Promise.all([activeTripIds(principal), recovery.begin(session, topics)]);
+      if (session.closed) {
+        // It never learnt of its new token.
+        recovery.giveBack(saved);
+        return;
+      }
       inbound.reply(session, '', {
         case: 'welcome',
         value: {
@@ -166,10 +184,12 @@ export function createGateway(options: GatewayOptions): Gateway {
           heartbeatIntervalMs: options.heartbeatIntervalMs,
           heartbeatTimeoutMs: options.heartbeatTimeoutMs,
           maxPayloadBytes: options.maxPayloadBytes,
-          activeTripIds: await activeTripIds(principal),
+          activeTripIds: tripIds,
+          reconnectToken: session.reconnectToken,
+          restoredTopics: Object.keys(topics),
         },
       });
-      if (!session.closed) await broker.subscribe(session, `user:${principal.userId}`);
+      await restore(session, topics, inbox);
     } catch (thrown) {
       const error = asRideError(thrown);
       log.warn({ err: error, session_id: session.id }, 'session could not be set up');
@@ -177,6 +197,28 @@ export function createGateway(options: GatewayOptions): Gateway {
       session.flush();
       session.close('RIDE_DRAINING', error.message);
     }
+  }
+
+  /**
+   * The user's own topic goes on where this client was, or, for one that comes without a place, after what was delivered to him;
+   * each saved topic where the client was, if it may still be followed.
+   */
+  async function restore(session: Session, topics: SavedTopics, inbox: Position | undefined): Promise<void> {
+    const announce = (value: SubscribeResult): void => inbound.reply(session, '', { case: 'subscribed', value });
+    const follow = async ([topic, place]: [string, Position]): Promise<void> => {
+      try {
+        await authorizeTopic(session.principal, topic, services.trips);
+        await broker.subscribe(session, topic, place, announce);
+      } catch (thrown) {
+        const error = asRideError(thrown);
+        if (error.spec.retryable) throw error;
+        inbound.refuse(session, error, '');
+      }
+    };
+    const inboxFrom = inbox ?? (await recovery.inboxOf(session.principal.userId));
+    if (session.closed) return;
+    await Promise.all([broker.followInbox(session, inboxFrom, announce), ...Object.entries(topics).map(follow)]);
+    recovery.restored(session);
   }
 
   async function followOne(session: Session, topic: string, since?: Position): Promise<void> {
@@ -198,9 +240,15 @@ export function createGateway(options: GatewayOptions): Gateway {
       return { session, gone: () => broker.lost(session) };
     },
 
-    accept(principal, namespace, transport) {
-      const session = broker.open(options.newSessionId(), principal, namespace, transport);
-      return new Connection(session, options, welcome(session));
+    accept({ principal, saved }, namespace, transport) {
+      let session: Session;
+      try {
+        session = broker.open(options.newSessionId(), principal, namespace, transport);
+      } catch (error) {
+        recovery.giveBack(saved);
+        throw error;
+      }
+      return new Connection(session, options, welcome(session, saved));
     },
 
     async drain(jitterMs) {
@@ -211,6 +259,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         delayMs: Math.round((jitterMs * (index + 1)) / all.length),
       }));
       for (const { session, delayMs } of leaving) {
+        session.sentAway = true;
         inbound.reply(session, '', {
           case: 'goAway',
           value: { reason: 'draining', reconnectAfterMs: delayMs },

@@ -15,12 +15,16 @@ import type { LimitedClass, Limiter } from './limiter.ts';
 import type { ClientMessage, Reply, Services, SessionHandle } from './messages/definition.ts';
 import { clientMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
+import type { Recovery } from './recovery.ts';
 import type { Session } from './session.ts';
 import { authorizeTopic, canonicalTopic } from './topics.ts';
+
+const NOTHING = { offset: 0, epoch: '' };
 
 export interface InboundOptions {
   broker: Broker;
   services: Services;
+  recovery: Recovery;
   lamport: Lamport;
   clock: Clock;
   limiter: Limiter;
@@ -41,7 +45,7 @@ export interface Inbound {
 }
 
 export function createInbound(options: InboundOptions): Inbound {
-  const { broker, services, lamport, limiter, clock, nodeId, meter, log } = options;
+  const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, log } = options;
   let sequence = 0;
 
   function reply(session: Session, corrId: string, payload: ServerPayload): void {
@@ -83,6 +87,17 @@ export function createInbound(options: InboundOptions): Inbound {
         if (topic === `user:${session.principal.userId}`)
           throw invalidInput('topic', 'another topic than the caller’s own, which every session follows');
         broker.unsubscribe(session, topic);
+      },
+      acknowledge(name, position) {
+        const topic = canonicalTopic(name);
+        const subscription = session.subscriptions.get(topic);
+        if (!subscription) throw invalidInput('topic', 'one that this session follows');
+        const { epoch, offset } = subscription.position;
+        if (position.epoch === epoch && position.offset > offset) {
+          throw invalidInput('offset', `at most ${offset}, the last that was sent`);
+        }
+        // An epoch that has ended says nothing of the present one; that the client keeps its own books still counts.
+        recovery.acknowledge(session, topic, position.epoch === epoch ? position : NOTHING);
       },
     };
   }
@@ -132,6 +147,7 @@ export function createInbound(options: InboundOptions): Inbound {
     async handle(session, envelope) {
       const startedAt = performance.now();
       session.lastSeen = Date.now();
+      recovery.heard(session, session.lastSeen);
       lamport.merge(Number(envelope.lamport));
       const kind = envelope.payload.case === undefined ? 'unknown' : kindOf(envelope.payload.case);
       meter.messageIn(session.namespace, kind);

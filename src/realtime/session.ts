@@ -5,10 +5,13 @@
 import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
+import type { SavedSession } from '../ports/reconnects.ts';
 import type { Subscription } from './feed.ts';
 import type { Frame, Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
 import type { Transport } from './transport.ts';
+
+export type SavedTopics = SavedSession['topics'];
 
 /** What a session needs of its shard. */
 export interface SessionOwner {
@@ -40,6 +43,16 @@ export class Session {
   /** Wall time of the last inbound message, epoch ms. */
   lastSeen: number;
   closed = false;
+  /** What the client's next connection may be signed in with; '' when there is none. */
+  reconnectToken = '';
+  /** Saved topics of an earlier connection that are not followed again yet. */
+  restoring: SavedTopics | null = null;
+  /** Wall time at which was noted last what the client has, epoch ms. */
+  notedAt: number;
+  /** Wall time at which the reconnect token was written last, epoch ms. */
+  savedAt = 0;
+  /** It was told to connect again: its end is no farewell. */
+  sentAway = false;
   /** Where the wheel of its shard has it. */
   slot: Set<Session> | null = null;
   /** In its shard's list of sessions to flush. */
@@ -53,6 +66,8 @@ export class Session {
   /** Reads are held because the outbound buffer is nearly full. */
   #full = false;
   #holds = 0;
+  /** Called when nothing waits any more. */
+  #onIdle: (() => void)[] | null = null;
 
   constructor(
     id: string,
@@ -68,6 +83,7 @@ export class Session {
     this.transport = transport;
     this.connectedAt = now;
     this.lastSeen = now;
+    this.notedAt = now;
     this.#owner = owner;
   }
 
@@ -76,6 +92,28 @@ export class Session {
     const turn = this.#turn;
     const fresh = turn === null ? 0 : Array.isArray(turn) ? turn.length : turn.frames.length;
     return fresh + (this.#ring?.length ?? 0);
+  }
+
+  /** Everything was handed to the connection, which takes more. */
+  get idle(): boolean {
+    return this.#turn === null && this.#ring === null && !this.#waitingForDrain;
+  }
+
+  /** Resolves when it is idle, or has ended. */
+  drained(): Promise<void> {
+    if (this.idle || this.closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle ??= [];
+      this.#onIdle.push(resolve);
+    });
+  }
+
+  /** Wakes who waits for it; called when it is idle and when it ends. */
+  settle(): void {
+    const listeners = this.#onIdle;
+    if (listeners === null || !(this.idle || this.closed)) return;
+    this.#onIdle = null;
+    for (const listener of listeners) listener();
   }
 
   /** Sends one message, or what a topic joined, at the end of this turn. */
@@ -100,15 +138,15 @@ export class Session {
     const turn = this.#turn;
     this.#turn = null;
     if (turn === null || this.closed) return;
-    if (!Array.isArray(turn)) {
-      this.#write(turn);
-    } else {
+    if (!Array.isArray(turn)) this.#write(turn);
+    else {
       this.transport.cork();
       for (const outgoing of turn) this.#write(outgoing);
       this.transport.uncork();
     }
     // Asked only now: while corked, our own bytes would look like a peer that does not take them.
     this.#checkPeer();
+    if (this.#onIdle !== null) this.settle();
   }
 
   #write(outgoing: Outgoing): void {
@@ -168,7 +206,11 @@ export class Session {
   readonly #drained = (): void => {
     this.#waitingForDrain = false;
     const ring = this.#ring;
-    if (this.closed || ring === null) return;
+    if (this.closed) return;
+    if (ring === null) {
+      this.settle();
+      return;
+    }
     this.transport.cork();
     while (ring.length > 0 && !this.transport.blocked()) this.#write(ring.shift()!);
     this.transport.uncork();
@@ -183,6 +225,7 @@ export class Session {
       this.#full = false;
       this.release();
     }
+    this.settle();
   };
 
   /** Stops reading from the peer until as many releases have come. */

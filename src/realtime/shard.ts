@@ -18,7 +18,8 @@ export interface ShardOptions {
   turn: Turn;
   limits: SessionLimits;
   meter: Meter;
-  onDropped(session: Session): void;
+  /** @param code why the server ended it; null when the connection was gone by itself */
+  onDropped(session: Session, code: ErrorCode | null): void;
 }
 
 export class Shard implements SessionOwner {
@@ -69,19 +70,20 @@ export class Shard implements SessionOwner {
 
   /** Takes the session out and ends its connection. Safe to repeat. */
   drop(session: Session, code: ErrorCode, reason: string): void {
-    if (this.remove(session)) session.transport.close(code, reason);
+    if (this.remove(session, code)) session.transport.close(code, reason);
   }
 
   /** Takes the session out; false when it was out already. */
-  remove(session: Session): boolean {
+  remove(session: Session, code: ErrorCode | null = null): boolean {
     if (session.closed) return false;
     session.closed = true;
+    session.settle();
     this.sessions.delete(session.id);
     session.slot?.delete(session);
     const peers = this.byUser.get(session.principal.userId);
     peers?.delete(session);
     if (peers?.size === 0) this.byUser.delete(session.principal.userId);
-    this.#options.onDropped(session);
+    this.#options.onDropped(session, code);
     return true;
   }
 

@@ -10,6 +10,9 @@ export function canonicalTopic(topic: string): string {
   return topic.startsWith('order:') ? `trip:${topic.slice('order:'.length)}` : topic;
 }
 
+/** Followed by every session of the user without asking; what is sent to it while he is away waits for him. */
+export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
+
 /**
  * Riders follow their own trips, drivers their assigned ones, operators any.
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND

@@ -9,22 +9,31 @@ import websocket, { type WebsocketPluginOptions } from '@fastify/websocket';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
-import type { Principal, Role } from '../domain/roles.ts';
+import type { Role } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Connection, Gateway } from '../realtime/gateway.ts';
+import type { Credentials, SignedIn, SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
 
 export interface WebSocketOptions {
   gateway: Gateway;
   door: Door;
-  verifyToken(token: string | undefined): Principal;
+  signIn: SignIn;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of an upgrade. */
+    signedIn: SignedIn;
+  }
 }
 
 export const JSON_PROTOCOL = 'ride.v1.json';
 export const BINARY_PROTOCOL = 'ride.v1.protobuf';
 const BEARER_PROTOCOL = 'bearer.';
+const RECONNECT_PROTOCOL = 'reconnect.';
 
 /** A message a little over the limit gets a typed error; one far over it ends the connection (1009) unread. */
 const HARD_LIMIT_FACTOR = 4;
@@ -101,20 +110,34 @@ function protocolsOf(request: FastifyRequest): string[] {
   return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 }
 
-/** From the header, a subprotocol `bearer.<token>` (browsers can set no header), or the query. */
-function tokenOf(request: FastifyRequest): string | undefined {
-  const header = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (header) return header;
-  const protocol = protocolsOf(request).find((name) => name.startsWith(BEARER_PROTOCOL));
-  return protocol?.slice(BEARER_PROTOCOL.length) ?? (request.query as { access_token?: string }).access_token;
+/** Browsers can set no header: a token may also be a subprotocol (`bearer.<token>`, `reconnect.<token>`) or in the query. */
+function credentialsOf(request: FastifyRequest): Credentials {
+  const protocols = protocolsOf(request);
+  const after = (prefix: string): string | undefined =>
+    protocols.find((name) => name.startsWith(prefix))?.slice(prefix.length);
+  const query = request.query as { access_token?: string; reconnect_token?: string };
+  const header = request.headers['x-reconnect-token'];
+  return {
+    accessToken: bearerOf(request.headers.authorization) ?? after(BEARER_PROTOCOL) ?? query.access_token,
+    reconnectToken:
+      (typeof header === 'string' ? header : undefined) ?? after(RECONNECT_PROTOCOL) ?? query.reconnect_token,
+  };
 }
+
+const bearerOf = (header: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
+
+/** 1000 and no code at all (RFC 6455 section 7.4.1) say that the client is done; 1001, of a page that goes away, does not. */
+const FAREWELLS = new Set([1000, 1005]);
 
 function serve(ws: WebSocket, connection: Connection): void {
   ws.on('message', (data: RawData, isBinary: boolean) => {
     if (isBinary) connection.binary(data as Buffer);
     else connection.text(data as Buffer);
   });
-  ws.on('close', () => connection.gone());
+  ws.on('close', (code) => {
+    if (FAREWELLS.has(code)) connection.left();
+    else connection.gone();
+  });
   // `ws` closes by itself with the fitting code (1002, 1007, 1009); the session ends with the close.
   ws.on('error', () => connection.gone());
 }
@@ -153,6 +176,7 @@ export const webSocketPlugin = fp<{ maxPayloadBytes: number; drainDeadline: numb
 );
 
 export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
+  app.decorateRequest('signedIn');
   for (const { path, name, roles } of namespaces) {
     app.route({
       method: 'GET',
@@ -162,15 +186,15 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
         upgrades.set(request, reply);
         options.door.knock(request.ip);
-        request.principal = options.verifyToken(tokenOf(request));
-        if (roles && !roles.includes(request.principal.role)) {
-          throw new RideError(
-            'RIDE_FORBIDDEN',
-            `${path} is for ${roles.join(' and ')}, not for a ${request.principal.role}`,
-            { field: 'authorization', rule: `a token of a ${roles.join(' or ')}` },
-          );
-        }
-        options.door.enter(request.principal.userId);
+        request.signedIn = await options.signIn(credentialsOf(request), ({ role, userId }) => {
+          if (roles && !roles.includes(role)) {
+            throw new RideError('RIDE_FORBIDDEN', `${path} is for ${roles.join(' and ')}, not for a ${role}`, {
+              field: 'authorization',
+              rule: `a token of a ${roles.join(' or ')}`,
+            });
+          }
+          options.door.enter(userId);
+        });
       },
       handler: () => {
         throw new RideError('RIDE_NOT_FOUND', `${path} is a WebSocket: ask for an upgrade`, {
@@ -184,7 +208,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
         try {
           serve(
             ws,
-            options.gateway.accept(request.principal, name, new WebSocketTransport(ws, request.socket, encoding)),
+            options.gateway.accept(request.signedIn, name, new WebSocketTransport(ws, request.socket, encoding)),
           );
         } catch (error) {
           // The last free place was taken between the upgrade and now.

@@ -146,12 +146,13 @@ export async function openWebSocket(
   return { ...peer(transport, inbox, link), socket };
 }
 
-/** A gRPC stream; that it is refused shows in `ended`. */
-export function openGrpc(at: Address, token: string | undefined): Peer {
+/** A gRPC stream; that it is refused shows in `ended`. `more`: further metadata. */
+export function openGrpc(at: Address, token: string | undefined, more: Record<string, string> = {}): Peer {
   // A connection of its own, as every device has one; clients of one process would share one.
   const client = new Client(at.grpc, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   const metadata = new Metadata();
   if (token) metadata.set('authorization', `Bearer ${token}`);
+  for (const [name, value] of Object.entries(more)) metadata.set(name, value);
   const call = client.makeBidiStreamRequest<Buffer, Message>(METHOD, (bytes) => bytes, decodeServer, metadata);
   const inbox = new Inbox();
   call.on('data', (message: Message) => inbox.push(message));
@@ -186,11 +187,43 @@ export async function connect(
   t: { after(hook: () => void): void },
   at: Address,
   transport: TransportName,
-  token: string,
+  token: string | undefined,
   options: WebSocketOptions = {},
 ): Promise<Peer> {
-  const one = transport === 'grpc' ? openGrpc(at, token) : await openWebSocket(at, transport, token, options);
+  const one =
+    transport === 'grpc' ? openGrpc(at, token, options.headers) : await openWebSocket(at, transport, token, options);
   t.after(() => one.cut());
   await one.next((m) => m.welcome !== undefined, 'welcome');
   return one;
+}
+
+/** Says that the connection goes on with what an earlier one left. */
+export const resuming = (transport: TransportName, reconnectToken: string): WebSocketOptions => ({
+  headers: { [transport === 'grpc' ? 'reconnect-token' : 'x-reconnect-token']: reconnectToken },
+});
+
+export interface Refusal {
+  /** RIDE_… */
+  code: string;
+  field: string | undefined;
+}
+
+/** Why a connection is refused. @throws when it is not */
+export async function refusalOf(
+  at: Address,
+  transport: TransportName,
+  token: string | undefined,
+  options: WebSocketOptions,
+): Promise<Refusal> {
+  if (transport === 'grpc') {
+    const { trailers } = await openGrpc(at, token, options.headers).ended;
+    return { code: trailers['ride-code'] ?? 'none', field: trailers['ride-field'] };
+  }
+  try {
+    (await openWebSocket(at, transport, token, options)).cut();
+  } catch (error) {
+    if (error instanceof UpgradeRefused) return error.body;
+    throw error;
+  }
+  throw new Error('it was not refused');
 }

@@ -11,11 +11,21 @@ import { createChannels } from './channels.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
+/** How much of a topic is kept, and how long after its last message. */
+export interface Retention {
+  length: number;
+  ttlMs: number;
+  /** Of the topic's epoch and offset: while they last, it can be told whether something is missing. */
+  memoryTtlMs: number;
+}
+
 export interface RedisBusOptions {
   /** Of the same Redis as the connection for commands. */
   url: string;
   historyLength: number;
   historyTtlMs: number;
+  /** Of users' own topics, where messages wait for their next connection. */
+  inbox?: Retention;
   onError(error: Error): void;
   log: Logger;
 }
@@ -49,6 +59,9 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     log: options.log,
   });
   const { publishCommand } = channels;
+  const { historyLength: length, historyTtlMs: ttlMs } = options;
+  const usual: Retention = { length, ttlMs, memoryTtlMs: ttlMs };
+  const inbox = options.inbox ?? usual;
   const send = (topic: string, message: Buffer): Promise<unknown> =>
     publishCommand === 'SPUBLISH' ? redis.spublish(topic, message) : redis.publish(topic, message);
 
@@ -77,6 +90,7 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     },
 
     publishOrdered(topic, payload, order) {
+      const { length, ttlMs, memoryTtlMs } = topic.startsWith('user:') ? inbox : usual;
       return orAway(
         redis.ridePublishOrdered(
           memoryKey(topic),
@@ -87,9 +101,10 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
           order?.seq ?? 0,
           order?.restart ? '1' : '0',
           randomUUID().slice(0, 8),
-          options.historyLength,
-          options.historyTtlMs,
+          length,
+          ttlMs,
           publishCommand,
+          memoryTtlMs,
         ),
       );
     },

@@ -6,7 +6,8 @@ import type { Redis } from 'ioredis';
 
 /**
  * KEYS 1 memory of the topic (hash: epoch, offset, s:<source> = last seq, life, before, began), 2 history (stream, id = <offset>-0)
- * ARGV 1 topic, 2 payload, 3 source or '', 4 seq, 5 restart 0|1, 6 epoch for a new memory, 7 history length, 8 ttl ms, 9 publish command
+ * ARGV 1 topic, 2 payload, 3 source or '', 4 seq, 5 restart 0|1, 6 epoch for a new memory, 7 history length, 8 ttl ms, 9 publish command, 10 ttl ms
+ *   of the memory
  * reply: 'published' | 'duplicate' | 'gap' | 'unknown'
  *
  * `life` is the replication id under which the memory was written last. When this server was a replica then, or comes back from
@@ -44,7 +45,7 @@ end
 local offset = redis.call('HINCRBY', memory, 'offset', 1)
 if source ~= '' then redis.call('HSET', memory, 's:' .. source, seq) end
 redis.call('XADD', history, 'MAXLEN', ARGV[7], offset .. '-0', 'p', ARGV[2])
-redis.call('PEXPIRE', memory, ARGV[8])
+redis.call('PEXPIRE', memory, ARGV[10])
 redis.call('PEXPIRE', history, ARGV[8])
 redis.call(ARGV[9], ARGV[1], epoch .. ' ' .. offset .. '\\n' .. ARGV[2])
 return 'published'
@@ -86,6 +87,18 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `;
 
+/**
+ * KEYS 1 inbox of a user (hash: epoch, offset); ARGV 1 epoch, 2 offset, 3 ttl ms
+ * reply: 1 moved, 0 it was there already
+ */
+const advanceInbox = `
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
+if known[1] == ARGV[1] and tonumber(known[2]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'offset', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`;
+
 /** The scripts as commands of a connection. */
 export interface ScriptedRedis extends Redis {
   ridePublishOrdered(
@@ -100,6 +113,7 @@ export interface ScriptedRedis extends Redis {
     length: number,
     ttlMs: number,
     publish: 'PUBLISH' | 'SPUBLISH',
+    memoryTtlMs: number,
   ): Promise<'published' | 'duplicate' | 'gap' | 'unknown'>;
   rideReadHistoryBuffer(
     memory: string,
@@ -112,6 +126,7 @@ export interface ScriptedRedis extends Redis {
   >;
   rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<string>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
+  rideAdvanceInbox(key: string, epoch: string, offset: number, ttlMs: number): Promise<0 | 1>;
 }
 
 export function withScripts(redis: Redis): ScriptedRedis {
@@ -119,5 +134,6 @@ export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('rideReadHistory', { numberOfKeys: 2, lua: readHistory, readOnly: true });
   redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPosition });
   redis.defineCommand('rideReleaseReservation', { numberOfKeys: 1, lua: releaseReservation });
+  redis.defineCommand('rideAdvanceInbox', { numberOfKeys: 1, lua: advanceInbox });
   return redis as ScriptedRedis;
 }

@@ -11,6 +11,8 @@ export interface Welcome {
   heartbeatTimeoutMs?: number | undefined;
   maxPayloadBytes?: number | undefined;
   activeTripIds?: readonly string[] | undefined;
+  reconnectToken?: string | undefined;
+  restoredTopics?: readonly string[] | undefined;
 }
 
 export function writeWelcome(w: Writer, m: Welcome): void {
@@ -22,6 +24,8 @@ export function writeWelcome(w: Writer, m: Welcome): void {
   if (m.heartbeatTimeoutMs !== undefined && m.heartbeatTimeoutMs !== 0) w.uint(48, m.heartbeatTimeoutMs);
   if (m.maxPayloadBytes !== undefined && m.maxPayloadBytes !== 0) w.uint(56, m.maxPayloadBytes);
   if (m.activeTripIds !== undefined) for (const one of m.activeTripIds) w.string(66, one);
+  if (m.reconnectToken !== undefined && m.reconnectToken !== '') w.string(74, m.reconnectToken);
+  if (m.restoredTopics !== undefined) for (const one of m.restoredTopics) w.string(82, one);
 }
 
 export interface Ack {

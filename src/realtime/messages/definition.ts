@@ -46,6 +46,8 @@ export interface SessionHandle {
   /** Answers the message at once; its handler then returns null. */
   answer(payload: ServerPayload): void;
   unsubscribe(topic: string): void;
+  /** The client has everything of a topic up to there. @throws RideError RIDE_INVALID_INPUT when it cannot have that */
+  acknowledge(topic: string, position: { offset: number; epoch: string }): void;
 }
 
 export interface SubscribeResult {

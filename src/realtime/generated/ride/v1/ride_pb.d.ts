@@ -422,7 +422,10 @@ export declare type Unsubscribe = Message<"ride.v1.Unsubscribe"> & {
 export declare const UnsubscribeSchema: GenMessage<Unsubscribe>;
 
 /**
- * The client has taken an ordered message.
+ * The client has taken an ordered message. With `topic`, `offset` and `epoch` it has taken everything of that topic up to there:
+ * what a reconnect begins after, and on its own `user:<id>` what waits for the user's next connection no longer. From the first
+ * such message on the server guesses no more for that topic, so a client that keeps its own books says this once right after
+ * the welcome (offset 0 when it has nothing yet).
  *
  * @generated from message ride.v1.Received
  */
@@ -431,6 +434,21 @@ export declare type Received = Message<"ride.v1.Received"> & {
    * @generated from field: string event_id = 1;
    */
   eventId: string;
+
+  /**
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: uint64 offset = 3;
+   */
+  offset: bigint;
+
+  /**
+   * @generated from field: string epoch = 4;
+   */
+  epoch: string;
 };
 
 /**
@@ -657,6 +675,23 @@ export declare type Welcome = Message<"ride.v1.Welcome"> & {
    * @generated from field: repeated string active_trip_ids = 8;
    */
   activeTripIds: string[];
+
+  /**
+   * Instead of a sign-in for the next connection, to any node, once: it restores identity and subscriptions. Header
+   * `x-reconnect-token`, query `reconnect_token`, subprotocol `reconnect.<token>`, or metadata `reconnect-token`. Empty when none
+   * could be kept.
+   *
+   * @generated from field: string reconnect_token = 9;
+   */
+  reconnectToken: string;
+
+  /**
+   * The topics that the reconnect token of this connection restores, besides the user's own. Of each, what was missed follows and
+   * then `subscribed`, or an `error` that names it when it may not be followed any more.
+   *
+   * @generated from field: repeated string restored_topics = 10;
+   */
+  restoredTopics: string[];
 };
 
 /**
@@ -1323,8 +1358,10 @@ export declare type GoAway = Message<"ride.v1.GoAway"> & {
 export declare const GoAwaySchema: GenMessage<GoAway>;
 
 /**
- * Answer to subscribe. `recovered` says that nothing since the given position is missing; when it is false, read the
- * resource again. `offset` and `epoch` are the topic's position now.
+ * Answer to subscribe, behind what was missed and before what is live; without a corr_id for each restored topic. `recovered` says
+ * that nothing since the given position is missing; when it is false, read the resource again. `offset` and `epoch` are where
+ * the client is now.
+ * Unasked on the user's own topic: some of what waited for him is no longer kept; what is follows.
  *
  * @generated from message ride.v1.Subscribed
  */
@@ -1413,7 +1450,8 @@ export declare const StatusSchema: GenEnum<Status>;
  */
 export declare const RideStreamService: GenService<{
   /**
-   * One session. Metadata: `authorization: Bearer <token>`. The first server message is `welcome`.
+   * One session. Metadata: `authorization: Bearer <token>`, or `reconnect-token: <token>` of an earlier welcome. The first server
+   * message is `welcome`.
    *
    * @generated from rpc ride.v1.RideStreamService.Connect
    */

@@ -1,0 +1,67 @@
+/** What a reader missed of a topic, out of the topic's history: everything since its place, or an honest no. */
+import type { TopicPosition as Position } from '../ports/bus.ts';
+import type { Frame } from './frame.ts';
+
+/** History is read in pages of this many. */
+export const PAGE = 100;
+
+/** Before the first message of any epoch. */
+export const BEGINNING: Position = { offset: 0, epoch: '' };
+
+export interface Page extends Position {
+  frames: Frame[];
+  complete: boolean;
+}
+
+export type ReadPage = (since: Position, limit: number) => Promise<Page>;
+
+export interface Missed {
+  /** In order and without a hole. */
+  frames: Frame[];
+  /** Nothing since the reader's place is missing. */
+  recovered: boolean;
+  /** The place after which `frames` begin. */
+  from: Position;
+}
+
+/**
+ * @param keepRest when something is missing: what is still kept, instead of nothing
+ * @throws RideError RIDE_UNAVAILABLE
+ */
+export async function readMissed(read: ReadPage, since: Position, keepRest = false): Promise<Missed> {
+  const frames: Frame[] = [];
+  let { epoch } = since;
+  for (;;) {
+    const page = await read({ epoch, offset: since.offset + frames.length }, PAGE);
+    if (epoch === '' && since.offset === 0) epoch = page.epoch;
+    if (page.epoch !== epoch || !page.complete) {
+      if (keepRest) return readKept(read);
+      // Never a part of what was missed: the client is told and reads the resource again.
+      return { frames: [], recovered: false, from: { epoch: page.epoch, offset: page.offset } };
+    }
+    frames.push(...page.frames);
+    if (page.frames.length < PAGE) return { frames, recovered: true, from: { offset: since.offset, epoch } };
+  }
+}
+
+/** From the oldest message that is kept. */
+async function readKept(read: ReadPage): Promise<Missed> {
+  let frames: Frame[] = [];
+  let at = BEGINNING;
+  let from: Position | null = null;
+  for (;;) {
+    const page = await read(at, PAGE);
+    if (from !== null && page.epoch !== from.epoch) {
+      // The topic began anew while it was read: what was read before is no longer its past.
+      frames = [];
+      from = null;
+      at = BEGINNING;
+      continue;
+    }
+    from ??= { epoch: page.epoch, offset: page.frames[0] ? page.frames[0].offset - 1 : page.offset };
+    frames.push(...page.frames);
+    const last = page.frames.at(-1);
+    if (page.frames.length < PAGE || !last) return { frames, recovered: false, from };
+    at = { epoch: page.epoch, offset: last.offset };
+  }
+}
