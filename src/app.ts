@@ -30,7 +30,7 @@ import { authPlugin } from './plugins/auth.ts';
 import { errorsPlugin } from './plugins/errors.ts';
 import { inputPlugin } from './plugins/input.ts';
 import mapPagePlugin from './plugins/map-page.ts';
-import { createMetrics, listenMetrics, restMetricsPlugin } from './plugins/metrics.ts';
+import { createMetrics, listenMetrics, type MetricsSnapshot, restMetricsPlugin } from './plugins/metrics.ts';
 import { openapiPlugin } from './plugins/openapi.ts';
 import { rateLimitPlugin } from './plugins/rate-limit.ts';
 import { redisPlugin } from './plugins/redis.ts';
@@ -58,11 +58,14 @@ export interface Listening {
   /** `host:port` of each listener. */
   http: string;
   grpc: string;
+  /** Empty in a worker. */
   metrics: string;
 }
 
 export interface RideServer {
   app: FastifyInstance;
+  /** What this process has counted. */
+  metrics(): Promise<MetricsSnapshot>;
   /** Opens everything and listens. */
   listen(): Promise<Listening>;
   /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. */
@@ -71,9 +74,11 @@ export interface RideServer {
 
 export interface AppOptions {
   config: Config & { redisUrl: string; nodeId: string };
+  /** One of several processes that share the ports of this machine; the supervisor serves the metrics of all. */
+  isWorker?: boolean;
 }
 
-export async function buildApp({ config }: AppOptions): Promise<RideServer> {
+export async function buildApp({ config, isWorker = false }: AppOptions): Promise<RideServer> {
   const app = Fastify({
     ...serverOptions(config),
     logger: loggerOptions(config),
@@ -314,15 +319,17 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
 
   return {
     app,
+    metrics: () => registry.getMetricsAsJSON(),
     async listen() {
       await app.ready();
       await queues.start(jobs, recurring);
       startTimers();
-      const { host, port } = config.httpListen;
-      const http = await app.listen({ host, port });
+      // Fastify hands on what Node knows beyond Fastify's own types.
+      const address = { ...config.httpListen, reusePort: isWorker };
+      const http = await app.listen(address);
       const tls = config.grpcTlsCert && config.grpcTlsKey;
       grpc = await startGrpcServer({
-        listen: config.grpcListen,
+        listen: { ...config.grpcListen, shared: isWorker },
         gateway,
         door,
         verifyToken: app.verifyToken,
@@ -333,17 +340,22 @@ export async function buildApp({ config }: AppOptions): Promise<RideServer> {
             }
           : {}),
       });
-      metricsApp = await listenMetrics(registry, config.metricsListen);
+      if (!isWorker) metricsApp = await listenMetrics(registry, config.metricsListen);
       state.started = true;
       return {
         http: new URL(http).host,
         grpc: `${config.grpcListen.host}:${grpc.port}`,
-        metrics: new URL(metricsApp.listeningOrigin).host,
+        metrics: metricsApp ? new URL(metricsApp.listeningOrigin).host : '',
       };
     },
     async close() {
       state.draining = true;
       grpc?.drain();
+      if (isWorker) {
+        // Who connects to the shared port now is to reach another worker, not to be refused by this one.
+        app.server.close();
+        grpc?.stopListening();
+      }
       const deadline = Promise.withResolvers<void>();
       const timer = setTimeout(() => {
         log.warn({ sessions: broker.size }, 'the drain deadline has passed; what is left is cut off');

@@ -106,7 +106,7 @@ const redisUrl: Kind<string> = {
   parse: (s) => {
     const cluster = /^rediss?-cluster:\/\/(?:[^@/]*@)?([^/@]+)\/?$/.exec(s);
     if (cluster) return cluster[1]!.split(',').every(isHost) ? s : undefined;
-    return /^(rediss?:\/\/|unix:\/)./.test(s) ? s : undefined;
+    return /^unix:\/./.test(s) || (/^rediss?:\/\/./.test(s) && URL.canParse(s)) ? s : undefined;
   },
 };
 
@@ -165,7 +165,17 @@ export const settings = {
     path,
     'CA (PEM) that client certificates must come from; turns mutual TLS on.',
   ),
-  nodeId: optional('NODE_ID', slug, 'Name of this process among the nodes; default: host name and process id.'),
+  workers: required(
+    'WORKERS',
+    integer(1, 256),
+    '1',
+    'Processes that share the ports of this machine, each a node of its own under a supervisor that restarts it; one where the system cannot share ports (macOS, Windows).',
+  ),
+  nodeId: optional(
+    'NODE_ID',
+    slug,
+    'Name of this process among the nodes; default: host name and process id. With WORKERS each adds its number.',
+  ),
   region: required('REGION', slug, 'local', 'Home region; part of every id and of the shard key.'),
   city: required('CITY', slug, 'city', 'City of trips and drivers that do not name one.'),
   dataDir: required('DATA_DIR', path, 'data', 'Folder of the embedded Redis and SQLite.'),
@@ -490,6 +500,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return Object.freeze(bindToLoopback(values as Config));
 }
 
+/** A worker's own name is this name, its number, and how often it was restarted: `-w256-99999`. */
+const WORKER_NODE_ID_MAX = 20;
+
 /** Rules between settings. */
 function crossChecks(c: Config): string[] {
   const problems: string[] = [];
@@ -503,6 +516,9 @@ function crossChecks(c: Config): string[] {
   }
   if (c.grpcTlsClientCa !== undefined && c.grpcTlsCert === undefined) {
     problems.push('GRPC_TLS_CLIENT_CA_FILE must come with GRPC_TLS_CERT_FILE');
+  }
+  if (c.workers > 1 && c.nodeId !== undefined && c.nodeId.length > WORKER_NODE_ID_MAX) {
+    problems.push(`NODE_ID: must be at most ${WORKER_NODE_ID_MAX} characters with WORKERS, whose number follows it`);
   }
   if (c.mode === 'production') {
     if (c.jwtSecret === DEVELOPMENT_SECRET || c.jwtSecret.length < 32) {

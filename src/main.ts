@@ -1,20 +1,24 @@
 /**
- * The process: settings, private Redis when none is named, build, listen, signals, drain. The only reader of process.env.
+ * The process: settings, private Redis when none is named, build, listen, signals, drain. With WORKERS it is the supervisor of
+ * as many processes of this same program. The only reader of process.env.
  */
 import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import pino from 'pino';
-import { startPrivateRedis } from './adapters/redis/private-server.ts';
-import { type AppOptions, buildApp } from './app.ts';
+import { type PrivateRedis, startPrivateRedis } from './adapters/redis/private-server.ts';
+import type { AppOptions } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { RideError } from './errors.ts';
 import { loggerOptions } from './settings.ts';
+import { canHaveWorkers, createSupervisor } from './supervisor.ts';
+import { linkToSupervisor, workerNumber } from './worker-link.ts';
 
-/** A slug from the host's name and the process id: unique among the processes that share a Redis. */
+/** A slug from the host's name and the process id, unique among the processes that share a Redis; short, as workers add to it. */
 function defaultNodeId(): string {
   const host = hostname()
     .toLowerCase()
     .replace(/[^a-z0-9-]+/g, '-')
-    .slice(0, 20);
+    .slice(0, 12);
   return `${host}-${process.pid}`;
 }
 
@@ -27,36 +31,53 @@ async function main(): Promise<void> {
     : await startPrivateRedis({ dataDir: settings.dataDir, binary: settings.redisServer, log });
   const config = { ...settings, nodeId, redisUrl: settings.redisUrl ?? privateRedis!.url };
   try {
-    await serve(config, log, privateRedis !== null, async () => privateRedis?.stop());
+    await serve(config, log, privateRedis);
   } catch (error) {
     await privateRedis?.stop();
     throw error;
   }
 }
 
-async function serve(
-  config: AppOptions['config'],
-  log: pino.Logger,
-  ownRedis: boolean,
-  stopRedis: () => Promise<void>,
-): Promise<void> {
-  const server = await buildApp({ config });
+async function serve(config: AppOptions['config'], log: pino.Logger, ownRedis: PrivateRedis | null): Promise<void> {
+  const isWorker = workerNumber(process.argv) !== undefined;
+  const hasWorkers = config.workers > 1 && (await canHaveWorkers(config.httpListen));
+  if (config.workers > 1 && !hasWorkers) {
+    log.warn({ workers: config.workers }, 'this system cannot share ports between processes: there is one worker');
+  }
+  const program = fileURLToPath(import.meta.url);
+  // A supervisor has no need of the server's code, which is most of the program.
+  const app = hasWorkers ? null : await (await import('./app.ts')).buildApp({ config, isWorker });
+  const server = app ?? createSupervisor({ config, env: process.env, program, log });
+
   let stopping = false;
-  async function stop(signal: string): Promise<void> {
+  async function stop(reason: string): Promise<void> {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'draining');
+    log.info({ signal: reason }, 'draining');
     await server.close();
-    await stopRedis();
-    log.info({ signal }, 'stopped');
+    await ownRedis?.stop();
+    log.info({ signal: reason }, 'stopped');
     process.exit(0);
   }
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
+  const supervisor = isWorker && app ? linkToSupervisor(process, app, () => void stop('supervisor gone')) : null;
 
-  const listening = await server.listen();
-  const store = config.mongodbUrl ? 'mongodb' : 'sqlite';
-  log.info({ ...listening, store, redis: ownRedis ? 'private' : 'shared', mode: config.mode }, 'listening');
+  const at = await server.listen().catch((error: unknown) => {
+    // Told to stop before it was up: `stop` ends the process.
+    if (stopping) return null;
+    throw error;
+  });
+  if (!at || stopping) return;
+  const facts = {
+    ...at,
+    store: config.mongodbUrl ? 'mongodb' : 'sqlite',
+    redis: ownRedis ? 'private' : 'shared',
+    mode: config.mode,
+    ...(hasWorkers ? { workers: config.workers } : {}),
+  };
+  log.info(facts, isWorker ? 'worker listening' : 'listening');
+  supervisor?.listening(at);
 }
 
 main().catch((error: unknown) => {

@@ -25,17 +25,22 @@ export interface Rest {
   body: any;
 }
 
-export interface TestServer {
-  server: RideServer;
-  config: Config;
-  at: Listening;
-  redisUrl: string;
+/** Clients of a server that is somewhere. */
+export interface Clients {
+  at: { http: string; grpc: string };
   token(role: string, userId: string, more?: object): Promise<string>;
   rest(method: string, path: string, token?: string, body?: unknown, headers?: Record<string, string>): Promise<Rest>;
   /** A WebSocket in JSON, already welcomed. */
   ws(path: string, token: string): Promise<JsonClient>;
   /** A gRPC stream, already welcomed. */
   grpc(token: string): Promise<GrpcClient>;
+}
+
+export interface TestServer extends Clients {
+  server: RideServer;
+  config: Config;
+  at: Listening;
+  redisUrl: string;
   stop(): Promise<void>;
 }
 
@@ -85,7 +90,12 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     await rm(folder, { recursive: true, force: true });
   });
 
-  const rest: TestServer['rest'] = async (method, path, token, body, headers = {}) => {
+  return { ...clientsOf(t, at), server, config, at, redisUrl, stop };
+}
+
+/** Clients that are closed with the test. */
+export function clientsOf(t: TestScope, at: Clients['at']): Clients {
+  const rest: Clients['rest'] = async (method, path, token, body, headers = {}) => {
     const response = await fetch(`http://${at.http}${path}`, {
       method,
       headers: {
@@ -101,11 +111,7 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
   };
 
   return {
-    server,
-    config,
     at,
-    redisUrl,
-    stop,
     rest,
     async token(role, userId, more = {}) {
       const { status, body } = await rest('POST', '/api/v1/auth/token', undefined, { role, user_id: userId, ...more });

@@ -4,7 +4,7 @@
  */
 import type { Message } from './clients/inbox.ts';
 import { connect, type Peer, type TransportName } from './clients/peer.ts';
-import type { TestScope, TestServer } from './helper.ts';
+import type { Clients, TestScope } from './helper.ts';
 
 export interface Place {
   lat: number;
@@ -32,13 +32,13 @@ export interface Member {
   token: string;
 }
 
-export async function member(s: TestServer, role: string, more: object = {}): Promise<Member> {
+export async function member(s: Clients, role: string, more: object = {}): Promise<Member> {
   const id = someone(role);
   return { id, token: await s.token(role, id, more) };
 }
 
 /** Tells where a driver is, by REST. */
-export async function locate(s: TestServer, driver: Member, at: Place, recordedAt = Date.now()): Promise<void> {
+export async function locate(s: Clients, driver: Member, at: Place, recordedAt = Date.now()): Promise<void> {
   const { status, body } = await s.rest('POST', '/api/v1/drivers/me/locations', driver.token, {
     updates: [{ ...at, recorded_at_ms: recordedAt }],
   });
@@ -48,7 +48,7 @@ export async function locate(s: TestServer, driver: Member, at: Place, recordedA
 /** A driver who is looking for work at a place, with a stream of his own. */
 export async function lookingDriver(
   t: TestScope,
-  s: TestServer,
+  s: Clients,
   at: Place,
   transport: TransportName = 'websocket-json',
 ): Promise<Member & { peer: Peer }> {
@@ -61,7 +61,7 @@ export async function lookingDriver(
 }
 
 /** A trip that waits for a driver. */
-export async function requestedTrip(s: TestServer, rider: Member, from: Place): Promise<Message> {
+export async function requestedTrip(s: Clients, rider: Member, from: Place): Promise<Message> {
   const body = { pickup: from, dropoff: north(from, 3000) };
   const answer = await s.rest('POST', '/api/v1/trips', rider.token, body);
   if (answer.status !== 201) throw new Error(`trip refused: ${JSON.stringify(answer.body)}`);
@@ -80,7 +80,7 @@ export interface Ride {
 }
 
 /** A trip with an open offer to a driver of its own. */
-export async function offeredRide(t: TestScope, s: TestServer): Promise<Ride & { offerId: string }> {
+export async function offeredRide(t: TestScope, s: Clients): Promise<Ride & { offerId: string }> {
   const at = somewhere();
   const driver = await lookingDriver(t, s, at);
   const rider = await member(s, 'rider');
@@ -102,7 +102,7 @@ export async function offeredRide(t: TestScope, s: TestServer): Promise<Ride & {
 }
 
 /** A trip that its driver has accepted. */
-export async function assignedRide(t: TestScope, s: TestServer): Promise<Ride> {
+export async function assignedRide(t: TestScope, s: Clients): Promise<Ride> {
   const ride = await offeredRide(t, s);
   const path = `/api/v1/trips/${ride.id}/offers/${ride.offerId}/accept`;
   const { status, body } = await s.rest('POST', path, ride.driver.token);

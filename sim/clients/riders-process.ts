@@ -8,8 +8,8 @@ import type { Trip } from '../trips-csv.ts';
 import { serveParent } from './process.ts';
 import { Rider } from './rider.ts';
 
-/** Requests that may wait for their answer at once. */
-const MAX_ASKING = 32;
+/** Requests that may wait for their answer at once; more would only pile up in front of a server that is behind. */
+const MAX_ASKING = 8;
 /** Being late by less, in wall time, is the nature of timers and moves nothing. */
 const TOLERANCE_MS = 250;
 

@@ -21,9 +21,10 @@ import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
 import { reflectedServices } from './descriptors.ts';
+import { type GrpcListen, listenForGrpc } from './listener.ts';
 
 export interface GrpcOptions {
-  listen: { host: string; port: number };
+  listen: GrpcListen;
   gateway: Gateway;
   door: Door;
   verifyToken(token: string | undefined): Principal;
@@ -35,6 +36,8 @@ export interface GrpcOptions {
 export interface GrpcServer {
   /** The port that is listened on. */
   port: number;
+  /** Takes no connection from now on. */
+  stopListening(): void;
   /** Health turns to NOT_SERVING; streams go on. */
   drain(): void;
   /** Resolves when every connection has ended; one that does not end by itself is cut. */
@@ -159,28 +162,23 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.max_concurrent_streams': 10_000,
-    // Several processes of one machine must not share the port by accident; WORKERS does it on purpose.
-    'grpc.so_reuseport': 0,
   });
   server.addService(service, { Connect: (call: Call) => connect(call, options) });
   new ReflectionService(reflectedServices()).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   health.addToServer(server);
 
-  const { host, port } = options.listen;
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const secure = await credentials(options.tls);
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, secure, (error, actual) => (error ? reject(error) : resolve(actual)));
-  });
+  const listener = await listenForGrpc(server, await credentials(options.tls), options.listen);
   return {
-    port: bound,
+    port: listener.port,
+    stopListening: () => listener.stop(),
     drain() {
       health.setStatus('', 'NOT_SERVING');
       health.setStatus(SERVICE, 'NOT_SERVING');
     },
     close: () =>
       new Promise((resolve) => {
+        listener.stop();
         const timer = setTimeout(() => {
           server.forceShutdown();
           resolve();

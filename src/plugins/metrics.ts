@@ -9,6 +9,9 @@ import { Counter, type Counter as CounterType, Gauge, Histogram, Registry } from
 import type { ListenAddress } from '../config.ts';
 import type { Meter } from '../ports/meter.ts';
 
+/** All values of a registry, as plain data. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
 export interface Metrics {
   registry: Registry;
   meter: Meter;
@@ -161,9 +164,12 @@ export const restMetricsPlugin = fp<{ registry: Registry }>(
 );
 
 /** The listener of METRICS_LISTEN_ADDR. */
-export async function listenMetrics(registry: Registry, address: ListenAddress): Promise<FastifyInstance> {
+export async function listenMetrics(
+  source: { readonly contentType: string; metrics(): Promise<string> },
+  address: ListenAddress,
+): Promise<FastifyInstance> {
   const app = Fastify({ logger: false });
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  app.get('/metrics', async (_request, reply) => reply.type(source.contentType).send(await source.metrics()));
   await app.listen(address);
   return app;
 }

@@ -17,6 +17,7 @@ export interface NodeStats {
   total: number;
   byNamespace: Record<string, number>;
   byRole: Record<string, number>;
+  byCity: Record<string, number>;
 }
 
 export interface SessionDirectory {

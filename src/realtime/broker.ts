@@ -42,6 +42,13 @@ export function hashOf(text: string): number {
   return hash >>> 0;
 }
 
+/** Names that nobody has any more are forgotten. */
+function add(counts: Map<string, number>, name: string, by: number): void {
+  const count = (counts.get(name) ?? 0) + by;
+  if (count === 0) counts.delete(name);
+  else counts.set(name, count);
+}
+
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #shards: Shard[];
@@ -50,7 +57,11 @@ export class Broker {
   readonly #feeds = new Map<string, Feed>();
   #total = 0;
   #draining = false;
-  readonly #counts = { byNamespace: new Map<string, number>(), byRole: new Map<string, number>() };
+  readonly #counts = {
+    byNamespace: new Map<string, number>(),
+    byRole: new Map<string, number>(),
+    byCity: new Map<string, number>(),
+  };
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -135,10 +146,10 @@ export class Broker {
     };
   }
 
-  #count(session: Session, by: number): void {
-    const { byNamespace, byRole } = this.#counts;
-    byNamespace.set(session.namespace, (byNamespace.get(session.namespace) ?? 0) + by);
-    byRole.set(session.principal.role, (byRole.get(session.principal.role) ?? 0) + by);
+  #count({ namespace, principal }: Session, by: number): void {
+    add(this.#counts.byNamespace, namespace, by);
+    add(this.#counts.byRole, principal.role, by);
+    add(this.#counts.byCity, principal.city, by);
   }
 
   #closed(session: Session): void {
@@ -228,12 +239,13 @@ export class Broker {
   }
 
   stats(): NodeStats {
-    const { byNamespace, byRole } = this.#counts;
+    const { byNamespace, byRole, byCity } = this.#counts;
     return {
       nodeId: this.#options.nodeId,
       total: this.#total,
       byNamespace: Object.fromEntries(byNamespace),
       byRole: Object.fromEntries(byRole),
+      byCity: Object.fromEntries(byCity),
     };
   }
 

@@ -2,7 +2,7 @@
  * One inbound message, the same on every transport: find its definition, check the role, run it, answer with an ack or an
  * error under the same corr_id. A refusal never ends the session.
  */
-import { asRideError, RideError } from '../errors.ts';
+import { asRideError, invalidInput, RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -77,7 +77,13 @@ export function createInbound(options: InboundOptions): Inbound {
         return broker.subscribe(session, topic, since, announce);
       },
       answer: (payload) => reply(session, corrId, payload),
-      unsubscribe: (name) => broker.unsubscribe(session, canonicalTopic(name)),
+      unsubscribe(name) {
+        const topic = canonicalTopic(name);
+        // What a session must hear to stay in step with its user: offers, and the end of his part in a trip.
+        if (topic === `user:${session.principal.userId}`)
+          throw invalidInput('topic', 'another topic than the caller’s own, which every session follows');
+        broker.unsubscribe(session, topic);
+      },
     };
   }
 

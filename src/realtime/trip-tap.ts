@@ -1,6 +1,6 @@
 /**
  * What this node itself must know of trips whose driver is connected here: his location binding follows the trip's status,
- * and a driver who gave a trip up stops hearing of it.
+ * and a driver who gave a trip up, or let its offer pass, stops hearing of it.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Broker } from './broker.ts';
@@ -13,16 +13,22 @@ export interface TripTapOptions {
   broker(): Broker;
 }
 
+/** After these the driver they name has no part in the trip any more. */
+const LEFT: ReadonlySet<string> = new Set(['offer_declined', 'offer_expired', 'driver_cancelled']);
+
 export function createTripTap({ locations, broker }: TripTapOptions): (frame: Frame) => void {
-  return (frame) => {
-    const { topic } = frame;
-    if (frame.kind !== 'trip_event' || !topic.startsWith('user:')) return;
-    const { payload } = fromBinary(ServerEnvelopeSchema, frame.binary);
+  return ({ kind, topic, binary }) => {
+    if (kind !== 'trip_event') return;
+    const isOfTrip = topic.startsWith('trip:');
+    if (!isOfTrip && !topic.startsWith('user:')) return;
+    const { payload } = fromBinary(ServerEnvelopeSchema, binary);
     if (payload.case !== 'tripEvent') return;
-    const { tripId, type, status } = payload.value;
-    const driverId = topic.slice('user:'.length);
-    locations.onTripEvent(driverId, tripId, status as Parameters<Services['locations']['onTripEvent']>[2]);
-    if (type !== 'driver_cancelled') return;
-    for (const session of broker().sessionsOf(driverId)) broker().unsubscribe(session, `trip:${tripId}`);
+    const { tripId, type, status, driverId } = payload.value;
+    if (!isOfTrip) {
+      const userId = topic.slice('user:'.length);
+      locations.onTripEvent(userId, tripId, status as Parameters<Services['locations']['onTripEvent']>[2]);
+    } else if (LEFT.has(type)) {
+      for (const session of broker().sessionsOf(driverId)) broker().unsubscribe(session, topic);
+    }
   };
 }

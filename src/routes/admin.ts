@@ -19,7 +19,8 @@ export interface AdminOptions {
 }
 
 const Counts = Type.Record(Type.String(), Type.Integer());
-const Node = Type.Object({ node_id: Type.String(), total: Type.Integer(), by_namespace: Counts, by_role: Counts });
+const Sessions = { total: Type.Integer(), by_namespace: Counts, by_role: Counts, by_city: Counts };
+const Node = Type.Object({ node_id: Type.String(), ...Sessions });
 const Queue = Type.Object({
   waiting: Type.Integer(),
   active: Type.Integer(),
@@ -36,12 +37,8 @@ const Stats = Type.Object(
   {
     node_id: Type.String(),
     now_ms: Type.Integer({ description: 'domain time' }),
-    sessions: Type.Object({
-      total: Type.Integer({ description: 'over all nodes' }),
-      by_namespace: Counts,
-      by_role: Counts,
-    }),
-    nodes: Type.Array(Node),
+    sessions: Type.Object(Sessions, { description: 'over all nodes' }),
+    nodes: Type.Array(Node, { description: 'this node as it is, the others as they were at their last lease' }),
     trips: TripCounts,
     drivers: Type.Object({ available: Type.Integer() }),
     queues: Type.Record(Type.String(), Queue),
@@ -54,6 +51,7 @@ const toNode = (n: NodeStats) => ({
   total: n.total,
   by_namespace: n.byNamespace,
   by_role: n.byRole,
+  by_city: n.byCity,
 });
 
 function sum(counts: readonly Record<string, number>[]): Record<string, number> {
@@ -94,6 +92,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
           total: nodes.reduce((total, n) => total + n.total, 0),
           by_namespace: sum(nodes.map((n) => n.byNamespace)),
           by_role: sum(nodes.map((n) => n.byRole)),
+          by_city: sum(nodes.map((n) => n.byCity)),
         },
         nodes: nodes.map(toNode),
         trips: Object.fromEntries(counts) as Record<TripStatus, number>,

@@ -148,7 +148,8 @@ export async function openWebSocket(
 
 /** A gRPC stream; that it is refused shows in `ended`. */
 export function openGrpc(at: Address, token: string | undefined): Peer {
-  const client = new Client(at.grpc, credentials.createInsecure());
+  // A connection of its own, as every device has one; clients of one process would share one.
+  const client = new Client(at.grpc, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   const metadata = new Metadata();
   if (token) metadata.set('authorization', `Bearer ${token}`);
   const call = client.makeBidiStreamRequest<Buffer, Message>(METHOD, (bytes) => bytes, decodeServer, metadata);

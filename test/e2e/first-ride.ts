@@ -1,12 +1,12 @@
 /** The first ride, end to end: a driver by gRPC, a rider by WebSocket, the trip by REST. */
 import type { Test } from 'tap';
-import type { TestServer } from '../helper.ts';
+import type { Clients } from '../helper.ts';
 
 const pickup = { lat: 40.7484, lng: -73.9857 };
 const dropoff = { lat: 40.7061, lng: -74.0087 };
 
 /** A trip is requested, offered, accepted, driven and completed. */
-export async function firstRide(t: Test, s: TestServer): Promise<void> {
+export async function firstRide(t: Test, s: Clients): Promise<void> {
   const rider = await s.token('rider', 'rider-1');
   const driver = await s.grpc(await s.token('driver', 'driver-1'));
   t.hasStrict(await driver.ask({ location_update: { lat: 40.75, lng: -73.98, recorded_at_ms: Date.now() } }), {

@@ -176,6 +176,32 @@ t.test('a driver who gave the trip up is a stranger to it', async (t) => {
   t.equal(where.status, 404, 'and where he is no longer concerns the rider');
 });
 
+t.test('a driver who let an offer pass hears no more of the trip', async (t) => {
+  const ride = await offeredRide(t, s);
+  const topic = `trip:${ride.id}`;
+  const peers = await Promise.all(transports.map((transport) => connect(t, s.at, transport, ride.driver.token)));
+  for (const peer of peers)
+    t.ok((await peer.ask({ subscribe: { topic } })).subscribed, 'while it is offered he may look');
+  const path = `/api/v1/trips/${ride.id}/offers/${ride.offerId}/reject`;
+  t.equal((await s.rest('POST', path, ride.driver.token)).status, 204);
+  const rider = await connect(t, s.at, 'websocket-json', ride.rider.token);
+  await rider.ask({ subscribe: { topic, since_offset: '0' } });
+  await rider.inbox.find((m) => m.trip_event?.type === 'offer_declined');
+  t.ok((await rider.ask({ chat_send: { trip_id: ride.id, message_id: 'm', text: 'is anyone coming?' } })).ack);
+  await rider.inbox.find((m) => m.chat_message, 'chat');
+  for (const peer of peers) {
+    await livesOn(t, peer, peer.transport);
+    t.notOk(
+      peer.inbox.all.some((m) => m.chat_message || m.trip_event?.type === 'offer_declined'),
+      `${peer.transport}: nothing came`,
+    );
+    isRefused(t, await peer.ask({ subscribe: { topic } }), forbidden('topic', MAY_FOLLOW), 'nor may he follow again');
+    const own = { unsubscribe: { topic: `user:${ride.driver.id}` } };
+    const rule = 'another topic than the caller’s own, which every session follows';
+    isRefused(t, await peer.ask(own), { code: 'RIDE_INVALID_INPUT', field: 'topic', rule }, 'his own topic stays');
+  }
+});
+
 t.test('once it is over: no more chat, no more positions', async (t) => {
   const ride = await assignedRide(t, s);
   for (const step of ['arrive', 'start', 'complete'] as const) await ride.step(step);

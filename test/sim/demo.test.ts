@@ -5,6 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
+// A city takes its time, more of it on a busy machine.
+t.setTimeout(120_000);
+
 const demo = fileURLToPath(new URL('../../sim/demo.ts', import.meta.url));
 
 function start(...args: string[]): {

@@ -6,6 +6,9 @@ import t from 'tap';
 import { replayTraces } from '../../sim/porto/replay-traces.ts';
 import { readTraces } from '../../sim/porto/traces.ts';
 
+// A city takes its time, more of it on a busy machine.
+t.setTimeout(120_000);
+
 const HEADER = 'TRIP_ID,CALL_TYPE,ORIGIN_CALL,ORIGIN_STAND,TAXI_ID,TIMESTAMP,DAY_TYPE,MISSING_DATA,POLYLINE';
 
 /** A taxi that drives north-east, a point each 15 s. */

@@ -13,6 +13,9 @@ import { makePlan, type Plan } from '../../sim/plan.ts';
 import { type ReplayResult, replay } from '../../sim/replay.ts';
 import type { Trip } from '../../sim/trips-csv.ts';
 
+// A city takes its time, more of it on a busy machine.
+t.setTimeout(120_000);
+
 const city = loadCity();
 const MINUTE_MS = 60_000;
 /** Long rides add time and show nothing more. */
