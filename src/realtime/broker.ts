@@ -32,7 +32,11 @@ export interface BrokerOptions {
   flushBudgetMs: number;
   /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
   onFrame?(frame: Frame): void;
+  /** The first session of a user on this node, and the end of his last one. */
+  onUserHere?(userId: string): void;
   onUserGone?(userId: string): void;
+  /** The newest value of a topic that has one. */
+  newest?(topic: string): Promise<Frame | null> | null;
 }
 
 /** FNV-1a, 32 bits: spreads user ids over shards. */
@@ -96,6 +100,7 @@ export class Broker {
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
     const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
+    if (shard.byUser.get(principal.userId)!.size === 1) this.#options.onUserHere?.(principal.userId);
     this.#total++;
     this.#count(session, 1);
     this.#options.meter.sessionOpened(namespace);
@@ -164,7 +169,7 @@ export class Broker {
 
   /**
    * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
-   * @param announce called between what was missed and what is live
+   * @param announce called between what was missed and what is live; the topic's newest value follows it
    * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
    */
   async subscribe(
@@ -178,13 +183,17 @@ export class Broker {
     try {
       if (!existing) subscription.ready = this.#options.bus.subscribe(topic);
       await subscription.ready;
-      let replayed: number | null = 0;
-      if (since) replayed = await subscription.catchUp(since);
-      else if (!existing) subscription.startAt(await subscription.feed.position());
+      const place = async (): Promise<number | null> => {
+        if (since) return subscription.catchUp(since);
+        if (!existing) subscription.startAt(await subscription.feed.position());
+        return 0;
+      };
+      // Asked for only now that what is newer will come by itself.
+      const [replayed, newest] = await Promise.all([place(), this.#options.newest?.(topic) ?? null]);
       const { offset, epoch } = subscription.position;
       const result = { topic, recovered: replayed !== null, offset, epoch, replayed: replayed ?? 0 };
       announce?.(result);
-      subscription.goLive();
+      subscription.goLive(newest);
       return result;
     } catch (error) {
       this.unsubscribe(session, topic);
@@ -222,6 +231,21 @@ export class Broker {
 
   sessionsOf(userId: string): Iterable<Session> {
     return this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId) ?? [];
+  }
+
+  /** The sessions of this node that follow a topic. */
+  *followersOf(topic: string): Iterable<Session> {
+    // Only sessions are attached here.
+    for (const { sink } of this.#feeds.get(topic)?.subscriptions ?? []) yield sink as Session;
+  }
+
+  /** The user has a session on this node. */
+  hasUser(userId: string): boolean {
+    return this.#shards[hashOf(userId) % this.#shards.length]!.byUser.has(userId);
+  }
+
+  *users(): Iterable<string> {
+    for (const shard of this.#shards) yield* shard.byUser.keys();
   }
 
   *sessions(): Iterable<Session> {

@@ -45,6 +45,16 @@ export class PresenceTracker {
     this.#now = options.now ?? Date.now;
   }
 
+  /** Something is being written. */
+  get writing(): boolean {
+    return this.#writing;
+  }
+
+  /** All that is due is on record. */
+  get settled(): boolean {
+    return !this.#writing && this.#changed.size === 0;
+  }
+
   /** His first session on this node. */
   arrived(userId: string): void {
     if (!this.#recorded.has(userId)) this.#mark(userId, this.#now());

@@ -1,4 +1,5 @@
 /** The newest value of a topic, for whoever begins to follow it: where the driver of a trip is, whether a user is online. */
+import type { OutboundMessages } from '../ports/publisher.ts';
 import { encodeEnvelope } from './envelope.ts';
 import { Frame } from './frame.ts';
 import type { Lamport } from './lamport.ts';
@@ -6,11 +7,24 @@ import type { Services } from './messages/definition.ts';
 import { serverMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
 
-export interface SnapshotOptions {
+export interface SnapshotOptions extends Encoding {
   locations: Pick<Services['locations'], 'ofTrip'>;
   presence: Pick<Services['presence'], 'of'>;
+}
+
+interface Encoding {
   lamport: Lamport;
   nodeId: string;
+}
+
+/** Finished envelopes of presence, for whoever tells it in the step that makes it true. */
+export function createPresenceEncoder({ lamport, nodeId }: Encoding) {
+  let sequence = 0;
+  return (state: OutboundMessages['presence']): Buffer => {
+    const topic = `${PRESENCE}${state.userId}`;
+    const header = { lamport: lamport.tick(), nodeId, sequence: ++sequence, topic, sentAtMs: Date.now() };
+    return encodeEnvelope(header, serverMessages.presence.toWire(state));
+  };
 }
 
 /** Null for a topic that has no newest value; a promise of null when there is none yet. */

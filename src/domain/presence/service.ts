@@ -1,6 +1,6 @@
 /** Who is connected, and who may know it: the user himself, operators, and the other side of a trip while it lasts. */
 import { RideError } from '../../errors.ts';
-import type { Presences, PresenceState } from '../../ports/presences.ts';
+import type { PresenceState, Presences } from '../../ports/presences.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import { isDriven } from '../trips/rules.ts';
