@@ -2,6 +2,7 @@
  * A whole server for a test: real Redis, a store of its own, free ports, and small clients that speak the contract. Torn down
  * with the test.
  */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -51,6 +52,12 @@ export interface BuildOptions {
 
 const UNLIMITED = '1000000';
 
+/** `MONGODB_URL=… script/test`: every server of the suite then stores in that MongoDB, each in a database of its own. */
+function ownDatabase(): Record<string, string> {
+  const { MONGODB_URL } = process.env;
+  return MONGODB_URL ? { MONGODB_URL, MONGODB_DATABASE: `ridestream-test-${randomUUID()}` } : {};
+}
+
 export async function build(t: TestScope, options: BuildOptions = {}): Promise<TestServer> {
   const env = options.env ?? {};
   const redisUrl = env.REDIS_URL ?? (await startRedis(t)).url;
@@ -73,6 +80,7 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     SOCKET_LIMIT_GENERAL: UNLIMITED,
     SOCKET_LIMIT_LOCATION: UNLIMITED,
     SOCKET_LIMIT_CHAT: UNLIMITED,
+    ...ownDatabase(),
     ...env,
     REDIS_URL: redisUrl,
   });

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { Follower } from './clients/follower.ts';
 import { readMetrics, type Sample, sum } from './clients/metrics.ts';
 import { connect, type Peer } from './clients/peer.ts';
+import { heard, saidMore, Talk } from './clients/talk.ts';
 import { firstRide } from './e2e/first-ride.ts';
 import { assignedRide } from './scene.ts';
 import { type RunningProgram, startProgram } from './servers/program.ts';
@@ -57,11 +58,11 @@ function keepAlive(t: Test, peers: readonly Peer[]): void {
 t.test('workers share the ports, and each is a node', async (t) => {
   const s = await startProgram(t, settings);
   const peers: Peer[] = [];
+  keepAlive(t, peers);
   for (let i = 0; i < 40; i++) {
     const transport = i % 2 === 0 ? 'websocket-json' : 'grpc';
     peers.push(await connect(t, s.at, transport, await s.token('rider', `rider-${i}`, { city: `city-${i % 4}` })));
   }
-  keepAlive(t, peers);
 
   await t.test('the system spreads connections of both ports over all of them', async (t) => {
     let stats: Stats;
@@ -144,44 +145,20 @@ async function killedWorkerLosesNothing(t: Test, s: RunningProgram): Promise<voi
     [ride.rider, ride.driver].map((user) => new Follower(t, s.at, user.token, [`trip:${ride.id}`])),
   );
   await Promise.all(followers.map((follower) => follower.live));
-  const said = new Map(rides.map((ride) => [ride.id, [] as string[]]));
-  let talking = true;
-
-  /** Says one thing after the other, again until it is acknowledged: that one counts. */
-  async function talk({ id, rider }: (typeof rides)[number], voice: Follower): Promise<void> {
-    for (let n = 1; talking; n++) {
-      const message_id = `m${n}`;
-      for (let acknowledged = false; !acknowledged; ) {
-        await voice.live;
-        const answer = await voice.peer
-          .ask({ chat_send: { trip_id: id, message_id, text: `${rider.id} ${n}` } })
-          .catch(() => null);
-        acknowledged = answer?.ack !== undefined;
-      }
-      said.get(id)!.push(message_id);
-    }
-  }
-  const talks = rides.map((ride, index) => talk(ride, followers[2 * index]!));
-  const enough = (more: number): Promise<void> => {
-    const goals = new Map([...said].map(([id, ids]) => [id, ids.length + more]));
-    return until(() => [...said].every(([id, ids]) => ids.length >= goals.get(id)!), `${more} more messages each`);
-  };
-  await enough(10);
+  const talks = rides.map((ride, index) => new Talk(ride.id, followers[2 * index]!));
+  await saidMore(talks, 10);
   const counted = await readMetrics(s.program.metrics);
   const [victim] = await workerPids(s);
   process.kill(victim!, 'SIGKILL');
-  await enough(10);
+  await saidMore(talks, 10);
   await until(async () => (await workerPids(s)).length === WORKERS, 'it is started again');
-  await enough(10);
-  talking = false;
-  await Promise.all(talks);
+  await saidMore(talks, 10);
+  await Promise.all(talks.map((talk) => talk.stop()));
 
-  const heard = (follower: Follower): string[] =>
-    follower.gather().flatMap((m) => (m.chat_message ? [m.chat_message.message_id] : []));
-  for (const [index, ride] of rides.entries()) {
+  for (const [index, { said }] of talks.entries()) {
     for (const follower of [followers[2 * index]!, followers[2 * index + 1]!]) {
-      await until(() => heard(follower).length >= said.get(ride.id)!.length, 'all has arrived');
-      t.same(heard(follower), said.get(ride.id), 'every message once, in the order in which it was said');
+      await until(() => heard(follower).length >= said.length, 'all has arrived');
+      t.same(heard(follower), said, 'every message once, in the order in which it was said');
       t.equal(follower.gaps, 0);
       t.equal(follower.doubles, 0);
     }

@@ -68,7 +68,7 @@ export function fanOutReport(scale: Scale, results: Map<Name, Round[]>): CaseRes
       `${scale.followers} dispatchers' sockets follow one trip (\`trip:<id>\`, binary subprotocol); an event is a position of the trip's driver, about ${Math.round(at('ride', slow)!.bytesPerEvent)} bytes on the wire, ${Math.round(at('ws', slow)!.bytesPerEvent)} at the peers.`,
       `**Way in: driver.** The trip's driver sends \`location_update\` with its \`trip_id\` on one WebSocket, one message an event. Each is decoded, checked, written to Redis (up to 2 ms of them in one pipeline), acknowledged, encoded, published through Redis and only then fanned out; all of that is in the server's CPU figure. One session has at most 128 unanswered messages, so at the highest rates this way in is the limit and not the fan-out. **Way in: another node.** The same envelope is published to the topic's Redis channel from outside, as a second node does it: what is left is receiving and fan-out.`,
       'The peers get one message an event on one WebSocket and write it to every follower: no sign-in, no check, no Redis, no ack.',
-      'Rates above what a server holds are kept only as long as they are counted; its CPU per delivery there is that of saturation.',
+      'Rates above what a server holds are kept only as long as they are counted; its CPU per delivery there is that of saturation. A rate that was not held though the server had time left is tried once more.',
     ],
     tables: [highest, fixed],
     plots: [

@@ -69,13 +69,18 @@ export interface Point {
   redisCpu: number;
   bytesPerEvent: number;
   held: boolean;
+  /** Why the server ended the publisher or a follower; '' when it did not. */
+  refusal: string;
 }
 
 /** A server with its followers and its publisher. */
 export interface Rig {
   server: Program;
   followers: Remote<SocketsApi>;
-  publisher: Program & { publish(rate: number): Promise<void>; quiet(): Promise<{ sent: number; seconds: number }> };
+  publisher: Program & {
+    publish(rate: number): Promise<void>;
+    quiet(): Promise<{ sent: number; seconds: number; refusal: string }>;
+  };
   stop(): Promise<void>;
 }
 
@@ -96,7 +101,7 @@ async function publisherOf(
     return {
       ...bus,
       publish: (rate) => bus.call('publish', { perSecond: rate }),
-      quiet: () => bus.call('quiet', undefined),
+      quiet: async () => ({ ...(await bus.call('quiet', undefined)), refusal: '' }),
     };
   }
   const load = await startLoad(context, 'publisher');
@@ -117,9 +122,8 @@ async function publisherOf(
     },
     async quiet() {
       const sent = await load.call('quiet', undefined);
-      const { errors, reason, ended } = await load.call('read', undefined);
-      if (errors + ended > 0) throw new Error(`the publisher was refused: ${reason}`);
-      return sent;
+      const { reason } = await load.call('read', undefined);
+      return { ...sent, refusal: reason };
     },
   };
 }
@@ -163,7 +167,7 @@ export async function measure(context: Context, rig: Rig, rate: number, scale: S
   await sleep(scale.countMs);
   const counted = await followers.call('read', undefined);
   const [serverCpu, generatorCpu, publisherCpu, redisCpu] = cpu.shares() as [number, number, number, number];
-  const { sent, seconds } = await publisher.quiet();
+  const { sent, seconds, refusal } = await publisher.quiet();
   const deliveriesPerS = counted.events / (counted.windowMs / 1000);
   const share = deliveriesPerS / (rate * scale.followers);
   const { p50Ms, p95Ms, p99Ms } = counted.latency;
@@ -181,7 +185,8 @@ export async function measure(context: Context, rig: Rig, rate: number, scale: S
     publisherCpu,
     redisCpu,
     bytesPerEvent: counted.bytes / counted.events,
-    held: share >= HELD_SHARE && p95Ms <= P95_LIMIT_MS && counted.ended === 0,
+    held: share >= HELD_SHARE && p95Ms <= P95_LIMIT_MS && counted.ended === 0 && refusal === '',
+    refusal: refusal || counted.reason,
   };
 }
 

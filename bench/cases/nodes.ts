@@ -11,7 +11,7 @@ import { type BenchTrip, makeTrips, placeOf } from '../harness/trips.ts';
 import { CpuMeter } from '../harness/usage.ts';
 import type { Member } from '../load/dialects.ts';
 import { connectLoad, LABELS, startLoad, startWebSocketServer, type WebSocketServer } from './contenders.ts';
-import { climb } from './fanout.ts';
+import { climb, twiceIfIdle } from './fanout.ts';
 import { HELD_SHARE, P95_LIMIT_MS } from './fanout-rig.ts';
 
 const servers = ['ride', 'socketio'] as const;
@@ -124,13 +124,12 @@ async function bigTopic(
     await connectLoad(publisher, pair.nodes[0], { members: [driver], follow: false, lookAtAll: true });
   };
   const points: Point[] = [];
-  const at = async (rate: number): Promise<Point> => {
+  const once = async (rate: number): Promise<Point> => {
     const work = {
       publish: () => publisher.call('publish', { perSecond: rate }),
       quiet: () => publisher.call('quiet', undefined),
     };
     const point = await pair.measure(work, rate * scale.followers, rate, scale);
-    points.push(point);
     // What an overload leaves behind must not reach the next rate.
     if (!point.held) {
       await pair.stop();
@@ -139,6 +138,7 @@ async function bigTopic(
     }
     return point;
   };
+  const at = (rate: number): Promise<Point> => twiceIfIdle(() => once(rate), points);
   try {
     await ready();
     for (const rate of scale.rates) if (!(await at(rate)).held) break;

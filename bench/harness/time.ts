@@ -1,6 +1,28 @@
 /** One monotonic clock for all processes of a measurement (CLOCK_MONOTONIC), milliseconds with fractions. */
 
-const origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+const CALIBRATIONS = 100;
+
+const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/**
+ * performance.now() counts from the start of its process. Where that start lies on the common clock is read between two
+ * readings of it; the closest pair counts, because the process may be put aside in between.
+ */
+function originOfProcess(): number {
+  let origin = 0;
+  let closest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < CALIBRATIONS; i++) {
+    const before = monotonic();
+    const since = performance.now();
+    const after = monotonic();
+    if (after - before >= closest) continue;
+    closest = after - before;
+    origin = (before + after) / 2 - since;
+  }
+  return origin;
+}
+
+const origin = originOfProcess();
 
 export const now = (): number => origin + performance.now();
 

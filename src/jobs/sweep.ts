@@ -28,6 +28,8 @@ export interface SweepDeps {
 }
 
 const BATCH = 200;
+/** An acceptance may be slow when the store is: its claim is given this many times the age of other work. */
+const CLAIM_PATIENCE = 5;
 
 export function sweepJob(deps: SweepDeps): RecurringJob {
   const { clock, dispatch, trips } = deps;
@@ -71,7 +73,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       let relayed = 0;
       for (const relay of deps.relays) relayed += await relay.sweep(age);
       const trips = await sweepTrips(now, age);
-      const drivers = await dispatch.reconcile(age, BATCH);
+      const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, BATCH);
       await deps.idempotency.remove({ createdAt: { lt: now - deps.idempotencyTtlMs } }, 1000);
       if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');
     },

@@ -45,7 +45,9 @@ export interface Bus {
   subscribe(topic: string): Promise<void>;
   unsubscribe(topic: string): void;
   onMessage(listener: (message: BusMessage) => void): void;
-  /** Calls `listener` with topics that this node receives again after a time in which messages may have passed by. */
+  /** Calls `listener` with topics that messages may pass by from now on, before any message that comes after such a gap. */
+  onAway(listener: (topics: readonly string[]) => void): void;
+  /** Calls `listener` with topics that were away and are received again. */
   onBack(listener: (topics: readonly string[]) => void): void;
   /** Up to `limit` messages that come after `since`; offset 0 without an epoch is the topic's beginning. */
   history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage>;

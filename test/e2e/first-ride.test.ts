@@ -6,6 +6,12 @@ import { firstRide } from './first-ride.ts';
 
 t.test('the first ride on one Redis', async (t) => firstRide(t, await build(t)));
 
+t.test('the first ride, the rider on one node and the driver on another', async (t) => {
+  const one = await build(t);
+  const { sqliteFile } = one.config;
+  await firstRide(t, one, await build(t, { env: { REDIS_URL: one.redisUrl, SQLITE_FILE: sqliteFile! } }));
+});
+
 t.test('the first ride on a Redis Cluster of six', async (t) => {
   const cluster = await startRedisCluster(t);
   await firstRide(t, await build(t, { env: { REDIS_URL: cluster.url } }));

@@ -102,6 +102,8 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
       listener = next;
     },
 
+    onAway: (next) => channels.onAway(next),
+
     onBack: (next) => channels.onBack(next),
 
     history,

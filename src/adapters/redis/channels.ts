@@ -19,7 +19,9 @@ export interface Channels {
    */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): void;
-  /** Listening again after a time in which messages may have passed by. */
+  /** Listening no more: messages may pass by until `onBack`. Comes before the first message after them. */
+  onAway(listener: (channels: readonly string[]) => void): void;
+  /** Listening again. */
   onBack(listener: (channels: readonly string[]) => void): void;
   close(): void;
 }
@@ -72,6 +74,7 @@ class ChannelSet implements Channels {
   /** Why the last SUBSCRIBE failed. */
   #refusal: unknown = new Error('no connection');
   #back: string[] = [];
+  #onAway: (channels: readonly string[]) => void = () => {};
   #onBack: (channels: readonly string[]) => void = () => {};
   #closed = false;
 
@@ -79,8 +82,8 @@ class ChannelSet implements Channels {
     this.#log = log;
     const owner = {
       linkUp: () => this.#schedule(),
-      linkDown: (link: ChannelLink) => this.#lose((entry) => entry.link === link),
-      linkStale: (link: ChannelLink) => this.#lose((entry) => entry.link === link),
+      linkDown: (link: ChannelLink) => this.#lost(link),
+      linkStale: (link: ChannelLink) => this.#lost(link),
       message: (channel: Buffer, data: Buffer) => onMessage(channel.toString(), data),
       error: onError,
     };
@@ -118,6 +121,10 @@ class ChannelSet implements Channels {
     if (entry.link) this.#leave(entry.link, channel);
   }
 
+  onAway(listener: (channels: readonly string[]) => void): void {
+    this.#onAway = listener;
+  }
+
   onBack(listener: (channels: readonly string[]) => void): void {
     this.#onBack = listener;
   }
@@ -143,31 +150,34 @@ class ChannelSet implements Channels {
     });
   }
 
-  /** Channels that stand no more have to be placed anew. */
-  #lose(isLost: (entry: Entry) => boolean): void {
-    for (const entry of this.#entries.values()) {
-      if (!isLost(entry)) continue;
-      entry.missed ||= entry.stands;
-      entry.stands = false;
-      entry.link = null;
-      this.#homeless.add(entry);
-    }
+  /** The channels of `link` are gone from it. */
+  #lost(link: ChannelLink): void {
+    this.#unsettle((entry) => entry.link === link);
     this.#topology.refresh();
-    this.#schedule();
   }
 
   /** The cluster's masters are others than before. */
   #moved(): void {
+    this.#unsettle(({ link, channel }) => {
+      if (link === null || this.#topology.linkOf(channel) === link) return false;
+      this.#leave(link, channel);
+      return true;
+    });
+    this.#topology.prune();
+  }
+
+  /** Channels that stand no more have to be placed anew. */
+  #unsettle(isLost: (entry: Entry) => boolean): void {
+    const away: string[] = [];
     for (const entry of this.#entries.values()) {
-      const { link } = entry;
-      if (link === null || this.#topology.linkOf(entry.channel) === link) continue;
-      this.#leave(link, entry.channel);
+      if (!isLost(entry)) continue;
+      if (entry.stands) away.push(entry.channel);
       entry.missed ||= entry.stands;
       entry.stands = false;
       entry.link = null;
       this.#homeless.add(entry);
     }
-    this.#topology.prune();
+    if (away.length > 0) this.#onAway(away);
     this.#schedule();
   }
 

@@ -156,6 +156,26 @@ export function createDispatch(deps: DispatchDeps) {
     return drivers.claim(driverId, tripId);
   }
 
+  /**
+   * An acceptance that took so long that its claim was taken for one left behind may find the driver on another trip: then
+   * this one is offered to others. True when the trip is the driver's, or was and has ended.
+   */
+  async function holdsClaim(trip: Trip, driverId: string): Promise<boolean> {
+    if (trip.driverId !== driverId || !isDriven(trip.status)) return true;
+    if (await drivers.claim(driverId, trip.id)) return true;
+    log.warn(
+      { driver_id: driverId, trip_id: trip.id },
+      'the driver was given another trip meanwhile; this one is offered anew',
+    );
+    await trips.command(trip.id, {
+      type: 'cancel',
+      actorId: driverId,
+      role: 'driver',
+      reason: 'driver_on_another_trip',
+    });
+    return false;
+  }
+
   /** True when the driver was freed: the trip is not (or no longer) his. */
   async function releaseUnlessDriven(driverId: string, tripId: string): Promise<boolean> {
     const trip = await trips.find(tripId);
@@ -251,6 +271,7 @@ export function createDispatch(deps: DispatchDeps) {
         case 'assigned':
           await offers.release(event.driverId!, event.offer!.id);
           await offers.remove(event.offer!.id);
+          if (!(await holdsClaim(trip, event.driverId!))) break;
           await reindex(event.driverId!);
           await announceMatch(trip, event.offer!, event.id);
           break;

@@ -41,7 +41,8 @@ function holdLock(t: Test, file: string): () => void {
 
 t.test('while another process holds the lock, writes wait, reads do not, and the wait has an end', async (t) => {
   const file = await freshFile(t);
-  const { store, things } = await opened(t, file, 250);
+  const { things } = await opened(t, file, 60_000);
+  const { store, things: hasty } = await opened(t, file, 250);
   const one = thing();
   await things.insert(one);
 
@@ -59,7 +60,7 @@ t.test('while another process holds the lock, writes wait, reads do not, and the
   const releaseAgain = holdLock(t, file);
   const started = performance.now();
   const late = thing();
-  const refused = await Promise.allSettled([things.insert(late), things.compareAndSet(next(one)), store.ping()]);
+  const refused = await Promise.allSettled([hasty.insert(late), hasty.compareAndSet(next(one)), store.ping()]);
   t.ok(performance.now() - started >= 240);
   for (const result of refused) {
     t.match(result, { status: 'rejected', reason: { ...unavailable, retryAfterMs: Number } });
@@ -101,13 +102,13 @@ t.test('when the thread dies, running calls are refused, and another takes its p
   ];
   const all = Promise.allSettled(running);
   await things.get(one.id);
-  t.equal(workers.length, 1);
-  await workers[0]!.terminate();
+  const before = workers.length;
+  await workers.at(-1)!.terminate();
   for (const result of await all) t.match(result, { status: 'rejected', reason: unavailable });
   await t.rejects(store.ping(), unavailable);
   release();
   await t.resolves(until(() => store.ping()));
-  t.equal(workers.length, 2);
+  t.ok(workers.length > before, 'another worker serves');
   t.strictSame(await things.get(one.id), one);
   t.equal(await things.count({}), 1);
   t.equal(await things.compareAndSet(next(one)), true);
