@@ -49,9 +49,13 @@ function summarise(result: CaseResult): void {
     say(`  ${met ? 'yes' : 'no '}  ${figure(ratio)} (${goal})  ${what}`);
 }
 
+/** The folder that is in use: also an aborted run leaves nothing behind. */
+let inUse: string | undefined;
+
 /** Redis and a folder; gone with what stands on them. */
 async function onGround(profiles: string | undefined, work: (ground: Ground) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-bench-'));
+  inUse = folder;
   try {
     const redis = await startRedis(folder);
     await work({ folder, redis, generators: new Map(), ...(profiles ? { profiles } : {}) });
@@ -86,6 +90,7 @@ async function run({ cases: names, size, rounds, out, profile }: Options): Promi
 async function abort(reason: string, code: number): Promise<never> {
   say(`script/bench: ${reason}`);
   await stopAll();
+  if (inUse) await rm(inUse, { recursive: true, force: true });
   process.exit(code);
 }
 
