@@ -122,7 +122,7 @@ t.test('who may know', async (t) => {
 
 t.test('kill -9 of a process: its users are offline within one lease, those who come back never were', async (t) => {
   const redis = await startRedis(t);
-  const lease = 3000;
+  const lease = 5000;
   const env = {
     REDIS_URL: redis.url,
     HEARTBEAT_INTERVAL: '500ms',
