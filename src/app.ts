@@ -295,7 +295,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
         open: (...request) => openEventStream(gateway, ...request),
       });
       await api.register(async (signedIn) => {
-        signedIn.addHook('onRequest', app.authenticate);
+        signedIn.addHook('onRequest', app.identify);
+        signedIn.addHook('preParsing', app.authenticate);
         await signedIn.register(tripRoutes, services);
         await signedIn.register(driverRoutes, { ...services, clock });
         await signedIn.register(userRoutes, services);
@@ -305,7 +306,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   );
   await app.register(
     async (admin) => {
-      admin.addHook('onRequest', app.authenticate);
+      admin.addHook('onRequest', app.identify);
+      admin.addHook('preParsing', app.authenticate);
       await admin.register(rateLimitPlugin, { redis, tiers });
       await admin.register(adminRoutes, {
         nodeId,

@@ -294,7 +294,7 @@ export const settings = {
     'LOCATION_FLUSH',
     duration(0, SECOND),
     '2ms',
-    'Longest wait of a location for its Redis pipeline.',
+    'Longest wait of a location while another pipeline is under way; an idle Redis is asked at once.',
   ),
   locationBatchMax: required(
     'LOCATION_BATCH_MAX',

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { type FastifyServerOptions, LogController } from 'fastify';
 import type { Config } from './config.ts';
 import type { DomainSettings } from './domain/services.ts';
+import { invalidInput } from './errors.ts';
+import { sendProblem } from './plugins/errors.ts';
 
 export function domainSettings(c: Config): DomainSettings {
   return {
@@ -32,6 +34,8 @@ export function domainSettings(c: Config): DomainSettings {
   };
 }
 
+/** Longer than any id. */
+const MAX_PATH_PART = 200;
 const CORR_ID = /^[\w.:-]{1,64}$/;
 
 export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
@@ -48,7 +52,16 @@ export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
     },
     // A slow-loris client must not hold a connection for ever.
     requestTimeout: 30_000,
-    routerOptions: { maxParamLength: 200 },
+    routerOptions: { maxParamLength: MAX_PATH_PART },
+    // What fails before there is a route has no error handler; it gets a problem document like everything else.
+    frameworkErrors: (error, request, reply) => {
+      const rule =
+        error.code === 'FST_ERR_MAX_PARAM_LENGTH'
+          ? `at most ${MAX_PATH_PART} characters in each part`
+          : 'percent-encoded UTF-8';
+      void reply.header('x-correlation-id', request.id);
+      sendProblem(request, reply, invalidInput('path', rule));
+    },
     forceCloseConnections: true,
   };
 }

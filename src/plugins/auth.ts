@@ -24,11 +24,14 @@ declare module 'fastify' {
     /** @throws RideError RIDE_UNAUTHENTICATED, RIDE_TOKEN_EXPIRED */
     verifyToken(token: string | undefined): Principal;
     signToken(principal: Omit<Principal, 'expiresAt'>, ttlMs: number): string;
-    /** onRequest hook: sets request.principal or refuses. */
+    /** onRequest hook: finds out who asks. It refuses nobody yet: who has no good token is to be counted first. */
+    identify(request: FastifyRequest): Promise<void>;
+    /** preParsing hook: refuses who did not sign in. */
     authenticate(request: FastifyRequest): Promise<void>;
   }
   interface FastifyRequest {
     principal: Principal;
+    signInError: unknown;
   }
 }
 
@@ -132,8 +135,16 @@ export const authPlugin = fp<AuthOptions>(
     );
 
     app.decorateRequest('principal');
+    app.decorateRequest('signInError', null);
+    app.decorate('identify', async (request: FastifyRequest): Promise<void> => {
+      try {
+        request.principal = app.verifyToken(bearerOf(request.headers.authorization));
+      } catch (error) {
+        request.signInError = error;
+      }
+    });
     app.decorate('authenticate', async (request: FastifyRequest): Promise<void> => {
-      request.principal = app.verifyToken(bearerOf(request.headers.authorization));
+      if (request.signInError !== null) throw request.signInError;
     });
   },
   { name: 'auth' },

@@ -102,21 +102,22 @@ export class Session {
     if (turn === null || this.closed) return;
     if (!Array.isArray(turn)) {
       this.#write(turn);
-      return;
+    } else {
+      this.transport.cork();
+      for (const outgoing of turn) this.#write(outgoing);
+      this.transport.uncork();
     }
-    this.transport.cork();
-    for (const outgoing of turn) this.#write(outgoing);
-    this.transport.uncork();
+    // Asked only now: while corked, our own bytes would look like a peer that does not take them.
+    this.#checkPeer();
   }
 
-  /** Hands over to a peer that takes, keeps for one that does not. */
   #write(outgoing: Outgoing): void {
-    if (this.#waitingForDrain) {
-      for (const frame of outgoing.frames) this.#wait(frame);
-      return;
-    }
     this.transport.write(outgoing);
     this.#count(outgoing);
+  }
+
+  /** Keeps what comes next for a peer that takes no more. */
+  #checkPeer(): void {
     if (!this.transport.blocked()) return;
     this.#waitingForDrain = true;
     this.transport.onDrain(this.#drained);
@@ -169,8 +170,14 @@ export class Session {
     const ring = this.#ring;
     if (this.closed || ring === null) return;
     this.transport.cork();
-    while (ring.length > 0 && !this.#waitingForDrain) this.#write(ring.shift()!);
+    while (ring.length > 0 && !this.transport.blocked()) this.#write(ring.shift()!);
     this.transport.uncork();
+    this.#checkPeer();
+    if (ring.length > 0 && !this.#waitingForDrain) {
+      // The peer took all at once: the rest follows, and nothing may overtake it.
+      this.#waitingForDrain = true;
+      setImmediate(this.#drained);
+    }
     if (ring.length === 0) this.#ring = null;
     if (this.#full && ring.fill < RESUME_BELOW) {
       this.#full = false;

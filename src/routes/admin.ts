@@ -61,7 +61,7 @@ function sum(counts: readonly Record<string, number>[]): Record<string, number> 
 }
 
 export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
-  app.addHook('onRequest', async ({ principal }) => {
+  app.addHook('preParsing', async ({ principal }) => {
     requireRole(principal, 'admin', 'dispatcher');
   });
 

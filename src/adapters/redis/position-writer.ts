@@ -12,7 +12,7 @@ import { type KeyCommand, type Reply, sendAll } from './slots.ts';
 
 export interface PositionWriterOptions {
   ttlMs: number;
-  /** Longest wait for company in a pipeline, milliseconds. */
+  /** Longest wait for company while another pipeline is under way, milliseconds. */
   flushMs: number;
   log: Logger;
   /** Moves available drivers, in one command for the whole flush. */
@@ -42,10 +42,15 @@ export function createPositionWriter(
   let groups = new Map<string, Group>();
   let size = 0;
   let timer: NodeJS.Timeout | null = null;
+  /** A flush at the end of this turn of the event loop is due. */
+  let flushing = false;
+  /** Pipelines whose replies are not here yet. */
+  let underWay = 0;
 
   function flush(): void {
     if (timer) clearTimeout(timer);
     timer = null;
+    flushing = false;
     const batch = [...groups.values()];
     groups = new Map();
     size = 0;
@@ -60,7 +65,10 @@ export function createPositionWriter(
       write(driverKey(newest.driverId), newest);
       if (onTrip) write(tripKey(onTrip.tripId), onTrip);
     }
+    underWay++;
     const replies = await sendAll(redis, commands);
+    underWay--;
+    if (size > 0 && !flushing) flush();
     const moved: Position[] = [];
     let at = 0;
     for (const group of batch) {
@@ -107,10 +115,19 @@ export function createPositionWriter(
     if (onTrip && (!group.onTrip || onTrip.recordedAt >= group.onTrip.recordedAt)) group.onTrip = onTrip;
   }
 
+  /** An idle Redis is asked at the end of the turn; while it is busy, updates gather for its next answer, or for flushMs. */
+  function gather(): void {
+    if (underWay > 0) timer ??= setTimeout(flush, options.flushMs);
+    else if (!flushing) {
+      flushing = true;
+      setImmediate(flush);
+    }
+  }
+
   return (position) =>
     new Promise<boolean>((resolve, reject) => {
       add(position, { recordedAt: position.recordedAt, resolve, reject });
       if (++size >= MAX_PIPELINE) flush();
-      else timer ??= setTimeout(flush, options.flushMs);
+      else gather();
     });
 }

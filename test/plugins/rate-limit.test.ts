@@ -1,0 +1,111 @@
+/** Requests a minute by tier, counted in Redis over all nodes; one caller's excess is his own (property 5). */
+import fc from 'fast-check';
+import t from 'tap';
+import { build } from '../helper.ts';
+import { type Member, member } from '../scene.ts';
+import { startRedis } from '../servers/redis.ts';
+import { until } from '../until.ts';
+
+const DEFAULT = 4;
+const AUTHENTICATED = 6;
+const PREMIUM = 9;
+const env = {
+  RATE_LIMIT_DEFAULT: String(DEFAULT),
+  RATE_LIMIT_AUTHENTICATED: String(AUTHENTICATED),
+  RATE_LIMIT_PREMIUM: String(PREMIUM),
+};
+
+/** A server with low limits; tokens come from another one on the same secret, whose limits they do not touch. */
+async function limited(t: Parameters<typeof build>[0]) {
+  const issuer = await build(t);
+  const s = await build(t, { env });
+  return { issuer, s };
+}
+
+const list = '/api/v1/trips';
+
+t.test('tiers: 429 with the wait, and headers that count down', async (t) => {
+  const { issuer, s } = await limited(t);
+  const tiers: [who: Member, limit: number, name: string][] = [
+    [await member(issuer, 'rider'), AUTHENTICATED, 'a rider'],
+    [await member(issuer, 'driver', { premium: true }), PREMIUM, 'a premium driver'],
+    [await member(issuer, 'service'), PREMIUM, 'a service'],
+    [await member(issuer, 'admin'), PREMIUM, 'an admin'],
+  ];
+  for (const [{ token }, limit, name] of tiers) {
+    for (let n = 1; n <= limit; n++) {
+      const { status, headers } = await s.rest('GET', list, token);
+      t.equal(status, 200, `${name}: ${n} of ${limit}`);
+      t.equal(headers.get('ratelimit-limit'), String(limit));
+      t.equal(headers.get('ratelimit-remaining'), String(limit - n));
+      t.match(headers.get('ratelimit-reset'), /^([1-9]|[1-5]\d|60)$/, 'seconds');
+    }
+    const refused = await s.rest('GET', list, token);
+    t.equal(refused.status, 429, `${name}: one more`);
+    t.match(refused.headers.get('content-type'), /^application\/problem\+json/);
+    t.hasStrict(refused.body, { code: 'RIDE_RATE_LIMITED', rule: `at most ${limit} requests a minute` });
+    t.ok(refused.body.retry_after_ms > 0 && refused.body.retry_after_ms <= 60_000, 'with the wait');
+    t.equal(refused.headers.get('retry-after'), String(Math.ceil(refused.body.retry_after_ms / 1000)));
+    t.equal(refused.headers.get('ratelimit-remaining'), '0');
+  }
+});
+
+t.test('without sign-in the address counts: requests for tokens and bad tokens alike', async (t) => {
+  const s = await build(t, { env });
+  const ask = () => s.rest('POST', '/api/v1/auth/token', undefined, { role: 'rider' });
+  const bad = () => s.rest('GET', list, 'rubbish');
+  const missing = () => s.rest('GET', '/admin/stats');
+  t.equal((await ask()).status, 200);
+  t.equal((await bad()).status, 401);
+  t.equal((await missing()).status, 401);
+  t.equal((await ask()).status, 200);
+  for (const one of [bad, ask, missing]) t.equal((await one()).status, 429, 'all of them from now on');
+  for (const probe of ['/livez', '/readyz', '/startupz'])
+    t.equal((await s.rest('GET', probe)).status, 200, `${probe} is never limited`);
+});
+
+t.test('a user is counted over all nodes and all routes, /admin too', async (t) => {
+  const { issuer, s } = await limited(t);
+  const second = await build(t, { env: { ...env, REDIS_URL: s.redisUrl } });
+  const { token } = await member(issuer, 'admin');
+  for (let n = 0; n < PREMIUM; n++) {
+    const node = n % 2 === 0 ? s : second;
+    const path = n % 3 === 0 ? '/admin/stats' : list;
+    t.equal((await node.rest('GET', path, token)).status, 200, `${n}: ${path}`);
+  }
+  for (const node of [s, second]) {
+    for (const path of ['/admin/stats', list]) t.equal((await node.rest('GET', path, token)).status, 429, path);
+  }
+});
+
+t.test('property 5: whatever anyone sends beyond his limit, nobody else notices', async (t) => {
+  const { issuer, s } = await limited(t);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 3 * AUTHENTICATED, maxLength: 40 }),
+      async (order) => {
+        const users = await Promise.all([0, 1, 2].map(() => member(issuer, 'rider')));
+        const sent = [0, 0, 0];
+        for (const who of order) {
+          const { status } = await s.rest('GET', list, users[who]!.token);
+          sent[who]!++;
+          const expected = sent[who]! <= AUTHENTICATED ? 200 : 429;
+          if (status !== expected) throw new Error(`user ${who}, request ${sent[who]}: ${status}, not ${expected}`);
+        }
+      },
+    ),
+    { numRuns: 12 },
+  );
+});
+
+t.test('Redis away: limits give way, they do not shut the door', async (t) => {
+  const redis = await startRedis(t);
+  const s = await build(t, { env: { ...env, REDIS_URL: redis.url } });
+  const { token } = await member(s, 'rider');
+  await redis.kill();
+  for (let n = 0; n < AUTHENTICATED + 2; n++) {
+    t.equal((await s.rest('GET', '/api/v1/trips', token)).status, 200, 'what needs only the store is answered');
+  }
+  await redis.restart();
+  await until(async () => (await s.rest('GET', list, token)).headers.has('ratelimit-limit'), 'the limits to be back');
+});

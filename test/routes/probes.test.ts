@@ -1,0 +1,74 @@
+/** Probes tell the truth: alive is not ready, and what is not ready is named. */
+import t from 'tap';
+import { connect } from '../clients/peer.ts';
+import { checkedRest } from '../contracts/answers.ts';
+import { build } from '../helper.ts';
+import { member } from '../scene.ts';
+import { startRedis } from '../servers/redis.ts';
+import { until } from '../until.ts';
+
+t.test('all is well', async (t) => {
+  const s = await build(t);
+  const { rest } = checkedRest(s);
+  for (const probe of ['/livez', '/startupz']) {
+    const { status, body } = await rest('GET', probe);
+    t.equal(status, 200, probe);
+    t.same(body, { status: 'ok' });
+  }
+  const ready = await rest('GET', '/readyz');
+  t.equal(ready.status, 200);
+  t.same(ready.body, { status: 'ok', parts: { store: 'ok', redis: 'ok' } });
+});
+
+t.test('before everything is opened it has not started, and is not ready', async (t) => {
+  const { buildApp } = await import('../../src/app.ts');
+  const { loadConfig } = await import('../../src/config.ts');
+  const redis = await startRedis(t);
+  const config = loadConfig({ REDIS_URL: redis.url, SQLITE_FILE: `${t.testdir()}/x.sqlite`, LOG_LEVEL: 'silent' });
+  const server = await buildApp({ config: { ...config, redisUrl: redis.url, nodeId: 'early' } });
+  t.after(() => server.close());
+  await server.app.ready();
+  t.equal((await server.app.inject('/livez')).statusCode, 200);
+  t.equal((await server.app.inject('/startupz')).statusCode, 503);
+  t.equal((await server.app.inject('/readyz')).statusCode, 503);
+});
+
+t.test('Redis away: not ready, and it says so; alive all the same; ready when it is back', async (t) => {
+  const redis = await startRedis(t);
+  const s = await build(t, { env: { REDIS_URL: redis.url } });
+  const { rest } = checkedRest(s);
+  await redis.kill();
+  const away = await rest('GET', '/readyz');
+  t.equal(away.status, 503);
+  t.equal(away.body.status, 'unavailable');
+  t.equal(away.body.parts.store, 'ok');
+  t.not(away.body.parts.redis, 'ok', `it says what is wrong: ${away.body.parts.redis}`);
+  t.equal((await rest('GET', '/livez')).status, 200, 'a restart would not help');
+  t.equal((await rest('GET', '/startupz')).status, 200);
+  await redis.restart();
+  await until(async () => (await rest('GET', '/readyz')).status === 200, 'it to be ready again');
+});
+
+t.test('the store away: not ready, and it says so', async (t) => {
+  const s = await build(t);
+  await s.server.app.store.close();
+  const { status, body } = await s.rest('GET', '/readyz');
+  t.equal(status, 503);
+  t.equal(body.parts.redis, 'ok');
+  t.not(body.parts.store, 'ok');
+  t.equal((await s.rest('GET', '/livez')).status, 200);
+});
+
+t.test('draining: not ready from the first moment, alive to the last', async (t) => {
+  const s = await build(t, { env: { DRAIN_JITTER: '500ms' } });
+  const { token } = await member(s, 'rider');
+  const peer = await connect(t, s.at, 'websocket-json', token);
+  const stopped = s.stop();
+  const { status, body } = await s.rest('GET', '/readyz');
+  t.equal(status, 503);
+  t.hasStrict(body.parts, { server: 'draining', store: 'ok', redis: 'ok' });
+  t.equal((await s.rest('GET', '/livez')).status, 200);
+  t.equal((await s.rest('GET', '/api/v1/trips', token)).status, 200, 'what still comes is still answered');
+  await peer.ended;
+  await stopped;
+});

@@ -1,0 +1,340 @@
+/** The trips' routes: what they refuse, idempotency, versions, pages, filters, and every step by role and state. */
+import t from 'tap';
+import { checkedRest } from '../contracts/answers.ts';
+import { build, type Rest } from '../helper.ts';
+import {
+  assignedRide,
+  lookingDriver,
+  type Member,
+  member,
+  north,
+  offeredRide,
+  type Ride,
+  requestedTrip,
+  somewhere,
+} from '../scene.ts';
+import { until } from '../until.ts';
+
+const s = await build(t, { env: { MATCH_RETRY: '500ms' } });
+const { rest } = checkedRest(s);
+const trips = '/api/v1/trips';
+
+const post = (path: string, who: Member, body?: unknown, headers = {}): Promise<Rest> =>
+  rest('POST', path, who.token, body, headers);
+const get = (path: string, who: Member): Promise<Rest> => rest('GET', path, who.token);
+
+const journey = (from = somewhere()) => ({ pickup: from, dropoff: north(from, 2500) });
+
+t.test('a request answers with the whole trip, its place and its version', async (t) => {
+  const rider = await member(s, 'rider', { city: 'elsewhere' });
+  const body = { ...journey(), vehicle_class: 'xl', note: 'two bags', city: 'springfield' };
+  const before = Date.now();
+  const { status, headers, body: trip } = await post(trips, rider, body);
+  t.equal(status, 201);
+  t.equal(headers.get('location'), `${trips}/${trip.id}`);
+  t.equal(headers.get('etag'), `"${trip.version}"`);
+  t.match(trip.id, /^trip_test_[0-9a-hjkmnp-tv-z]{26}$/);
+  t.hasStrict(trip, {
+    kind: 'ride',
+    status: 'requested',
+    version: 1,
+    event_seq: 1,
+    rider_id: rider.id,
+    driver_id: null,
+    vehicle_class: 'xl',
+    city: 'springfield',
+    region: 'test',
+    pickup: body.pickup,
+    dropoff: body.dropoff,
+    note: 'two bags',
+    estimate: { currency: 'USD' },
+  });
+  t.ok(trip.created_at >= before && trip.created_at <= Date.now());
+  t.ok(Math.abs(trip.estimate.distance_m - 2500 * 1.35) < 10, 'metres by road');
+  t.ok(trip.estimate.duration_s > 0 && Number.isInteger(trip.estimate.fare_minor));
+  t.same((await get(`${trips}/${trip.id}`, rider)).body, trip, 'and reads the same');
+  const plain = (await post(trips, rider, journey())).body;
+  t.hasStrict(plain, { vehicle_class: 'standard', city: 'elsewhere' }, 'what is left out comes from the caller');
+});
+
+t.test('who may request for whom', async (t) => {
+  const rider = await member(s, 'rider');
+  const other = await member(s, 'rider');
+  t.equal((await post(trips, rider, { ...journey(), rider_id: rider.id })).status, 201, 'a rider for himself');
+  const foreign = await post(trips, rider, { ...journey(), rider_id: other.id });
+  t.equal(foreign.status, 403);
+  t.hasStrict(foreign.body, { field: 'rider_id', rule: 'the id of the caller' });
+  for (const role of ['service', 'admin', 'dispatcher']) {
+    const answer = await post(trips, await member(s, role), { ...journey(), rider_id: other.id });
+    t.equal(answer.status, 201, `a ${role} for a rider`);
+    t.equal(answer.body.rider_id, other.id);
+  }
+  t.equal((await get(trips, other)).body.items.length, 3, 'and they are his');
+});
+
+t.test('idempotency: the same key and body make one trip, whoever is first', async (t) => {
+  const rider = await member(s, 'rider');
+  const key = { 'idempotency-key': 'order-1' };
+  const body = journey();
+  const answers = await Promise.all(Array.from({ length: 12 }, () => post(trips, rider, body, key)));
+  const ids = new Set(answers.map((answer) => answer.body.id));
+  t.equal(ids.size, 1, 'twelve at once');
+  t.equal(answers.filter((answer) => answer.status === 201).length, 1, 'one of them made it');
+  t.equal(answers.filter((answer) => answer.status === 200).length, 11);
+  const again = await post(trips, rider, body, key);
+  t.equal(again.status, 200, 'and later');
+  t.equal(again.body.id, answers[0]!.body.id);
+  t.equal((await get(trips, rider)).body.items.length, 1);
+
+  const mismatch = await post(trips, rider, { ...body, note: 'another' }, key);
+  t.equal(mismatch.status, 422);
+  t.hasStrict(mismatch.body, { code: 'RIDE_IDEMPOTENCY_MISMATCH', field: 'Idempotency-Key' });
+  const other = await member(s, 'rider');
+  t.equal((await post(trips, other, body, key)).status, 201, 'a key is its caller’s own');
+  t.equal((await post(trips, rider, body)).status, 201, 'without a key each request is a new one');
+  const long = await post(trips, rider, body, { 'idempotency-key': 'k'.repeat(129) });
+  t.equal(long.status, 400);
+  t.equal(long.body.field, 'idempotency-key');
+  t.equal((await post(trips, rider, body, { 'idempotency-key': 'k'.repeat(128) })).status, 201);
+});
+
+t.test('idempotency over two nodes', async (t) => {
+  const env = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile as string };
+  const second = await build(t, { env });
+  const rider = await member(s, 'rider');
+  const body = journey();
+  const both = await Promise.all(
+    Array.from({ length: 10 }, (_, n) =>
+      (n % 2 ? s : second).rest('POST', trips, rider.token, body, { 'idempotency-key': 'two-nodes' }),
+    ),
+  );
+  t.equal(new Set(both.map((answer) => answer.body.id)).size, 1);
+  t.equal(both.filter((answer) => answer.status === 201).length, 1);
+});
+
+t.test('a version that is not the current one changes nothing', async (t) => {
+  const ride = await assignedRide(t, s);
+  const { version } = await ride.read();
+  const arrive = (tag: string) => post(`${trips}/${ride.id}/arrive`, ride.driver, undefined, { 'if-match': tag });
+  const old = await arrive(`"${version - 1}"`);
+  t.equal(old.status, 412);
+  t.hasStrict(old.body, {
+    code: 'RIDE_PRECONDITION_FAILED',
+    field: 'If-Match',
+    rule: 'the current version',
+    facts: { version, status: 'assigned' },
+  });
+  for (const tag of ['3', '"x"', '""', 'W/"3"']) t.equal((await arrive(tag)).status, 400, `${tag} is no version`);
+  t.equal((await ride.read()).version, version);
+  const done = await arrive(`"${version}"`);
+  t.equal(done.status, 200);
+  t.equal(done.headers.get('etag'), `"${version + 1}"`);
+  const cancel = await post(`${trips}/${ride.id}/cancel`, ride.rider, {}, { 'if-match': `"${version}"` });
+  t.equal(cancel.status, 412, 'the rider decided on what was before');
+});
+
+t.test('pages: all of it once, in order, whatever is added meanwhile', async (t) => {
+  const rider = await member(s, 'rider');
+  const made: string[] = [];
+  for (let n = 0; n < 7; n++) made.push((await requestedTrip(s, rider, somewhere())).id);
+  const pageThrough = async (query: string): Promise<string[]> => {
+    const ids: string[] = [];
+    let token = '';
+    for (;;) {
+      const { body } = await get(`${trips}?page_size=3${query}${token}`, rider);
+      t.ok(body.items.length <= 3);
+      ids.push(...body.items.map((trip: { id: string }) => trip.id));
+      if (body.next_page_token === undefined) return ids;
+      // A new one at the newest end does not disturb the rest.
+      if (ids.length === 3 && query === '') made.push((await requestedTrip(s, rider, somewhere())).id);
+      token = `&page_token=${encodeURIComponent(body.next_page_token)}`;
+    }
+  };
+  t.same(await pageThrough(''), made.slice(0, 7).reverse(), 'newest first');
+  t.same(await pageThrough('&order=asc'), made, 'oldest first');
+  for (const query of ['page_size=0', 'page_size=1001', 'page_size=many', 'page_token=', 'order=random', 'limit=5']) {
+    t.equal((await get(`${trips}?${query}`, rider)).status, 400, query);
+  }
+  const garbage = await get(`${trips}?page_token=garbage`, rider);
+  t.equal(garbage.status, 400);
+  t.hasStrict(garbage.body, { code: 'RIDE_INVALID_INPUT', field: 'page_token' });
+});
+
+t.test('filters, within what the caller may see', async (t) => {
+  const city = 'filterville';
+  const rider = await member(s, 'rider', { city });
+  const operator = await member(s, 'dispatcher');
+  const ride = await assignedRide(t, s);
+  const open = await requestedTrip(s, rider, somewhere());
+  const gone = await requestedTrip(s, rider, somewhere());
+  await post(`${trips}/${gone.id}/cancel`, rider);
+  const ids = async (query: string, who: Member): Promise<string[]> =>
+    (await get(`${trips}?page_size=1000&${query}`, who)).body.items.map((trip: { id: string }) => trip.id).sort();
+  t.same(await ids(`city=${city}`, operator), [open.id, gone.id].sort());
+  t.same(await ids(`city=${city}&status=cancelled`, operator), [gone.id]);
+  t.same(await ids(`rider_id=${rider.id}&status=requested`, operator), [open.id]);
+  t.same(await ids(`driver_id=${ride.driver.id}`, operator), [ride.id]);
+  t.same(await ids('', ride.driver), [ride.id], 'a driver sees his own');
+  t.same(await ids('', ride.rider), [ride.id], 'a rider too');
+  t.same(await ids(`rider_id=${rider.id}`, ride.rider), [ride.id], 'whoever he asks for');
+  t.ok((await ids('', operator)).length > 3, 'an operator sees all');
+});
+
+t.test('the driver’s steps: in order, by him, and safe to repeat', async (t) => {
+  const ride = await offeredRide(t, s);
+  const { driver } = ride;
+  const step = (name: string, who: Member = driver) => post(`${trips}/${ride.id}/${name}`, who);
+  const accept = () => post(`${trips}/${ride.id}/offers/${ride.offerId}/accept`, driver, {});
+
+  t.equal((await step('arrive')).status, 403, 'not before it is his');
+  const accepted = await accept();
+  t.hasStrict(accepted.body, { status: 'assigned', driver_id: driver.id });
+  t.same((await accept()).body, accepted.body, 'accepting again answers the same');
+  const early = await step('start');
+  t.equal(early.status, 409);
+  t.hasStrict(early.body, {
+    code: 'RIDE_ILLEGAL_TRANSITION',
+    facts: { status: 'assigned', driver_id: driver.id, version: accepted.body.version },
+  });
+  t.equal((await step('arrive', ride.rider)).status, 403, 'nor by the rider');
+  const stamps = ['matched_at'];
+  for (const [name, status, stamp] of [
+    ['arrive', 'driver_arrived', 'arrived_at'],
+    ['start', 'in_progress', 'started_at'],
+    ['complete', 'completed', 'completed_at'],
+  ] as const) {
+    const first = await step(name);
+    t.equal(first.status, 200, name);
+    t.equal(first.body.status, status);
+    stamps.push(stamp);
+    for (const one of stamps) t.ok(first.body[one] >= first.body.created_at, `${name}: ${one}`);
+    t.same((await step(name)).body, first.body, `${name} again changes nothing`);
+  }
+  t.equal((await step('arrive')).status, 409, 'back is no way');
+  const { body } = await get(`${trips}/${ride.id}/events`, ride.rider);
+  const types = ['requested', 'offered', 'assigned', 'driver_arrived', 'started', 'completed'];
+  t.same(
+    body.items.map((event: { type: string }) => event.type),
+    types,
+  );
+  t.same(
+    body.items.map((event: { seq: number }) => event.seq),
+    [1, 2, 3, 4, 5, 6],
+    'without a gap',
+  );
+  t.equal(new Set(body.items.map((event: { id: string }) => event.id)).size, 6);
+  await until(async () => (await get('/api/v1/drivers/me', driver)).body.active_trip_id === null, 'him to be free');
+});
+
+/** Brings a new trip to a state. */
+async function rideIn(t: Parameters<typeof build>[0], state: string): Promise<Ride & { offerId?: string }> {
+  if (state === 'offered') return offeredRide(t, s);
+  const ride = await assignedRide(t, s);
+  const steps = { assigned: 0, driver_arrived: 1, in_progress: 2, completed: 3 }[state]!;
+  for (const name of (['arrive', 'start', 'complete'] as const).slice(0, steps)) await ride.step(name);
+  return ride;
+}
+
+t.test('cancelling, by role and state', async (t) => {
+  const operator = await member(s, 'admin');
+  const body = { reason: 'changed my mind' };
+  const rules: [state: string, by: 'rider' | 'driver' | 'operator', status: number, then: string][] = [
+    ['offered', 'rider', 200, 'cancelled'],
+    ['offered', 'driver', 403, 'offered'],
+    ['offered', 'operator', 200, 'cancelled'],
+    ['assigned', 'rider', 200, 'cancelled'],
+    ['assigned', 'driver', 200, 'requested'],
+    ['assigned', 'operator', 200, 'cancelled'],
+    ['driver_arrived', 'rider', 200, 'cancelled'],
+    ['driver_arrived', 'driver', 200, 'requested'],
+    ['in_progress', 'rider', 200, 'cancelled'],
+    ['in_progress', 'driver', 200, 'cancelled'],
+    ['in_progress', 'operator', 200, 'cancelled'],
+    ['completed', 'rider', 409, 'completed'],
+    ['completed', 'driver', 409, 'completed'],
+    ['completed', 'operator', 409, 'completed'],
+  ];
+  for (const [state, by, status, then] of rules) {
+    const what = `${state}, by the ${by}`;
+    const ride = await rideIn(t, state);
+    const who = by === 'operator' ? operator : ride[by];
+    const answer = await post(`${trips}/${ride.id}/cancel`, who, body);
+    t.equal(answer.status, status, what);
+    t.equal((await ride.read()).status, then, `${what}: then ${then}`);
+    if (status !== 200) continue;
+    if (then === 'cancelled') {
+      t.hasStrict(answer.body, { cancel_reason: body.reason, cancelled_by: who.id }, what);
+      t.same((await post(`${trips}/${ride.id}/cancel`, who, body)).body, answer.body, `${what}: a repeat is no error`);
+      const other = by === 'rider' ? operator : ride.rider;
+      t.equal((await post(`${trips}/${ride.id}/cancel`, other)).status, 409, `${what}: another’s is too late`);
+    } else {
+      t.equal(answer.body.driver_id, null, `${what}: another driver is sought`);
+      t.equal(
+        (await post(`${trips}/${ride.id}/cancel`, who)).body.status,
+        'requested',
+        `${what}: a repeat is no error`,
+      );
+      t.equal((await get(`${trips}/${ride.id}`, who)).status, 403, `${what}: it is his no longer`);
+    }
+    if (state !== 'offered') {
+      const me = async () => (await get('/api/v1/drivers/me', ride.driver)).body.active_trip_id;
+      await until(async () => (await me()) === null, `${what}: the driver to be free`);
+    }
+  }
+  for (const bad of [{ reason: '' }, { reason: 'r'.repeat(201) }, { why: 'x' }, 'text']) {
+    const ride = await offeredRide(t, s);
+    t.equal((await post(`${trips}/${ride.id}/cancel`, ride.rider, bad)).status, 400, JSON.stringify(bad));
+  }
+});
+
+t.test('a driver who cancelled or declined is not asked for that trip again', async (t) => {
+  const ride = await offeredRide(t, s);
+  const reject = () => post(`${trips}/${ride.id}/offers/${ride.offerId}/reject`, ride.driver, { reason: 'too far' });
+  t.equal((await reject()).status, 204);
+  t.equal((await reject()).status, 204, 'declining again is no error');
+  const second = await lookingDriver(t, s, north(ride.at, 500));
+  const offered = await second.peer.inbox.find((m) => m.job_offer?.trip_id === ride.id, 'offer to the next');
+  const late = await post(`${trips}/${ride.id}/offers/${ride.offerId}/accept`, ride.driver);
+  t.equal(late.status, 409);
+  t.equal(late.body.code, 'RIDE_OFFER_CLOSED');
+  t.hasStrict(late.body.facts, { status: 'offered', driver_id: null }, 'who lost learns how things stand');
+  const path = `${trips}/${ride.id}/offers/${offered.job_offer.offer_id}/accept`;
+  t.equal((await post(path, second)).status, 200);
+  t.equal((await post(`${trips}/${ride.id}/cancel`, second)).body.status, 'requested');
+  const { body } = await get(`${trips}/${ride.id}/events`, ride.rider);
+  const drivers = body.items
+    .filter((event: { type: string }) => event.type === 'offered')
+    .map((event: { driver_id: string }) => event.driver_id);
+  t.same(drivers, [ride.driver.id, second.id], 'each was asked once');
+});
+
+t.test('a driver on a trip takes no other', async (t) => {
+  const ride = await assignedRide(t, s);
+  const other = await offeredRide(t, s);
+  const path = `${trips}/${other.id}/offers/${other.offerId}/accept`;
+  const busy = await post(path, ride.driver);
+  t.equal(busy.status, 409);
+  t.hasStrict(busy.body, { code: 'RIDE_DRIVER_BUSY', facts: { active_trip_id: ride.id } });
+});
+
+t.test('ids that are none', async (t) => {
+  const rider = await member(s, 'rider');
+  for (const [path, status] of [
+    ['trip_test_01jd0000000000000000000000', 404],
+    ['nope', 404],
+    ['%00', 404],
+    ['..%2f..%2fetc', 404],
+    ['x'.repeat(129), 400],
+    ['x'.repeat(250), 400],
+    ['%zz', 400],
+    ['%ff', 400],
+  ] as const) {
+    for (const read of ['', '/events', '/location']) {
+      const answer = await s.rest('GET', `${trips}/${path}${read}`, rider.token);
+      t.equal(answer.status, status, `${path.slice(0, 20)}${read}`);
+      t.match(answer.headers.get('content-type'), /^application\/problem\+json/);
+      t.equal(answer.headers.get('x-correlation-id'), answer.body.corr_id, 'and can be asked about');
+    }
+  }
+});
+t.end();
