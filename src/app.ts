@@ -13,6 +13,7 @@ import { counted } from './adapters/redis/counted.ts';
 import { createRedisInboxes } from './adapters/redis/inboxes.ts';
 import { createRedisOffers } from './adapters/redis/offers.ts';
 import { createRedisPositions } from './adapters/redis/positions.ts';
+import { createRedisPresences } from './adapters/redis/presences.ts';
 import { createRedisReconnects } from './adapters/redis/reconnects.ts';
 import { withScripts } from './adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from './adapters/redis/session-directory.ts';
@@ -46,16 +47,22 @@ import { createGateway } from './realtime/gateway.ts';
 import { createInbound } from './realtime/inbound.ts';
 import { createLamport } from './realtime/lamport.ts';
 import { Limiter } from './realtime/limiter.ts';
+import { createMembers, localMembers, type MembersAsked } from './realtime/members.ts';
+import { NodeCalls } from './realtime/node-calls.ts';
+import { PresenceTracker } from './realtime/presence.ts';
 import { createPublisher } from './realtime/publisher.ts';
 import { Recovery } from './realtime/recovery.ts';
 import { createSignIn } from './realtime/sign-in.ts';
+import { createPresenceEncoder, createSnapshots } from './realtime/snapshots.ts';
 import { createTripTap } from './realtime/trip-tap.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { authRoutes } from './routes/auth.ts';
 import { driverRoutes } from './routes/drivers.ts';
 import { probeRoutes } from './routes/probes.ts';
+import { topicRoutes } from './routes/topics.ts';
 import { tripStreamRoutes } from './routes/trip-stream.ts';
 import { tripRoutes } from './routes/trips.ts';
+import { userRoutes } from './routes/users.ts';
 import { domainSettings, loggerOptions, serverOptions } from './settings.ts';
 import { webSocketPlugin, webSocketRoutes } from './websocket/gateway.ts';
 import { openEventStream } from './websocket/sse.ts';
@@ -141,16 +148,22 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     { reserve: 'offer', release: 'offer', save: 'offer', remove: 'offer' },
     meter.redisHit,
   );
+  const lamport = createLamport();
+  const presences = createRedisPresences(redis, {
+    nodeId,
+    leaseMs: config.heartbeatTimeout,
+    encode: createPresenceEncoder({ lamport, nodeId }),
+  });
   const store = await createStore(config);
 
   // The domain over its ports.
-  const lamport = createLamport();
   const publisher = createPublisher({ bus, lamport, nodeId });
   const zoneOf = (lat: number, lng: number): string => latLngToCell(lat, lng, config.zoneResolution);
   const services = createServices(
     {
       store,
       positions,
+      presences,
       offers,
       tracking: createRedisSosTracking(redis),
       scheduler: queues,
@@ -194,6 +207,19 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const openFiles = openFilesLimit();
   const maxSessions = sessionLimit(config.maxSessions, openFiles);
   log.info({ max_sessions: maxSessions, setting: config.maxSessions, open_files: openFiles }, 'room for sessions');
+  const calls = new NodeCalls({
+    bus,
+    nodeId,
+    answers: { members: (asked) => localMembers(broker, nodeId, asked as MembersAsked) },
+    log,
+  });
+  const presence: PresenceTracker = new PresenceTracker({
+    presences,
+    isHere: (userId) => broker.hasUser(userId),
+    users: () => broker.users(),
+    graceMs: config.presenceGrace,
+    log,
+  });
   const broker: Broker = new Broker({
     nodeId,
     shardCount: config.shardCount,
@@ -203,7 +229,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     heartbeatTimeoutMs: config.heartbeatTimeout,
     flushBudgetMs: config.flushBudget,
     limits: { outboundMessages: config.outboundBuffer, outboundBytes: config.outboundBufferBytes },
-    bus,
+    bus: calls.apart(),
     directory,
     lamport,
     meter,
@@ -212,10 +238,13 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       if (code !== null && isFinal(code)) recovery.forget(session);
     },
     onSubscriptions: (session) => recovery.changed(session),
+    newest: createSnapshots({ ...services, lamport, nodeId }),
+    onUserHere: (userId) => presence.arrived(userId),
     onFrame: createTripTap({ locations: services.locations, broker: () => broker }),
     onUserGone(userId) {
       services.locations.forget(userId);
       limiter.release(userId);
+      presence.gone(userId);
     },
   });
   const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
@@ -297,6 +326,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
         signedIn.addHook('preParsing', app.authenticate);
         await signedIn.register(tripRoutes, services);
         await signedIn.register(driverRoutes, { ...services, clock });
+        await signedIn.register(userRoutes, services);
       });
     },
     { prefix: '/api/v1' },
@@ -315,6 +345,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
         queues: () => queues.stats(),
         now: () => clock.now(),
       });
+      await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls }) });
     },
     { prefix: '/admin' },
   );
@@ -322,7 +353,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
 
   const timers: NodeJS.Timeout[] = [];
-  /** The only timers of the realtime core: silent sessions, lost messages, zone broadcasts, the node's lease. */
+  /** The only timers of the realtime core: silent sessions, lost messages, zone broadcasts, the node's leases. */
   function startTimers(): void {
     const every = (ms: number, run: () => void): void => void timers.push(setInterval(run, ms));
     // After a pause of the event loop the timers run before the sockets are read: whoever spoke meanwhile is heard first.
@@ -337,6 +368,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     };
     renew();
     every(config.heartbeatTimeout / 3, renew);
+    every(config.heartbeatTimeout / 10, () => void presence.tick());
   }
 
   let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;
@@ -355,6 +387,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     async listen() {
       await app.ready();
       await queues.start(jobs, recurring);
+      await Promise.all([calls.listen(), presence.tick()]);
       startTimers();
       // Fastify hands on what Node knows beyond Fastify's own types.
       const address = { ...config.httpListen, reusePort: isWorker };
@@ -397,6 +430,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       clearTimeout(timer);
       for (const one of timers) clearInterval(one);
       await grpc?.close();
+      await presence.retire().catch((error: unknown) => log.debug({ err: error }, 'presence ends with its lease'));
       await directory.leave(nodeId).catch((error: unknown) => log.debug({ err: error }, 'lease not given back'));
       await app.close();
       await metricsApp?.close();

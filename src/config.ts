@@ -270,6 +270,12 @@ export const settings = {
     'Silence after which a session is dropped.',
   ),
   shardCount: required('SHARD_COUNT', integer(1, 4096), '64', 'Shards of the session broker.'),
+  presenceGrace: required(
+    'PRESENCE_GRACE',
+    duration(100, HOUR),
+    '5s',
+    'How long after his last session a user still counts as online, so that a reconnect is no absence.',
+  ),
   maxPayloadBytes: required(
     'MAX_PAYLOAD_BYTES',
     integer(1024, 16_777_216),

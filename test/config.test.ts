@@ -44,6 +44,7 @@ const bad: Record<string, readonly string[]> = {
   OUTBOUND_BUFFER: ['7', '65537'],
   OUTBOUND_BUFFER_BYTES: ['4095'],
   HEARTBEAT_INTERVAL: ['49ms', '5', 'h'],
+  PRESENCE_GRACE: ['99ms', '2h', '5'],
   HEARTBEAT_TIMEOUT: ['99ms', 'never'],
   SHARD_COUNT: ['0', '4097'],
   MAX_PAYLOAD_BYTES: ['1023', '64k'],

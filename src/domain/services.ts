@@ -3,6 +3,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Offers } from '../ports/offers.ts';
 import type { Positions } from '../ports/positions.ts';
+import type { Presences } from '../ports/presences.ts';
 import type { Publisher } from '../ports/publisher.ts';
 import type { Scheduler } from '../ports/scheduler.ts';
 import type { SosTracking } from '../ports/sos-tracking.ts';
@@ -16,6 +17,7 @@ import type { Ids } from './ids.ts';
 import { createLocations, type Locations } from './locations/service.ts';
 import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
 import { createRelay, type Relay } from './outbox/relay.ts';
+import { createPresence, type Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
 import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/service.ts';
 import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
@@ -25,6 +27,7 @@ import { type Trip, tripCollection } from './trips/trip.ts';
 export interface Ports {
   store: Store;
   positions: Positions;
+  presences: Presences;
   offers: Offers;
   tracking: SosTracking;
   scheduler: Scheduler;
@@ -51,6 +54,7 @@ export interface DomainServices {
   locations: Locations;
   zones: ZoneBoard;
   chat: Chat;
+  presence: Presence;
   sos: Sos;
   relays: readonly Relay[];
   collections: { trips: Collection<Trip>; idempotency: Collection<IdempotencyRecord> };
@@ -152,6 +156,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     locations,
     zones,
     chat,
+    presence: createPresence({ presences: ports.presences, trips, drivers }),
     sos,
     relays: [tripRelay, chatRelay, sosRelay],
     collections,

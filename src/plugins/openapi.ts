@@ -18,6 +18,7 @@ const tags = [
   { name: 'auth', description: 'Sign-in' },
   { name: 'trips', description: 'On-demand rides' },
   { name: 'drivers', description: 'Drivers and their locations' },
+  { name: 'users', description: 'Users as others see them' },
   { name: 'operations', description: 'Probes and statistics' },
 ];
 

@@ -25,6 +25,7 @@ export interface OutboundMessages {
   zone_broadcast: { zone: string; city: string; positions: { position: Position; status: string; ageMs: number }[] };
   chat_message: { tripId: string; messageId: string; senderId: string; senderRole: string; text: string; at: number };
   typing_notice: { tripId: string; userId: string; active: boolean };
+  presence: { userId: string; online: boolean; lastSeenMs: number };
   sos_alert: {
     alertId: string;
     tripId: string;

@@ -10,6 +10,7 @@ import { Feed, type FeedOptions, type Position, Subscription } from './feed.ts';
 import type { Frame } from './frame.ts';
 import type { Lamport } from './lamport.ts';
 import type { SubscribeResult } from './messages/definition.ts';
+import type { Missed } from './replay.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
 import { ownTopic } from './topics.ts';
@@ -33,7 +34,11 @@ export interface BrokerOptions {
   flushBudgetMs: number;
   /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
   onFrame?(frame: Frame): void;
+  /** The first session of a user on this node, and the end of his last one. */
+  onUserHere?(userId: string): void;
   onUserGone?(userId: string): void;
+  /** The newest value of a topic that has one. */
+  newest?(topic: string): Promise<Frame | null> | null;
   /** @param code why the server ended it; null when the connection was gone by itself */
   onEnded?(session: Session, code: ErrorCode | null): void;
   /** What an open session follows has changed. */
@@ -105,6 +110,7 @@ export class Broker {
     const shard = this.#shards[hashOf(principal.userId) % this.#shards.length]!;
     const session = new Session(id, principal, namespace, transport, shard, Date.now());
     shard.add(session);
+    if (shard.byUser.get(principal.userId)!.size === 1) this.#options.onUserHere?.(principal.userId);
     this.#total++;
     this.#count(session, 1);
     this.#options.meter.sessionOpened(namespace);
@@ -174,17 +180,20 @@ export class Broker {
 
   /**
    * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
-   * @param announce called between what was missed and what is live
+   * @param announce called between what was missed and what is live; the topic's newest value follows it
    * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
    */
   async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
-    return this.#follow(session, topic, async (subscription, isNew) => {
-      const missed = since && (await subscription.catchUp(since));
-      if (!since && isNew) {
+    const place = async (subscription: Subscription, isNew: boolean): Promise<Missed | null> => {
+      if (since) return subscription.catchUp(since);
+      if (isNew) {
         const now = await subscription.feed.position();
         subscription.startAt(now);
         subscription.place.begin(now);
       }
+      return null;
+    };
+    return this.#follow(session, topic, place, (subscription, missed) => {
       const { offset, epoch } = subscription.position;
       const { recovered, frames } = missed ?? { recovered: true, frames: [] };
       const result = { topic, recovered, offset, epoch, replayed: frames.length };
@@ -200,25 +209,30 @@ export class Broker {
    */
   async followInbox(session: Session, since: Position, announce: Announce): Promise<void> {
     const topic = ownTopic(session.principal);
-    await this.#follow(session, topic, (subscription) =>
+    const place = (subscription: Subscription): Promise<Missed> =>
       subscription.catchUp(since, ({ from, frames }) =>
         announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: frames.length }),
-      ),
-    );
+      );
+    await this.#follow(session, topic, place, () => {});
   }
 
-  async #follow<T>(
+  /** @param done called between what was missed and what is live */
+  async #follow<M, T>(
     session: Session,
     topic: string,
-    place: (s: Subscription, isNew: boolean) => Promise<T>,
+    place: (subscription: Subscription, isNew: boolean) => Promise<M>,
+    done: (subscription: Subscription, missed: M) => T,
   ): Promise<T> {
     const existing = session.subscriptions.get(topic);
     const subscription = existing ?? this.#attach(session, topic);
     try {
       if (!existing) subscription.ready = this.#options.bus.subscribe(topic);
       await subscription.ready;
-      const result = await place(subscription, !existing);
-      subscription.goLive();
+      // Asked for only now that what is newer will come by itself.
+      const newestValue = this.#options.newest?.(topic) ?? null;
+      const [missed, newest] = await Promise.all([place(subscription, !existing), newestValue]);
+      const result = done(subscription, missed);
+      subscription.goLive(newest);
       this.#options.onSubscriptions?.(session);
       return result;
     } catch (error) {
@@ -258,6 +272,21 @@ export class Broker {
 
   sessionsOf(userId: string): Iterable<Session> {
     return this.#shards[hashOf(userId) % this.#shards.length]!.byUser.get(userId) ?? [];
+  }
+
+  /** The sessions of this node that follow a topic. */
+  *followersOf(topic: string): Iterable<Session> {
+    // Only sessions are attached here.
+    for (const { sink } of this.#feeds.get(topic)?.subscriptions ?? []) yield sink as Session;
+  }
+
+  /** The user has a session on this node. */
+  hasUser(userId: string): boolean {
+    return this.#shards[hashOf(userId) % this.#shards.length]!.byUser.has(userId);
+  }
+
+  *users(): Iterable<string> {
+    for (const shard of this.#shards) yield* shard.byUser.keys();
   }
 
   *sessions(): Iterable<Session> {

@@ -122,10 +122,12 @@ export class Subscription {
     this.#epoch = position.epoch;
   }
 
-  /** History is done: what came meanwhile follows, then everything live. */
-  goLive(): void {
+  /** History is done: `newest`, then what came meanwhile, then everything live. */
+  goLive(newest: Frame | null = null): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
+    // One that came meanwhile is no older, and another follows if it is.
+    if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
     for (const frame of waiting) this.#give(frame);
   }
 }

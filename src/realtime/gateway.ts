@@ -23,7 +23,7 @@ export interface GatewayOptions {
   broker: Broker;
   inbound: Inbound;
   recovery: Recovery;
-  services: Pick<Services, 'trips' | 'drivers'>;
+  services: Pick<Services, 'trips' | 'drivers' | 'presence'>;
   clock: Clock;
   newSessionId(): string;
   heartbeatIntervalMs: number;
@@ -207,7 +207,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const announce = (value: SubscribeResult): void => inbound.reply(session, '', { case: 'subscribed', value });
     const follow = async ([topic, place]: [string, Position]): Promise<void> => {
       try {
-        await authorizeTopic(session.principal, topic, services.trips);
+        await authorizeTopic(session.principal, topic, services);
         await broker.subscribe(session, topic, place, announce);
       } catch (thrown) {
         const error = asRideError(thrown);

@@ -77,7 +77,7 @@ export function createInbound(options: InboundOptions): Inbound {
       principal: session.principal,
       async subscribe(name, since, announce) {
         const topic = canonicalTopic(name);
-        await authorizeTopic(session.principal, topic, services.trips);
+        await authorizeTopic(session.principal, topic, services);
         return broker.subscribe(session, topic, since, announce);
       },
       answer: (payload) => reply(session, corrId, payload),

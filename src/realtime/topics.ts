@@ -14,16 +14,23 @@ export function canonicalTopic(topic: string): string {
 export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
 
 /**
- * Riders follow their own trips, drivers their assigned ones, operators any.
+ * Riders follow their own trips, drivers their assigned ones, operators any; the two sides of a trip each other's presence.
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
  */
-export async function authorizeTopic(principal: Principal, topic: string, trips: Services['trips']): Promise<void> {
-  const match = /^(trip|user|zone|city|sos):([\x21-\x7e]{1,180})$/.exec(topic);
+export async function authorizeTopic(
+  principal: Principal,
+  topic: string,
+  services: Pick<Services, 'trips' | 'presence'>,
+): Promise<void> {
+  const match = /^(trip|user|zone|city|sos|presence):([\x21-\x7e]{1,180})$/.exec(topic);
   if (!match || topic.length > MAX_TOPIC) {
-    throw invalidInput('topic', 'trip:<id>, order:<id>, user:<id>, zone:<h3>, city:<city> or sos:alerts');
+    throw invalidInput(
+      'topic',
+      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts',
+    );
   }
   const [, kind, name] = match as unknown as [string, string, string];
-  const allowed = await mayFollow(principal, kind, name, trips);
+  const allowed = await mayFollow(principal, kind, name, services);
   if (!allowed)
     throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, {
       field: 'topic',
@@ -31,17 +38,24 @@ export async function authorizeTopic(principal: Principal, topic: string, trips:
     });
 }
 
-async function mayFollow(principal: Principal, kind: string, name: string, trips: Services['trips']): Promise<boolean> {
+async function mayFollow(
+  principal: Principal,
+  kind: string,
+  name: string,
+  services: Pick<Services, 'trips' | 'presence'>,
+): Promise<boolean> {
   switch (kind) {
     case 'trip': {
-      const trip = await trips.find(name);
+      const trip = await services.trips.find(name);
       if (!trip) {
         throw new RideError('RIDE_NOT_FOUND', `There is no trip ${name}`, { field: 'topic', rule: 'the id of a trip' });
       }
-      return trips.mayRead(principal, trip);
+      return services.trips.mayRead(principal, trip);
     }
     case 'user':
       return name === principal.userId || isOperator(principal.role);
+    case 'presence':
+      return services.presence.mayFollow(principal, name);
     case 'zone':
       return principal.role === 'driver' || isOperator(principal.role);
     case 'city':

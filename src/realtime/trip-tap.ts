@@ -1,8 +1,10 @@
 /**
  * What this node itself must know of trips whose driver is connected here: his location binding follows the trip's status,
- * and a driver who gave a trip up, or let its offer pass, stops hearing of it.
+ * a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is over its two sides stop hearing
+ * whether the other is connected.
  */
 import { fromBinary } from '@bufbuild/protobuf';
+import { isOperator } from '../domain/roles.ts';
 import type { Broker } from './broker.ts';
 import type { Frame } from './frame.ts';
 import { ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
@@ -15,15 +17,27 @@ export interface TripTapOptions {
 
 /** After these the driver they name has no part in the trip any more. */
 const LEFT: ReadonlySet<string> = new Set(['offer_declined', 'offer_expired', 'driver_cancelled']);
+/** After these the rider and the driver they name have no ride with each other any more. */
+const APART: ReadonlySet<string> = new Set(['completed', 'cancelled', 'driver_cancelled']);
 
 export function createTripTap({ locations, broker }: TripTapOptions): (frame: Frame) => void {
+  function part(one: string, other: string): void {
+    for (const session of broker().sessionsOf(one)) {
+      if (!isOperator(session.principal.role)) broker().unsubscribe(session, `presence:${other}`);
+    }
+  }
+
   return ({ kind, topic, binary }) => {
     if (kind !== 'trip_event') return;
     const isOfTrip = topic.startsWith('trip:');
     if (!isOfTrip && !topic.startsWith('user:')) return;
     const { payload } = fromBinary(ServerEnvelopeSchema, binary);
     if (payload.case !== 'tripEvent') return;
-    const { tripId, type, status, driverId } = payload.value;
+    const { tripId, type, status, driverId, riderId } = payload.value;
+    if (driverId !== '' && APART.has(type)) {
+      part(riderId, driverId);
+      part(driverId, riderId);
+    }
     if (!isOfTrip) {
       const userId = topic.slice('user:'.length);
       locations.onTripEvent(userId, tripId, status as Parameters<Services['locations']['onTripEvent']>[2]);

@@ -146,6 +146,10 @@ t.test('real answers are as documented, on every route', async (t) => {
   await get(`${api}/trips/${ride.id}/events`, ride.rider);
   await get('/admin/stats', operator);
   await get('/admin/stats');
+  await get(`/admin/topics/trip:${ride.id}/members`, operator);
+  await get('/admin/topics/nonsense/members', operator);
+  await get(`${api}/users/${rider.id}/presence`);
+  await get(`${api}/users/${ride.driver.id}/presence`);
   await rest('GET', `${api}/trips`);
 
   const streamed = new AbortController();

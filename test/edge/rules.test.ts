@@ -118,7 +118,10 @@ const ofEveryone: BadMessage[] = [
   {
     name: 'no topic',
     message: { subscribe: { topic: '' } },
-    refusal: invalid('topic', 'trip:<id>, order:<id>, user:<id>, zone:<h3>, city:<city> or sos:alerts'),
+    refusal: invalid(
+      'topic',
+      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts',
+    ),
   },
   {
     name: 'a topic of no kind',

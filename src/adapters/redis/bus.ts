@@ -35,7 +35,8 @@ export interface RedisBus extends Bus {
 }
 
 const NEWLINE = 10;
-const PLAIN_HEADER = Buffer.from('\n');
+/** Before the payload of a message without history. */
+export const PLAIN_HEADER = Buffer.from('\n');
 
 /** The braces are hash tags: memory, history and (sharded) channel of a topic share one slot. */
 const memoryKey = (topic: string): string => `memory:{${topic}}`;

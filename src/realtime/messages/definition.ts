@@ -6,6 +6,7 @@ import type { Chat } from '../../domain/chat/service.ts';
 import type { Dispatch } from '../../domain/dispatch/service.ts';
 import type { Drivers } from '../../domain/drivers/service.ts';
 import type { Locations } from '../../domain/locations/service.ts';
+import type { Presence } from '../../domain/presence/service.ts';
 import type { Principal, Role } from '../../domain/roles.ts';
 import type { Sos } from '../../domain/sos/service.ts';
 import type { Trips } from '../../domain/trips/service.ts';
@@ -30,6 +31,7 @@ export interface Services {
   dispatch: Dispatch;
   locations: Locations;
   chat: Chat;
+  presence: Presence;
   sos: Sos;
 }
 

@@ -13,6 +13,7 @@ import { match } from './match.ts';
 import { notification } from './notification.ts';
 import { offerClosed } from './offer-closed.ts';
 import { offerReply } from './offer-reply.ts';
+import { presence } from './presence.ts';
 import { received } from './received.ts';
 import { rideStatus } from './ride-status.ts';
 import { sosAlert } from './sos-alert.ts';
@@ -48,6 +49,7 @@ export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } 
   zone_broadcast: zoneBroadcast,
   chat_message: chatMessage,
   typing_notice: typingNotice,
+  presence,
   sos_alert: sosAlert,
   notification,
 };

@@ -1,0 +1,57 @@
+/** For operators: who follows a topic now. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import { EpochMs, PageQuerySchema, pageOf } from '../domain/schemas.ts';
+import type { MemberPage } from '../realtime/members.ts';
+import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
+
+export interface TopicRouteOptions {
+  members(topic: string, pageSize: number, pageToken?: string): Promise<MemberPage>;
+}
+
+const Member = Type.Object(
+  {
+    session_id: Type.String(),
+    user_id: Type.String(),
+    role: Type.String(),
+    namespace: Type.String({ description: 'ws, client, porter, admin, grpc or sse' }),
+    node_id: Type.String(),
+    connected_at_ms: EpochMs,
+  },
+  { title: 'TopicMember', description: 'A session that follows a topic' },
+);
+
+export const topicRoutes: FastifyPluginAsyncTypebox<TopicRouteOptions> = async (app, { members }) => {
+  app.get(
+    '/topics/:topic/members',
+    {
+      schema: {
+        operationId: 'listTopicMembers',
+        summary: 'Who follows a topic',
+        description:
+          'The sessions of all nodes that follow a topic now, by node and session id. A session that comes or goes between two pages may be missing or be gone; none is listed twice.',
+        tags: ['operations'],
+        security: [{ bearer: [] }],
+        params: Type.Object({ topic: Type.String({ minLength: 3, maxLength: 200, pattern: '^[a-z]+:[!-~]+$' }) }),
+        querystring: Type.Object(PageQuerySchema, { additionalProperties: false }),
+        response: { 200: pageOf(Member, 'TopicMemberPage'), ...problems(400, 401, 403, 429, 503) },
+      },
+    },
+    async ({ principal, params, query }) => {
+      requireRole(principal, 'admin', 'dispatcher');
+      const page = await members(params.topic, query.page_size ?? 50, query.page_token);
+      return {
+        items: page.items.map((m) => ({
+          session_id: m.sessionId,
+          user_id: m.userId,
+          role: m.role,
+          namespace: m.namespace,
+          node_id: m.nodeId,
+          connected_at_ms: m.connectedAt,
+        })),
+        ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
+      };
+    },
+  );
+};
