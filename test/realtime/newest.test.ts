@@ -34,7 +34,11 @@ t.test('where the driver is, at once', async (t) => {
     t.equal(Number(location.recorded_at_ms), at);
     t.notOk(location.stale, 'fresh');
     t.same(
-      peer.inbox.all.map(kindOf).slice(0, 6),
+      // What waited in his inbox comes in between.
+      peer.inbox.all
+        .map(kindOf)
+        .filter((kind) => kind !== '?')
+        .slice(0, 6),
       ['welcome', 'trip_event', 'trip_event', 'trip_event', 'subscribed', 'location'],
       transport,
     );
