@@ -208,7 +208,6 @@ export const settings = {
     'development-secret',
     'Secret of the HS256 tokens; at least 32 characters in production.',
   ),
-  accessTokenTtl: required('ACCESS_TOKEN_TTL', duration(SECOND, DAY), '15m', 'Life of an access token.'),
   socketTokenTtl: required(
     'SOCKET_TOKEN_TTL',
     duration(SECOND, 30 * DAY),
@@ -472,11 +471,6 @@ export const settings = {
   ),
   mapBasemap: optional('MAP_BASEMAP', path, 'GeoJSON file drawn under the live map.'),
   mapTimeZone: optional('MAP_TIME_ZONE', timeZone, 'Time zone of the times on the live map; default: the reader’s.'),
-  corsOrigins: optional(
-    'CORS_ORIGINS',
-    text,
-    'Origins, separated by commas, that browsers may call from; none by default.',
-  ),
   logLevel: required(
     'LOG_LEVEL',
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
