@@ -38,6 +38,9 @@ async function main(): Promise<void> {
   }
 }
 
+/** How long closing may go on after the drain's deadline: of one node, and where Redis or workers end with it. */
+const CLOSE_GRACE_MS = { node: 4000, whole: 15_000 };
+
 async function serve(config: AppOptions['config'], log: pino.Logger, ownRedis: PrivateRedis | null): Promise<void> {
   const isWorker = workerNumber(process.argv) !== undefined;
   const hasWorkers = config.workers > 1 && (await canHaveWorkers(config.httpListen));
@@ -54,6 +57,12 @@ async function serve(config: AppOptions['config'], log: pino.Logger, ownRedis: P
     if (stopping) return;
     stopping = true;
     log.info({ signal: reason }, 'draining');
+    // Parts that are away (Redis, say) may hold up the closing of what is left after the drain: it has an end too.
+    const graceMs = ownRedis || hasWorkers ? CLOSE_GRACE_MS.whole : CLOSE_GRACE_MS.node;
+    setTimeout(() => {
+      log.warn({ signal: reason }, 'stopped before everything was closed');
+      process.exit(1);
+    }, config.drainDeadline + graceMs).unref();
     await server.close();
     await ownRedis?.stop();
     log.info({ signal: reason }, 'stopped');
