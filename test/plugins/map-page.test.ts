@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import helmet from '@fastify/helmet';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import mapPage, { type MapPageOptions } from '../../src/plugins/map-page.ts';
@@ -12,7 +11,9 @@ async function build(t: Test, options: Partial<MapPageOptions> = {}) {
   const app = Fastify();
   t.teardown(() => app.close());
   // The server's own headers come first; the page's must win on its routes and only there.
-  await app.register(helmet);
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'content-security-policy': "default-src 'self'", 'x-frame-options': 'SAMEORIGIN' });
+  });
   await app.register(mapPage, { city: 'porto', region: 'eu-west', development: false, ...options });
   app.get('/elsewhere', async () => 'here');
   return app;
