@@ -107,6 +107,8 @@ export const authPlugin = fp<AuthOptions>(
           new RideError('RIDE_UNAUTHENTICATED', 'No token was given', { field, rule: 'Bearer <token>' }),
         );
       }
+      // A query may name a token twice, which makes it a list.
+      if (typeof token !== 'string') invalid('The token was given more than once');
       // A hash and not the token: what a heap dump shows cannot be used to sign in.
       const key = createHash('sha256').update(token).digest('base64');
       const known = verified.get(key);

@@ -17,7 +17,7 @@ export interface RateLimitOptions {
 
 /** One address of IPv6 is a whole network of 2^64: it counts as one. */
 const keyOf = (request: FastifyRequest): string =>
-  request.principal ? `user:${request.principal.userId}` : `address:${normalizeIP(request.ip)}`;
+  request.principal ? `user:${request.principal.userId}` : `address:${normalizeIP(request.ip ?? 'gone')}`;
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
   async (app: FastifyInstance, { redis, tiers }) => {

@@ -24,9 +24,19 @@ export function parseCursor(scope: string, query: PageQuery, token: string): Cur
   const text = Buffer.from(token, 'base64url').toString();
   const body = text.slice(16);
   if (digest(scope, query, body) !== text.slice(0, 16)) throw refused();
-  const [value, id] = JSON.parse(body) as [Cursor['value'], string];
-  return { value, id };
+  let place: unknown;
+  try {
+    place = JSON.parse(body);
+  } catch {
+    throw refused();
+  }
+  // The digest is no secret: who made up a token and its digest is refused here.
+  if (!Array.isArray(place) || place.length !== 2 || !isScalar(place[0]) || typeof place[1] !== 'string')
+    throw refused();
+  return { value: place[0], id: place[1] };
 }
+
+const isScalar = (value: unknown): value is Cursor['value'] => value === null || typeof value !== 'object';
 
 function refused(): Error {
   return invalidInput('page_token', 'the next_page_token of the page before, with the same query');

@@ -50,6 +50,7 @@ export interface SosInput {
 }
 
 const MAX_NOTE = 1000;
+const MAX_TRIP_ID = 128;
 
 export type Sos = ReturnType<typeof createSos>;
 
@@ -82,6 +83,7 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
     async trigger(principal: Principal, input: SosInput): Promise<string> {
       const violation = input.position && placeViolation(input.position);
       if (violation) throw invalidInput(violation.field, violation.rule);
+      if (input.tripId.length > MAX_TRIP_ID) throw invalidInput('trip_id', `at most ${MAX_TRIP_ID} characters`);
       if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
       const now = clock.now();
       const id = await openAlert(principal.userId, ids.next('sos'));
