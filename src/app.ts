@@ -39,6 +39,7 @@ import { createMetrics, listenMetrics, type MetricsSnapshot, restMetricsPlugin }
 import { openapiPlugin } from './plugins/openapi.ts';
 import { rateLimitPlugin } from './plugins/rate-limit.ts';
 import { redisPlugin } from './plugins/redis.ts';
+import { requestsPlugin } from './plugins/requests.ts';
 import { createStore, storePlugin } from './plugins/store.ts';
 import type { Logger } from './ports/logger.ts';
 import { Broker } from './realtime/broker.ts';
@@ -108,6 +109,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
   const queues = createQueues({
     redisUrl: config.redisUrl,
+    redis,
     clock,
     log,
     concurrency: { critical: 50, high: 50, normal: 20 },
@@ -283,6 +285,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   // Fastify: plugins, then scopes.
   const state = { started: false, draining: false };
   await app.register(errorsPlugin);
+  await app.register(requestsPlugin, { state });
   await app.register(inputPlugin);
   await app.register(webSocketPlugin, config);
   await app.register(storePlugin, { store });
@@ -377,6 +380,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   async function stopTraffic(): Promise<void> {
     const jitter = Math.min(config.drainJitter, config.drainDeadline / 2);
     await gateway.drain(broker.size === 0 ? 0 : jitter);
+    await app.requests.finish();
     await queues.close();
     await Promise.all(services.relays.map((relay) => relay.idle()));
   }

@@ -3,7 +3,8 @@
  * workers, so that a backlog of normal jobs never holds a critical one. A job carries ids that the store knows; a failed one
  * stays on record.
  */
-import { type ConnectionOptions, type Job, Queue, Worker } from 'bullmq';
+import { type Job, Queue, Worker } from 'bullmq';
+import type { Redis, RedisOptions } from 'ioredis';
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import {
@@ -15,10 +16,14 @@ import {
 } from '../../ports/jobs.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
-import { connectRedis, isClusterUrl, redisOptions } from '../redis/connection.ts';
+import { isClusterUrl, patience, redisOptions } from '../redis/connection.ts';
+import { slotMasterOptions } from '../redis/slot-master.ts';
+import { connectQueue } from './connection.ts';
 
 export interface QueuesOptions {
   redisUrl: string;
+  /** The connection for commands; on a cluster it knows who serves what. */
+  redis: Redis;
   clock: Clock;
   log: Logger;
   concurrency: Record<QueueName, number>;
@@ -40,31 +45,34 @@ export interface Queues extends Scheduler {
 /** All keys of a queue share a hash tag, since a script of BullMQ touches many; each queue may lie on another node. */
 const prefixOf = (name: QueueName): string => `{queue-${name}}`;
 
-/** What queues and workers connect with, and how that ends. A worker waits for Redis, whoever adds a job does not. */
-function connections({ redisUrl: url, log }: QueuesOptions) {
-  if (isClusterUrl(url)) {
-    const onError = (error: Error): void => log.debug({ err: error }, 'queue connection');
-    const [queue, worker] = [connectRedis({ url }, onError), connectRedis({ url, patient: true }, onError)];
-    const close = (): void => {
-      queue.disconnect();
-      worker.disconnect();
-    };
-    return { queue, worker, close };
-  }
-  const worker = redisOptions({ url, patient: true }) as ConnectionOptions;
-  return { queue: { ...worker, enableOfflineQueue: false, maxRetriesPerRequest: 1 }, worker, close: () => {} };
+/** All keys of a queue lie on one node, also of a cluster. */
+function serverOf(name: QueueName, { redisUrl: url, redis }: QueuesOptions): RedisOptions {
+  return isClusterUrl(url)
+    ? slotMasterOptions({ url, commands: redis, key: prefixOf(name) })
+    : redisOptions({ url, patient: true });
 }
 
 export function createQueues(options: QueuesOptions): Queues {
   const { clock, log } = options;
-  const connection = connections(options);
   const definitions = new Map<string, AnyJob>();
   const workers: Worker[] = [];
+  const timers: NodeJS.Timeout[] = [];
+  const connections: Redis[] = [];
+
+  /** An error shows at the queue or worker that uses the connection. */
+  function connect(name: QueueName, limits: RedisOptions): Redis {
+    const connection = connectQueue({ ...serverOf(name, options), ...limits });
+    connection.on('error', (error) => log.debug({ err: error, queue: name }, 'queue connection'));
+    connections.push(connection);
+    return connection;
+  }
+
   const queues = Object.fromEntries(
     queueNames.map((name) => {
       // A caller must not hang while Redis is away: its job is found again by the sweeper.
-      const queue = new Queue(name, { connection: connection.queue, prefix: prefixOf(name) });
-      queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue connection'));
+      const connection = connect(name, { ...patience, enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+      const queue = new Queue(name, { connection, prefix: prefixOf(name) });
+      queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue'));
       return [name, queue];
     }),
   ) as Record<QueueName, Queue>;
@@ -77,7 +85,7 @@ export function createQueues(options: QueuesOptions): Queues {
 
   function startWorker(name: QueueName): Worker {
     const worker = new Worker(name, work, {
-      connection: connection.worker,
+      connection: connect(name, patience),
       prefix: prefixOf(name),
       concurrency: options.concurrency[name],
     });
@@ -86,6 +94,20 @@ export function createQueues(options: QueuesOptions): Queues {
     );
     worker.on('error', (error) => log.debug({ err: error, queue: name }, 'queue worker connection'));
     return worker;
+  }
+
+  async function recur(job: RecurringJob): Promise<void> {
+    const template = { name: job.name, opts: { removeOnComplete: true, removeOnFail: 100 } };
+    await queues[job.queue].upsertJobScheduler(job.name, { every: job.everyMs }, template);
+  }
+
+  /** What recurs is remembered by Redis alone; when Redis has forgotten it, it begins again. */
+  async function keep(job: RecurringJob): Promise<void> {
+    try {
+      if (!(await queues[job.queue].getJobScheduler(job.name))) await recur(job);
+    } catch (error) {
+      log.debug({ err: error, job: job.name }, 'whether the job still recurs is not known; asked again later');
+    }
   }
 
   return {
@@ -113,8 +135,8 @@ export function createQueues(options: QueuesOptions): Queues {
       for (const job of [...jobs, ...recurring]) definitions.set(job.name, job);
       await Promise.all(Object.values(queues).map((queue) => queue.waitUntilReady()));
       for (const job of recurring) {
-        const template = { name: job.name, opts: { removeOnComplete: true, removeOnFail: 100 } };
-        await queues[job.queue].upsertJobScheduler(job.name, { every: job.everyMs }, template);
+        await recur(job);
+        timers.push(setInterval(() => void keep(job), job.everyMs));
       }
       for (const name of queueNames) workers.push(startWorker(name));
     },
@@ -131,9 +153,10 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async close() {
+      for (const timer of timers) clearInterval(timer);
       await Promise.all(workers.map((worker) => worker.close()));
       await Promise.all(Object.values(queues).map((queue) => queue.close()));
-      connection.close();
+      for (const connection of connections) connection.disconnect();
     },
   };
 }

@@ -16,9 +16,9 @@ const FAILOVER_RETRY_MS = 100;
 const CLUSTER_CONNECT_TIMEOUT_MS = 2000;
 
 export interface RedisConnectionOptions {
-  /** redis://, rediss://, redis-cluster://, rediss-cluster:// or unix:///path/to/socket */
+  /** redis://, rediss:// or unix:///path/to/socket */
   url: string;
-  /** Commands wait for a lost connection to come back (queues), instead of failing at once (live traffic). */
+  /** Commands wait for a lost server to come back (queues), instead of failing after a while (live traffic). */
   patient?: boolean;
 }
 
@@ -29,17 +29,15 @@ export const isClusterUrl = (url: string): boolean => /^rediss?-cluster:/.test(u
 
 export const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 6), RETRY_MAX_MS);
 
-function limits(patient: boolean): RedisOptions {
-  return {
-    // A command under way when the connection breaks fails: the caller knows whether a repeat is safe.
-    maxRetriesPerRequest: patient ? null : 1,
-    ...(patient ? {} : { commandTimeout: COMMAND_TIMEOUT_MS }),
-  };
-}
+/** A command waits for as long as it takes. */
+export const patience: RedisOptions = { retryStrategy, maxRetriesPerRequest: null };
+
+/** A command under way when the connection breaks fails: the caller knows whether a repeat is safe. */
+const impatience: RedisOptions = { retryStrategy, maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS };
 
 /** Options of one server. */
 export function redisOptions({ url, patient = false }: RedisConnectionOptions): RedisOptions {
-  const base: RedisOptions = { retryStrategy, ...limits(patient) };
+  const base = patient ? patience : impatience;
   if (url.startsWith('unix:')) return { ...base, path: url.replace(/^unix:(\/\/)?/, '') };
   const u = new URL(url);
   return {
@@ -72,24 +70,24 @@ export function clusterAddress(url: string): { nodes: ClusterNode[]; access: Red
   };
 }
 
-function clusterOptions(access: RedisOptions, patient: boolean): ClusterOptions {
+function clusterOptions(access: RedisOptions): ClusterOptions {
   return {
     clusterRetryStrategy: retryStrategy,
-    enableOfflineQueue: patient,
+    enableOfflineQueue: false,
     retryDelayOnFailover: FAILOVER_RETRY_MS,
     retryDelayOnClusterDown: FAILOVER_RETRY_MS,
-    maxRedirections: patient ? Number.MAX_SAFE_INTEGER : COMMAND_TIMEOUT_MS / FAILOVER_RETRY_MS,
-    redisOptions: { ...access, ...limits(patient), connectTimeout: CLUSTER_CONNECT_TIMEOUT_MS },
+    maxRedirections: COMMAND_TIMEOUT_MS / FAILOVER_RETRY_MS,
+    redisOptions: { ...access, commandTimeout: COMMAND_TIMEOUT_MS, connectTimeout: CLUSTER_CONNECT_TIMEOUT_MS },
     // Certificates name hosts: the name must not become an address before it is checked.
     ...(access.tls ? { dnsLookup: (address, found) => found(null, address) } : {}),
   };
 }
 
-/** A connection whose errors go to `onError`; the client reconnects by itself. */
-export function connectRedis(options: RedisConnectionOptions, onError: (error: Error) => void): RedisClient {
-  if (!isClusterUrl(options.url)) return new Redis(redisOptions(options)).on('error', onError);
-  const { nodes, access } = clusterAddress(options.url);
-  const cluster = new Cluster(nodes, clusterOptions(access, options.patient ?? false));
+/** A connection for live commands, whose errors go to `onError`; the client reconnects by itself. */
+export function connectRedis({ url }: { url: string }, onError: (error: Error) => void): RedisClient {
+  if (!isClusterUrl(url)) return new Redis(redisOptions({ url })).on('error', onError);
+  const { nodes, access } = clusterAddress(url);
+  const cluster = new Cluster(nodes, clusterOptions(access));
   cluster.on('error', onError);
   cluster.on('node error', (error: Error) => onError(error));
   return cluster as unknown as Redis;
