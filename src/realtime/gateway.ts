@@ -5,11 +5,11 @@
 
 import { isOperator, type Principal } from '../domain/roles.ts';
 import { asRideError, RideError } from '../errors.ts';
+import type { TopicPosition as Position } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Broker } from './broker.ts';
 import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
-import type { Position } from './feed.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Inbound } from './inbound.ts';
 import type { Services, SubscribeResult } from './messages/definition.ts';
@@ -87,7 +87,7 @@ export class Connection {
   /** The client ended the connection in good order: it does not come back to this session, unless it was sent away. */
   left(): void {
     const { recovery } = this.#options;
-    if (!this.session.closed && !this.session.sentAway) recovery.forget(this.session);
+    if (!this.session.closed && this.session.sentAwayMs === null) recovery.forget(this.session);
     this.gone();
   }
 
@@ -164,6 +164,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     return driver?.activeTripId ? [driver.activeTripId] : [];
   }
 
+  function sayGoAway(session: Session, reconnectAfterMs: number): void {
+    inbound.reply(session, '', { case: 'goAway', value: { reason: 'draining', reconnectAfterMs } });
+  }
+
   async function welcome(session: Session, saved: Redeemed | null): Promise<void> {
     const { principal } = session;
     const { [ownTopic(principal)]: inbox, ...topics } = saved?.session.topics ?? {};
@@ -189,6 +193,8 @@ export function createGateway(options: GatewayOptions): Gateway {
           restoredTopics: Object.keys(topics),
         },
       });
+      session.isWelcome = true;
+      if (session.sentAwayMs !== null) sayGoAway(session, session.sentAwayMs);
       await restore(session, topics, inbox);
     } catch (thrown) {
       const error = asRideError(thrown);
@@ -236,6 +242,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     follow(principal, namespace, transport, topic, since) {
       const session = broker.open(options.newSessionId(), principal, namespace, transport);
+      session.isWelcome = true;
       void followOne(session, topic, since);
       return { session, gone: () => broker.lost(session) };
     },
@@ -259,11 +266,8 @@ export function createGateway(options: GatewayOptions): Gateway {
         delayMs: Math.round((jitterMs * (index + 1)) / all.length),
       }));
       for (const { session, delayMs } of leaving) {
-        session.sentAway = true;
-        inbound.reply(session, '', {
-          case: 'goAway',
-          value: { reason: 'draining', reconnectAfterMs: delayMs },
-        });
+        session.sentAwayMs = delayMs;
+        if (session.isWelcome) sayGoAway(session, delayMs);
       }
       broker.flush();
       const startedAt = performance.now();

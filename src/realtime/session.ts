@@ -6,9 +6,9 @@ import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { SavedSession } from '../ports/reconnects.ts';
-import type { Subscription } from './feed.ts';
 import type { Frame, Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
+import type { Subscription } from './subscription.ts';
 import type { Transport } from './transport.ts';
 
 export type SavedTopics = SavedSession['topics'];
@@ -51,8 +51,10 @@ export class Session {
   notedAt: number;
   /** Wall time at which the reconnect token was written last, epoch ms. */
   savedAt = 0;
-  /** It was told to connect again: its end is no farewell. */
-  sentAway = false;
+  /** It is to connect again after so many milliseconds: its end is no farewell. */
+  sentAwayMs: number | null = null;
+  /** What it is told may come; before that, only its welcome. */
+  isWelcome = false;
   /** Where the wheel of its shard has it. */
   slot: Set<Session> | null = null;
   /** In its shard's list of sessions to flush. */

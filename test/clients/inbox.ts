@@ -9,12 +9,15 @@ const WAIT_MS = 10_000;
 export class Inbox {
   /** Everything, in the order of arrival. */
   readonly all: Message[] = [];
+  /** Called with each message as it comes. */
+  onMessage: ((message: Message) => void) | null = null;
   readonly #waiting = new Set<() => void>();
   #end: Error | null = null;
   #read = 0;
 
   push(message: Message): void {
     this.all.push(message);
+    this.onMessage?.(message);
     for (const check of [...this.#waiting]) check();
   }
 

@@ -1,4 +1,8 @@
-/** People who talk on while servers fail: what was acknowledged has to arrive at everybody, once and in order. */
+/**
+ * People who talk on while servers fail. What was acknowledged has to arrive at everybody, once, and in one order for all; that
+ * is the order of the topic. A message whose publication had to wait may stand behind one that was said after it.
+ */
+import type { Test } from 'tap';
 import { until } from '../until.ts';
 import type { Follower } from './follower.ts';
 
@@ -47,6 +51,16 @@ export async function saidMore(talks: readonly Talk[], more: number, limitMs?: n
   await until(() => talks.every((talk, i) => talk.said.length >= goals[i]!), `everybody says ${more} more`, limitMs);
 }
 
+/** Waits until all followers have heard all, and compares. */
+export async function everythingHeard(t: Test, { said }: Talk, followers: readonly Follower[]): Promise<void> {
+  for (const follower of followers) {
+    await until(() => heard(follower).length >= said.length, 'all has arrived');
+    t.same(heard(follower).toSorted(), said.toSorted(), 'every message once');
+    t.same(heard(follower), heard(followers[0]!), 'in the order in which the others have it');
+    t.equal(follower.doubles, 0, 'no place in the topic was given twice');
+  }
+}
+
 /** Ids of the chat messages that a follower has, as they came. */
-export const heard = (follower: Follower): string[] =>
+const heard = (follower: Follower): string[] =>
   follower.gather().flatMap((m) => (m.chat_message ? [m.chat_message.message_id] : []));
