@@ -1,18 +1,19 @@
 /** The session broker: sessions in shards by user, feeds by topic, subscriptions between them. One per process. */
 import type { Principal } from '../domain/roles.ts';
 import { type ErrorCode, RideError } from '../errors.ts';
-import type { Bus } from '../ports/bus.ts';
+import type { Bus, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { NodeStats, SessionDirectory } from '../ports/session-directory.ts';
 import { peek } from './envelope.ts';
-import { Feed, type FeedOptions, type Position, Subscription } from './feed.ts';
+import { Feed, type FeedOptions } from './feed.ts';
 import type { Frame } from './frame.ts';
 import type { Lamport } from './lamport.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import type { Missed } from './replay.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
+import { Subscription } from './subscription.ts';
 import { ownTopic } from './topics.ts';
 import type { Transport } from './transport.ts';
 import { Turn } from './turn.ts';
@@ -94,7 +95,12 @@ export class Broker {
       // The clocks of two nodes may differ; nothing arrives before it was sent.
       meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
     });
-    bus.onBack((topics) => void this.resync(topics));
+    bus.onAway((topics) => {
+      for (const topic of topics) this.#feeds.get(topic)?.away();
+    });
+    bus.onBack((topics) => {
+      for (const topic of topics) void this.#feeds.get(topic)?.back();
+    });
   }
 
   get size(): number {
@@ -181,16 +187,12 @@ export class Broker {
   /**
    * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
    * @param announce called between what was missed and what is live; the topic's newest value follows it
-   * @throws RideError RIDE_UNAVAILABLE, or RIDE_INVALID_INPUT above the limit of subscriptions
+   * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit
    */
   async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
-    const place = async (subscription: Subscription, isNew: boolean): Promise<Missed | null> => {
+    const place = async (subscription: Subscription): Promise<Missed | null> => {
       if (since) return subscription.catchUp(since);
-      if (isNew) {
-        const now = await subscription.feed.position();
-        subscription.startAt(now);
-        subscription.place.begin(now);
-      }
+      if (!subscription.isLive) subscription.begin();
       return null;
     };
     return this.#follow(session, topic, place, (subscription, missed) => {
@@ -220,25 +222,34 @@ export class Broker {
   async #follow<M, T>(
     session: Session,
     topic: string,
-    place: (subscription: Subscription, isNew: boolean) => Promise<M>,
+    place: (subscription: Subscription) => Promise<M>,
     done: (subscription: Subscription, missed: M) => T,
   ): Promise<T> {
-    const existing = session.subscriptions.get(topic);
-    const subscription = existing ?? this.#attach(session, topic);
-    try {
-      if (!existing) subscription.ready = this.#options.bus.subscribe(topic);
-      await subscription.ready;
-      // Asked for only now that what is newer will come by itself.
-      const newestValue = this.#options.newest?.(topic) ?? null;
-      const [missed, newest] = await Promise.all([place(subscription, !existing), newestValue]);
-      const result = done(subscription, missed);
-      subscription.goLive(newest);
-      this.#options.onSubscriptions?.(session);
-      return result;
-    } catch (error) {
-      this.unsubscribe(session, topic);
-      throw error;
-    }
+    const subscription = session.subscriptions.get(topic) ?? this.#attach(session, topic);
+    const feed = this.#feeds.get(topic)!;
+    const isStill = (): boolean => session.subscriptions.get(topic) === subscription;
+    const mustStand = (): void => {
+      if (!isStill()) throw new RideError('RIDE_CONFLICT', 'The subscription ended meanwhile', { field: 'topic' });
+    };
+    return subscription.inTurn(async () => {
+      try {
+        mustStand();
+        await feed.open();
+        mustStand();
+        // Asked for only now that what is newer will come by itself.
+        const newestValue = this.#options.newest?.(topic) ?? null;
+        const [missed, newest] = await Promise.all([place(subscription), newestValue]);
+        await feed.meet(subscription.position.epoch);
+        mustStand();
+        const result = done(subscription, missed);
+        subscription.goLive(newest);
+        this.#options.onSubscriptions?.(session);
+        return result;
+      } catch (error) {
+        if (isStill()) this.unsubscribe(session, topic);
+        throw error;
+      }
+    });
   }
 
   #attach(session: Session, topic: string): Subscription {
@@ -263,10 +274,12 @@ export class Broker {
     const subscription = session.subscriptions.get(topic);
     if (!subscription) return;
     session.subscriptions.delete(topic);
-    const { feed } = subscription;
+    const feed = this.#feeds.get(topic)!;
     feed.subscriptions.delete(subscription);
-    if (feed.subscriptions.size === 0) this.#feeds.delete(topic);
-    this.#options.bus.unsubscribe(topic);
+    if (feed.subscriptions.size === 0) {
+      feed.close();
+      this.#feeds.delete(topic);
+    }
     if (!session.closed) this.#options.onSubscriptions?.(session);
   }
 
@@ -296,11 +309,6 @@ export class Broker {
   /** Drops silent sessions; call a few times per heartbeat interval. */
   tick(now: number): void {
     for (const shard of this.#shards) shard.tick(now);
-  }
-
-  /** After the connection to Redis was away. */
-  async resync(topics: readonly string[]): Promise<void> {
-    await Promise.all(topics.map((topic) => this.#feeds.get(topic)?.resync()));
   }
 
   /**

@@ -5,30 +5,19 @@
  * Ordered messages carry an offset within an epoch. A subscriber gets each at most once and in order: one that joins with a
  * position is caught up from history first while live messages wait; a hole between two live messages is filled from history.
  */
-import type { ErrorCode } from '../errors.ts';
-import type { Bus, BusMessage } from '../ports/bus.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus, BusMessage, HistoryPage, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import { frameOf, peek } from './envelope.ts';
-import { Batch, type Frame, type Outgoing } from './frame.ts';
-import { Place } from './place.ts';
-import { type Missed, PAGE, type Page, readMissed } from './replay.ts';
+import { Batch, type Frame } from './frame.ts';
+import { BEGINNING, PAGE, type Page } from './replay.ts';
+import type { Stream, Subscription } from './subscription.ts';
 import type { Joiner, Turn } from './turn.ts';
 
-/** Live messages that may wait for a reader that takes its time over what it missed. */
-const MAX_WAITING = 4096;
-
-/** Whoever takes messages: a session. */
-export interface Sink {
-  send(outgoing: Outgoing): void;
-  /** Resolves when all that was sent has been handed over, or there is no one any more to take it. */
-  drained(): Promise<void>;
-  close(code: ErrorCode, reason: string): void;
-}
-
-export interface Position {
-  offset: number;
-  epoch: string;
-}
+/** Live messages that wait for history, at most. */
+const MAX_HELD = 1000;
+/** While history cannot be read, it is asked for again this often. */
+const RETRY_MS = 200;
 
 export interface FeedOptions {
   bus: Bus;
@@ -38,137 +27,107 @@ export interface FeedOptions {
   onFrame?(frame: Frame): void;
 }
 
-export class Subscription {
-  readonly sink: Sink;
-  readonly feed: Feed;
-  /** What the client surely has. */
-  readonly place = new Place();
-  /** Settles when the node receives the topic. */
-  ready: Promise<void> = Promise.resolve();
-  /** Last ordered message given to the sink, while that may differ from the feed's. */
-  #offset = 0;
-  #epoch = '';
-  /** Live messages that wait while history is being read; null once the subscription is live. */
-  #waiting: Frame[] | null = [];
-  /** What the feed brings next is new to the sink as a whole, so that nothing has to be looked at one by one. */
-  #inStep = false;
-
-  constructor(sink: Sink, feed: Feed) {
-    this.sink = sink;
-    this.feed = feed;
-  }
-
-  /** Where the sink is. */
-  get position(): Position {
-    return this.#inStep ? this.feed.given : { offset: this.#offset, epoch: this.#epoch };
-  }
-
-  /** History is behind it. */
-  get isLive(): boolean {
-    return this.#waiting === null;
-  }
-
-  /** What the topic brought in one turn. */
-  deliver(outgoing: Outgoing): void {
-    if (this.#inStep) {
-      this.sink.send(outgoing);
-      return;
-    }
-    if (this.#waiting !== null) {
-      this.#waiting.push(...outgoing.frames);
-      if (this.#waiting.length > MAX_WAITING) this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
-      return;
-    }
-    for (const frame of outgoing.frames) this.#give(frame);
-    const { given } = this.feed;
-    this.#inStep = given.epoch !== this.#epoch || given.offset >= this.#offset;
-  }
-
-  #give(frame: Frame): void {
-    if (frame.offset > 0) {
-      if (frame.epoch === this.#epoch && frame.offset <= this.#offset) return;
-      this.#epoch = frame.epoch;
-      this.#offset = frame.offset;
-    }
-    this.sink.send(frame);
-  }
-
-  /**
-   * From a place in history: what was missed, in order and no faster than the sink takes it.
-   * @param onGap some of it is no longer kept: called before what is kept follows. Without it nothing follows.
-   */
-  async catchUp(since: Position, onGap?: (missed: Missed) => void): Promise<Missed> {
-    this.#waiting ??= [];
-    this.#inStep = false;
-    this.place.begin(since);
-    const missed = await readMissed((at, limit) => this.feed.history(at, limit), since, onGap !== undefined);
-    this.startAt(missed.from);
-    this.place.begin(missed.from);
-    if (!missed.recovered) onGap?.(missed);
-    for (let at = 0; at < missed.frames.length; at += PAGE) {
-      await this.sink.drained();
-      // Its session ended, or unsubscribed.
-      if (!this.feed.subscriptions.has(this)) break;
-      const frames = missed.frames.slice(at, at + PAGE);
-      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
-      this.startAt(frames.at(-1)!);
-    }
-    return missed;
-  }
-
-  /** From `position` on: only what comes after it. */
-  startAt(position: Position): void {
-    this.#offset = position.offset;
-    this.#epoch = position.epoch;
-  }
-
-  /** History is done: `newest`, then what came meanwhile, then everything live. */
-  goLive(newest: Frame | null = null): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    // One that came meanwhile is no older, and another follows if it is.
-    if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
-    for (const frame of waiting) this.#give(frame);
-  }
-}
-
-export class Feed implements Joiner {
+export class Feed implements Joiner, Stream {
   readonly topic: string;
   readonly subscriptions = new Set<Subscription>();
   readonly #options: FeedOptions;
-  /** Last ordered message that was received. */
-  #received: Position = { offset: 0, epoch: '' };
+  /** Last ordered message that was received; at first, where the topic was when this node began to receive it. */
+  received: Position = BEGINNING;
   /** Last ordered message that was given to the subscribers. */
-  given: Position = this.#received;
+  given: Position = BEGINNING;
+  /** The epochs that this node has seen, in order. */
+  readonly #epochs: string[] = [];
   /** What came this turn: none, one, or several. */
   #pending: Frame | Frame[] | null = null;
-  /** Live messages that wait while a hole is filled. */
-  #repairing: BusMessage[] | null = null;
+  /** Live messages that wait until it is known what came before them; null while nothing is in doubt. */
+  #held: BusMessage[] | null = [];
+  #opened: Promise<void> | null = null;
+  /** The doubt is being looked into. */
+  #isBusy = false;
+  /** The connection is not there. */
+  #isAway = false;
+  /** The connection has been away, and nobody has looked yet what it missed. */
+  #hasBroken = false;
+  /** Something was lost for good: the subscribers were sent away, and the next one gets another feed. */
+  #over = false;
 
   constructor(topic: string, options: FeedOptions) {
     this.topic = topic;
     this.#options = options;
   }
 
+  /** Resolves when this node receives the topic and knows where it is in it. @throws RideError RIDE_UNAVAILABLE */
+  open(): Promise<void> {
+    this.#opened ??= this.#open();
+    return this.#opened;
+  }
+
+  async #open(): Promise<void> {
+    const { bus } = this.#options;
+    this.#isBusy = true;
+    await bus.subscribe(this.topic);
+    // What has come till now lies before the position; it may even be left over from an earlier subscription.
+    this.#held = [];
+    const { offset, epoch } = await bus.position(this.topic);
+    this.#move({ offset, epoch });
+    this.given = this.received;
+    this.#isBusy = false;
+    if (this.#hasBroken) await this.#settle();
+    else this.#release();
+  }
+
+  /** No subscriber is left. */
+  close(): void {
+    this.#over = true;
+    if (this.#opened !== null) this.#options.bus.unsubscribe(this.topic);
+  }
+
+  /** How many epochs of the topic this node has seen. */
+  get epochs(): number {
+    return this.#epochs.length;
+  }
+
+  /**
+   * Whether `frame` comes after `place`, which was read when the feed had seen so many `epochs`. History may be ahead of the feed:
+   * then all that the feed had seen till then lies before.
+   */
+  isAfter(frame: Frame, place: Position, epochs: number): boolean {
+    if (frame.epoch === place.epoch) return frame.offset > place.offset;
+    const reached = this.#epochs.indexOf(place.epoch);
+    return this.#epochs.indexOf(frame.epoch) >= (reached < 0 ? epochs : reached);
+  }
+
+  follows(subscription: Subscription): boolean {
+    return this.subscriptions.has(subscription);
+  }
+
+  #move(to: Position): void {
+    if (to.epoch !== '' && to.epoch !== this.received.epoch) this.#epochs.push(to.epoch);
+    this.received = to;
+  }
+
   /** A message of the bus. */
   receive(message: BusMessage): void {
-    if (this.#repairing !== null) {
-      this.#repairing.push(message);
+    if (this.#over) return;
+    if (this.#held !== null) {
+      // What does not fit is not lost: ordered messages are in the history, others are soon replaced.
+      if (this.#held.length < MAX_HELD) this.#held.push(message);
+      else if (message.offset > 0) this.#hasBroken = true;
       return;
     }
-    const { offset, epoch } = this.#received;
-    if (message.offset > 0 && message.epoch === epoch) {
-      if (message.offset <= offset) return;
-      if (message.offset > offset + 1) {
-        void this.#repair([message]);
-        return;
-      }
+    const { offset, epoch } = this.received;
+    if (message.offset > 0 && message.epoch === epoch && message.offset <= offset) return;
+    const next = message.epoch === epoch ? offset + 1 : 1;
+    const known = message.epoch === epoch || epoch === '';
+    if (message.offset === 0 || (known && message.offset === next)) this.#take(message);
+    else {
+      this.#held = [message];
+      void this.#settle();
     }
-    this.#take(message);
   }
 
   #take(message: BusMessage): void {
-    if (message.offset > 0) this.#received = { offset: message.offset, epoch: message.epoch };
+    if (message.offset > 0) this.#move({ offset: message.offset, epoch: message.epoch });
     const { kind } = peek(message.payload);
     const frame = frameOf(message, kind);
     this.#options.onFrame?.(frame);
@@ -184,52 +143,117 @@ export class Feed implements Joiner {
     const pending = this.#pending;
     if (pending === null) return;
     this.#pending = null;
-    this.given = this.#received;
+    this.given = this.received;
     const outgoing = Array.isArray(pending) ? new Batch(pending) : pending;
     for (const subscription of this.subscriptions) subscription.deliver(outgoing);
   }
 
-  /** Pub/sub lost something between Redis and here: history has it. */
-  async #repair(live: BusMessage[]): Promise<void> {
-    this.#repairing = live;
+  /**
+   * Pub/sub may have lost something between Redis and here: history has it. When it does not, nobody can say what was lost,
+   * and the subscribers are sent away to resume, where they learn it.
+   */
+  async #settle(): Promise<void> {
+    this.#isBusy = true;
     try {
-      for (;;) {
-        const page = await this.#options.bus.history(this.topic, this.#received, PAGE);
-        if (!page.complete) throw new Error('history no longer has what was lost');
-        for (const message of page.messages) this.#take(message);
-        if (page.messages.length < PAGE) break;
-      }
+      do {
+        const broken = this.#hasBroken;
+        this.#hasBroken = false;
+        let more = true;
+        while (more) more = await this.#fill(broken);
+      } while (this.#hasBroken);
     } catch (error) {
-      this.#options.log.warn(
-        { err: error, topic: this.topic },
-        'a hole in a topic could not be filled; its readers resume',
-      );
+      if (this.#over) return;
+      this.#options.log.warn({ err: error, topic: this.topic }, 'messages of a topic were lost; its readers resume');
+      this.#over = true;
       for (const { sink } of [...this.subscriptions])
         sink.close('RIDE_SLOW_READER', 'a message was lost; resume from the last offset');
     }
-    const waiting = this.#repairing;
-    this.#repairing = null;
-    for (const message of waiting) this.receive(message);
+    this.#isBusy = false;
+    this.#release();
   }
 
-  /** The connection to Redis was away: look for what was published meanwhile. */
-  async resync(): Promise<void> {
-    if (this.#received.offset > 0 && this.#repairing === null) await this.#repair([]);
+  /** Takes one page of what is missing; true when there may be more. `broken`: the connection was away. */
+  async #fill(broken: boolean): Promise<boolean> {
+    const asked = this.#held!.length;
+    const page = await this.#page();
+    const held = this.#held!;
+    const isStranger = (m: BusMessage, i: number): boolean => i < asked && m.offset > 0 && m.epoch !== page.epoch;
+    if (!page.complete) {
+      const next = held.find((message) => message.offset > 0);
+      const isNewEpoch = !broken && this.received.epoch !== '' && this.received.epoch !== page.epoch;
+      // It is on its way, and until it is here nobody misses anything.
+      if (isNewEpoch && !next) return false;
+      if (!isNewEpoch || next?.offset !== 1) throw new Error('history does not have what was lost');
+      // A new epoch follows at once on the old one.
+      this.#held = held.filter((message) => message !== next);
+      this.#take(next);
+      return false;
+    }
+    if (this.received.epoch === '') {
+      if (held.some(isStranger)) throw new Error('of an epoch that is over only a part came');
+      this.#move({ epoch: page.epoch, offset: 0 });
+    }
+    // Of an epoch that had ended when this node came.
+    this.#held = held.filter((message, i) => !isStranger(message, i));
+    for (const message of page.messages) this.#take(message);
+    return page.messages.length === PAGE;
+  }
+
+  /** What history has next; asked for until Redis answers, as in a failover, while live messages wait. */
+  async #page(): Promise<HistoryPage> {
+    for (;;) {
+      try {
+        return await this.#options.bus.history(this.topic, this.received, PAGE);
+      } catch (error) {
+        if (this.#over) throw error;
+        this.#options.log.debug({ err: error, topic: this.topic }, 'history cannot be read yet; live messages wait');
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  /** Nothing is in doubt any more: what waited follows. */
+  #release(): void {
+    if (this.#isAway || this.#over) return;
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const message of held) this.receive(message);
+  }
+
+  /** A reader found the topic in an epoch that this node has not heard of: it is on its way, or this is the way to it. */
+  async meet(epoch: string): Promise<void> {
+    if (epoch === '' || this.#epochs.includes(epoch) || this.#held !== null) return;
+    this.#held = [];
+    await this.#settle();
+  }
+
+  /** The connection to Redis broke: whatever comes next comes after a gap. */
+  away(): void {
+    this.#isAway = true;
+    this.#held ??= [];
+  }
+
+  /** The connection stands again: looks for what was published meanwhile. */
+  async back(): Promise<void> {
+    this.#isAway = false;
+    this.#hasBroken = true;
+    this.#held ??= [];
+    if (!this.#isBusy) await this.#settle();
   }
 
   /** Compares with Redis, for a message that got lost on the way without a trace. */
   async check(): Promise<void> {
-    const { offset, epoch } = await this.position();
-    const received = this.#received;
-    if (epoch === received.epoch ? offset > received.offset : epoch !== '') await this.resync();
+    const { offset, epoch } = await this.#options.bus.position(this.topic);
+    const { received } = this;
+    const isBehind = epoch === received.epoch ? offset > received.offset : epoch !== '';
+    if (!isBehind || this.#held !== null) return;
+    this.#hasBroken = true;
+    this.#held = [];
+    await this.#settle();
   }
 
   async history(since: Position, limit: number): Promise<Page> {
     const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
     return { frames: messages.map((message) => frameOf(message, peek(message.payload).kind)), epoch, offset, complete };
-  }
-
-  position(): Promise<Position> {
-    return this.#options.bus.position(this.topic);
   }
 }

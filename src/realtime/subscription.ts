@@ -1,0 +1,150 @@
+/**
+ * One session's end of a topic: where the session is in it, the replay of what it missed, and then what comes live, each ordered
+ * message once and in order.
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { TopicPosition as Position } from '../ports/bus.ts';
+import { Batch, type Frame, type Outgoing } from './frame.ts';
+import { Place } from './place.ts';
+import { BEGINNING, type Missed, PAGE, type Page, type ReadPage, readMissed } from './replay.ts';
+
+/** Live messages that may wait for a reader that takes its time over what it missed. */
+const MAX_WAITING = 4096;
+
+/** Whoever takes messages: a session. */
+export interface Sink {
+  send(outgoing: Outgoing): void;
+  /** Resolves when all that was sent has been handed over, or there is no one any more to take it. */
+  drained(): Promise<void>;
+  close(code: ErrorCode, reason: string): void;
+}
+
+/** The topic as its subscriptions see it. */
+export interface Stream {
+  /** Last ordered message that was received, and that was given to the subscriptions. */
+  readonly received: Position;
+  readonly given: Position;
+  /** How many epochs of the topic this node has seen. */
+  readonly epochs: number;
+  isAfter(frame: Frame, place: Position, epochs: number): boolean;
+  history(since: Position, limit: number): Promise<Page>;
+  follows(subscription: Subscription): boolean;
+}
+
+export class Subscription {
+  readonly sink: Sink;
+  readonly feed: Stream;
+  /** What the client surely has. */
+  readonly place = new Place();
+  /** Last ordered message given to the sink, while that may differ from the feed's. */
+  #at: Position = BEGINNING;
+  /** How many epochs the feed had seen when the sink was placed. */
+  #epochs = 0;
+  /** Live messages that wait while history is being read; null once the subscription is live. */
+  #waiting: Frame[] | null = [];
+  /** What the feed brings next is new to the sink as a whole, so that nothing has to be looked at one by one. */
+  #inStep = false;
+  /** The last task, while there is one. */
+  #tail: Promise<unknown> | null = null;
+
+  constructor(sink: Sink, feed: Stream) {
+    this.sink = sink;
+    this.feed = feed;
+  }
+
+  /** Where the sink is. */
+  get position(): Position {
+    return this.#inStep ? this.feed.given : this.#at;
+  }
+
+  /** History is behind it. */
+  get isLive(): boolean {
+    return this.#waiting === null;
+  }
+
+  /** Runs `task` after those under way: two replays at once would take each other's place. */
+  inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const mine = this.#tail === null ? task() : this.#tail.then(task);
+    const ended = mine
+      .catch(() => {})
+      .then(() => {
+        if (this.#tail === ended) this.#tail = null;
+      });
+    this.#tail = ended;
+    return mine;
+  }
+
+  /** What the topic brought in one turn. */
+  deliver(outgoing: Outgoing): void {
+    if (this.#inStep) {
+      this.sink.send(outgoing);
+      return;
+    }
+    if (this.#waiting !== null) {
+      this.#waiting.push(...outgoing.frames);
+      if (this.#waiting.length > MAX_WAITING) this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
+      return;
+    }
+    for (const frame of outgoing.frames) this.#give(frame);
+    const { given } = this.feed;
+    this.#inStep = given.epoch === this.#at.epoch && given.offset >= this.#at.offset;
+  }
+
+  #give(frame: Frame): void {
+    if (frame.offset > 0) {
+      if (!this.feed.isAfter(frame, this.#at, this.#epochs)) return;
+      this.#at = { offset: frame.offset, epoch: frame.epoch };
+    }
+    this.sink.send(frame);
+  }
+
+  /**
+   * From a place in history: what was missed, in order and no faster than the sink takes it.
+   * @param onGap some of it is no longer kept: called before what is kept follows. Without it nothing follows.
+   */
+  async catchUp(since: Position, onGap?: (missed: Missed) => void): Promise<Missed> {
+    this.#waiting ??= [];
+    this.#at = this.position;
+    this.#inStep = false;
+    this.place.begin(since);
+    let epochs = 0;
+    const read: ReadPage = (at, limit) => {
+      epochs = this.feed.epochs;
+      return this.feed.history(at, limit);
+    };
+    const missed = await readMissed(read, since, onGap !== undefined);
+    this.#startAt(missed.from, epochs);
+    this.place.begin(missed.from);
+    if (!missed.recovered) onGap?.(missed);
+    for (let at = 0; at < missed.frames.length; at += PAGE) {
+      await this.sink.drained();
+      // Its session ended, or unsubscribed.
+      if (!this.feed.follows(this)) break;
+      const frames = missed.frames.slice(at, at + PAGE);
+      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
+      this.#startAt(frames.at(-1)!, epochs);
+    }
+    return missed;
+  }
+
+  /** From now on. */
+  begin(): void {
+    this.#startAt(this.feed.received, this.feed.epochs);
+    this.place.begin(this.feed.received);
+  }
+
+  /** Only what comes after `position`, which was read when the feed had seen so many `epochs`. */
+  #startAt({ offset, epoch }: Position, epochs: number): void {
+    this.#at = { offset, epoch };
+    this.#epochs = epochs;
+  }
+
+  /** History is done: `newest`, then what came meanwhile, then everything live. */
+  goLive(newest: Frame | null = null): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    // One that came meanwhile is no older, and another follows if it is.
+    if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
+    for (const frame of waiting) this.#give(frame);
+  }
+}
