@@ -28,6 +28,8 @@ export interface SweepDeps {
 }
 
 const BATCH = 200;
+/** Bound drivers looked at in one sweep. */
+const DRIVERS = 1000;
 /** An acceptance may be slow when the store is: its claim is given this many times the age of other work. */
 const CLAIM_PATIENCE = 5;
 
@@ -42,21 +44,34 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
     return (await trips.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH })).items;
   }
 
-  async function sweepTrips(now: number, age: number): Promise<number> {
+  /** One document that cannot be mended must not keep the others from it. */
+  async function mend(trips: readonly Trip[], how: (trip: Trip) => Promise<boolean>): Promise<number> {
     let mended = 0;
-    for (const trip of await stuck('offered', now - age)) {
-      if (!trip.offer || trip.offer.expiresAt + age > now) continue;
-      await dispatch.expireOffer(trip.id, trip.offer.id);
-      mended++;
-    }
-    for (const trip of await stuck('requested', now - age - 2 * deps.matchRetryMs)) {
-      if ((await dispatch.match(trip.id)) !== 'not_waiting') mended++;
-    }
-    for (const status of ['assigned', 'driver_arrived', 'in_progress'] as const) {
-      for (const trip of await stuck(status, now - deps.tripMaxDurationMs)) {
-        await dispatch.abandon(trip.id);
-        mended++;
+    for (const trip of trips) {
+      try {
+        if (await how(trip)) mended++;
+      } catch (error) {
+        deps.log.warn({ err: error, trip_id: trip.id }, 'trip not mended; the next sweep tries again');
       }
+    }
+    return mended;
+  }
+
+  async function sweepTrips(now: number, age: number): Promise<number> {
+    let mended = await mend(await stuck('offered', now - age), async ({ id, offer }) => {
+      if (!offer || offer.expiresAt + age > now) return false;
+      await dispatch.expireOffer(id, offer.id);
+      return true;
+    });
+    mended += await mend(
+      await stuck('requested', now - age - 2 * deps.matchRetryMs),
+      async ({ id }) => (await dispatch.match(id)) !== 'not_waiting',
+    );
+    for (const status of ['assigned', 'driver_arrived', 'in_progress'] as const) {
+      mended += await mend(await stuck(status, now - deps.tripMaxDurationMs), async ({ id }) => {
+        await dispatch.abandon(id);
+        return true;
+      });
     }
     return mended;
   }
@@ -73,7 +88,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       let relayed = 0;
       for (const relay of deps.relays) relayed += await relay.sweep(age);
       const trips = await sweepTrips(now, age);
-      const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, BATCH);
+      const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
       await deps.idempotency.remove({ createdAt: { lt: now - deps.idempotencyTtlMs } }, 1000);
       if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');
     },

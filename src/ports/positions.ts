@@ -34,6 +34,8 @@ export interface Positions {
    * there. Rejects with RIDE_UNAVAILABLE when Redis cannot be reached.
    */
   record(position: Position): Promise<boolean>;
+  /** Calls `listener`, before `record` resolves, when no position of the driver was known: never, or no longer. */
+  onFirst(listener: (driverId: string) => void): void;
   ofDriver(driverId: string): Promise<Position | null>;
   ofTrip(tripId: string): Promise<Position | null>;
   /** Available drivers within `radiusM` of a place, nearest first, at most `limit`. */

@@ -15,6 +15,8 @@ export interface PositionWriterOptions {
   /** Longest wait for company while another pipeline is under way, milliseconds. */
   flushMs: number;
   log: Logger;
+  /** A driver of whom no position was known. */
+  first(driverId: string): void;
   /** Moves available drivers, in one command for the whole flush. */
   move(positions: readonly Position[]): void;
 }
@@ -88,6 +90,7 @@ export function createPositionWriter(
       return false;
     }
     const stored = replies[0]![1] as string;
+    if (stored === '') options.first(newest.driverId);
     let last = stored === '' ? Number.NEGATIVE_INFINITY : Number(stored);
     for (const one of waiting) {
       const kept = one.recordedAt >= last;

@@ -27,7 +27,9 @@ const GEO_LAT_MAX = 85.05112878;
 const geoLat = (lat: number): number => Math.max(-GEO_LAT_MAX, Math.min(GEO_LAT_MAX, lat));
 
 export function createRedisPositions(redis: ScriptedRedis, options: RedisPositionsOptions): Positions {
+  let first = (_driverId: string): void => {};
   const record = createPositionWriter(redis, {
+    first: (driverId) => first(driverId),
     ttlMs: options.ttlMs,
     flushMs: options.flushMs,
     log: options.log,
@@ -79,6 +81,9 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
 
   return {
     record,
+    onFirst(listener) {
+      first = listener;
+    },
     ofDriver: (driverId) => read(driverKey(driverId)),
     ofTrip: (tripId) => read(tripKey(tripId)),
     nearby,

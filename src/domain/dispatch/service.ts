@@ -47,14 +47,28 @@ export type Dispatch = ReturnType<typeof createDispatch>;
 
 /** An offer outlives its expiry in Redis a little, so that the job that closes it still finds the reservation. */
 const RESERVATION_GRACE_MS = 2000;
+/** More are not looked at for one offer, whoever they are. */
+const MOST_CANDIDATES = 5000;
 
 export function createDispatch(deps: DispatchDeps) {
   const { trips, drivers, positions, offers, scheduler, publisher, clock, ids, settings, log } = deps;
 
-  async function candidatesOf(trip: Trip): Promise<Candidate[]> {
-    const near = await positions.nearby(trip.source, settings.radiusM, settings.candidates);
-    return near.map(({ position }) => position);
+  /**
+   * The nearest available drivers, and behind them ever larger rings of the next ones: those who cannot be asked (of another
+   * class, not heard of, out of this trip) must not hide who can.
+   */
+  async function* candidatesOf(trip: Trip): AsyncGenerator<Candidate[]> {
+    let known = new Set<string>();
+    for (let limit = settings.candidates; ; limit = Math.min(4 * limit, MOST_CANDIDATES)) {
+      const near = (await positions.nearby(trip.source, settings.radiusM, limit)).map(({ position }) => position);
+      yield near.filter(({ driverId }) => !known.has(driverId));
+      if (near.length < limit || limit >= MOST_CANDIDATES) return;
+      known = new Set(near.map(({ driverId }) => driverId));
+    }
   }
+
+  /** Where the next reconciliation goes on among those who are bound. */
+  let reconciled: string | undefined;
 
   async function reindex(driverId: string): Promise<void> {
     const driver = await drivers.get(driverId);
@@ -70,11 +84,19 @@ export function createDispatch(deps: DispatchDeps) {
     return false;
   }
 
-  /** Tries the ranked drivers in turn until one is free and the trip is still waiting. */
   async function offerTo(trip: Trip): Promise<MatchOutcome> {
+    for await (const candidates of candidatesOf(trip)) {
+      const outcome = await offerToOneOf(trip, candidates);
+      if (outcome !== 'no_driver') return outcome;
+    }
+    return 'no_driver';
+  }
+
+  /** Tries the ranked drivers in turn until one is free and the trip is still waiting. */
+  async function offerToOneOf(trip: Trip, candidates: readonly Candidate[]): Promise<MatchOutcome> {
     const { ranked } = rank(
       { pickup: trip.source, vehicleClass: trip.vehicleClass, excludedDriverIds: trip.excludedDriverIds },
-      await candidatesOf(trip),
+      candidates,
       deps.travel,
       clock.now(),
       settings.freshnessMs,
@@ -291,14 +313,23 @@ export function createDispatch(deps: DispatchDeps) {
       }
     },
 
-    /** Frees drivers whose claim a crash left behind; resolves how many. */
+    /**
+     * Frees drivers whose claim a crash left behind; resolves how many. Each call looks at the next `limit` of all who are
+     * bound, since those who are bound for good reason are there every time.
+     */
     async reconcile(ageMs: number, limit: number): Promise<number> {
+      const { items, nextPageToken } = await drivers.claimed(limit, reconciled);
+      const old = items.filter(({ activeSince }) => activeSince !== null && activeSince < clock.now() - ageMs);
+      reconciled = old.length === items.length ? nextPageToken : undefined;
+      const bound = await trips.findMany(old.flatMap(({ activeTripId }) => activeTripId ?? []));
+      const drivenBy = new Map(bound.map((trip) => [trip.id, isDriven(trip.status) ? trip.driverId : null]));
       let freed = 0;
-      for (const driver of await drivers.claimedBefore(clock.now() - ageMs, limit)) {
-        if (driver.activeTripId && (await releaseUnlessDriven(driver.id, driver.activeTripId))) {
-          log.warn({ driver_id: driver.id, trip_id: driver.activeTripId }, 'freed a driver of a trip that is not his');
-          freed++;
-        }
+      for (const driver of old) {
+        const tripId = driver.activeTripId;
+        if (tripId === null || drivenBy.get(tripId) === driver.id) continue;
+        if (!(await releaseUnlessDriven(driver.id, tripId))) continue;
+        log.warn({ driver_id: driver.id, trip_id: tripId }, 'freed a driver of a trip that is not his');
+        freed++;
       }
       return freed;
     },

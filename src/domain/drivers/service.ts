@@ -2,7 +2,7 @@
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Positions } from '../../ports/positions.ts';
-import type { Collection } from '../../ports/store.ts';
+import type { Collection, Page } from '../../ports/store.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
 import type { Driver, DriverStatus } from './driver.ts';
@@ -57,10 +57,20 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
     }
   }
 
-  /** Brings the index of available drivers in line with the document. */
+  const isAvailable = (driver: Driver): boolean => driver.status === 'looking' && driver.activeTripId === null;
+
+  /**
+   * Brings the index of available drivers in line with the document. Two nodes may do so at once, each after a change of its
+   * own: whoever writes the index last looks whether the document is still what it wrote.
+   */
   async function reindex(driver: Driver): Promise<void> {
-    if (driver.status === 'looking' && driver.activeTripId === null) await positions.setAvailable(driver.id);
-    else await positions.setUnavailable(driver.id);
+    for (let seen = driver; ; ) {
+      if (isAvailable(seen)) await positions.setAvailable(seen.id);
+      else await positions.setUnavailable(seen.id);
+      const now = await drivers.get(seen.id);
+      if (!now || isAvailable(now) === isAvailable(seen)) return;
+      seen = now;
+    }
   }
 
   return {
@@ -107,16 +117,14 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
 
     reindex,
 
-    /** Drivers whose active trip was claimed before `before` (domain time), for reconciliation. */
-    async claimedBefore(before: number, limit: number): Promise<Driver[]> {
-      return (
-        await drivers.page({
-          where: { activeSince: { lt: before } },
-          orderBy: 'activeSince',
-          direction: 'asc',
-          pageSize: limit,
-        })
-      ).items;
-    },
+    /** Drivers who are bound to a trip, the longest bound first, page by page. */
+    claimed: (limit: number, pageToken?: string): Promise<Page<Driver>> =>
+      drivers.page({
+        where: { activeSince: { exists: true } },
+        orderBy: 'activeSince',
+        direction: 'asc',
+        pageSize: limit,
+        ...(pageToken ? { pageToken } : {}),
+      }),
   };
 }

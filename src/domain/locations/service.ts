@@ -47,6 +47,8 @@ export interface Accepted {
 
 /** A binding is a cache; events end it, and this bounds what a lost event can do (domain ms). */
 const BINDING_MAX_AGE_MS = 60_000;
+/** More drivers around a place are not looked at. */
+const MOST_NEARBY = 5000;
 
 export type Locations = ReturnType<typeof createLocations>;
 
@@ -55,6 +57,8 @@ export function createLocations(deps: LocationsDeps) {
   const bindings = new Map<string, Binding>();
   /** Drivers of this node whose place among the available ones is in line with their first position. */
   const introduced = new Set<string>();
+  // Redis had forgotten him, and with his position his place among the available ones.
+  positions.onFirst((driverId) => introduced.delete(driverId));
 
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
   async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
@@ -215,17 +219,20 @@ export function createLocations(deps: LocationsDeps) {
 
     /** Available drivers around a place that are fresh, nearest first. */
     async nearby(center: LatLng, radiusM: number, limit: number, vehicleClass?: string) {
-      const now = clock.now();
-      const found = await positions.nearby(center, radiusM, limit * 2);
-      return found
-        .map(({ position, distanceM }) => ({
-          ...position,
-          ...freshnessOf(position.recordedAt, now, settings.freshnessMs),
-          distanceM: Math.round(distanceM),
-          etaS: straightLineLeg(position, center, deps.travel).etaS,
-        }))
-        .filter((d) => !d.stale && (vehicleClass === undefined || d.vehicleClass === vehicleClass))
-        .slice(0, limit);
+      for (let looked = 2 * limit; ; looked = Math.min(4 * looked, MOST_NEARBY)) {
+        const found = await positions.nearby(center, radiusM, looked);
+        const now = clock.now();
+        const fresh = found
+          .map(({ position, distanceM }) => ({
+            ...position,
+            ...freshnessOf(position.recordedAt, now, settings.freshnessMs),
+            distanceM: Math.round(distanceM),
+            etaS: straightLineLeg(position, center, deps.travel).etaS,
+          }))
+          .filter((d) => !d.stale && (vehicleClass === undefined || d.vehicleClass === vehicleClass));
+        // Those who are not asked for must not hide who is behind them.
+        if (fresh.length >= limit || found.length < looked || looked >= MOST_NEARBY) return fresh.slice(0, limit);
+      }
     },
   };
 }

@@ -206,6 +206,7 @@ export function createTrips(deps: TripsDeps) {
 
     /** For use inside the domain: no question of who asks. */
     find: (id: string): Promise<Trip | null> => trips.get(id),
+    findMany: (ids: readonly string[]): Promise<Trip[]> => trips.getMany(ids),
 
     /** @throws RideError RIDE_NOT_FOUND; also for someone else's trip RIDE_FORBIDDEN */
     async get(principal: Principal, id: string): Promise<Trip> {

@@ -1,0 +1,177 @@
+/** Dispatch over a real store and a real Redis, on one node and on two: races, offers one after another, and what a crash leaves. */
+import t, { type Test } from 'tap';
+import type { RideError } from '../../../src/errors.ts';
+import { until } from '../../until.ts';
+import { manualClock, near, onDuty, request, type Stack, shared, stack } from '../stack.ts';
+
+const offered = async (s: Stack, tripId: string) => {
+  await until(async () => (await s.trips.find(tripId))?.status === 'offered', 'an offer');
+  return (await s.trips.find(tripId))!.offer!;
+};
+const code = (reason: unknown): string => (reason as RideError).code;
+
+/** seq counts from 1 without a gap. */
+async function checkHistory(t: Test, s: Stack, tripId: string): Promise<void> {
+  const trip = (await s.trips.find(tripId))!;
+  t.same(
+    trip.history.map((event) => event.seq),
+    trip.history.map((_, i) => i + 1),
+    'no event is missing',
+  );
+  t.equal(trip.version, trip.history.length, 'one event a version');
+}
+
+t.test('many drivers accept at once: the one that was asked wins, on two nodes', async (t) => {
+  const place = await shared(t);
+  const [a, b] = [await stack(t, place), await stack(t, place)];
+  const drivers = Array.from({ length: 50 }, (_, i) => `driver-${i}`);
+  for (const [i, id] of drivers.entries()) await onDuty(i % 2 ? a : b, id, 50 + i);
+  const trip = await request(a, 'rider');
+  const offer = await offered(b, trip.id);
+  const answers = await Promise.allSettled(
+    drivers.map((id, i) => (i % 2 ? a : b).dispatch.accept(trip.id, offer.id, id)),
+  );
+  const winners = answers.flatMap((answer, i) => (answer.status === 'fulfilled' ? [drivers[i]] : []));
+  t.same(winners, [offer.driverId]);
+  const losers = answers.flatMap((answer) => (answer.status === 'rejected' ? [code(answer.reason)] : []));
+  t.same(new Set(losers), new Set(['RIDE_OFFER_CLOSED']));
+  await Promise.all([a.idle(), b.idle()]);
+  const bound = await Promise.all(drivers.map(async (id) => [id, (await a.drivers.get(id))!.activeTripId]));
+  t.same(
+    bound.filter(([, tripId]) => tripId !== null),
+    [[offer.driverId, trip.id]],
+    'nobody else is bound',
+  );
+  await checkHistory(t, a, trip.id);
+});
+
+t.test('one driver, two trips, two nodes: he is asked one thing at a time and is on one trip', async (t) => {
+  const place = await shared(t);
+  const [a, b] = [await stack(t, place), await stack(t, place)];
+  await onDuty(a, 'driver');
+  const [one, other] = await Promise.all([request(a, 'rider-1'), request(b, 'rider-2')]);
+  const both = async () => [(await a.trips.find(one.id))!, (await a.trips.find(other.id))!];
+  await until(async () => (await both()).some((trip) => trip.status === 'offered'), 'an offer of either');
+  await Promise.all([a.idle(), b.idle()]);
+  t.same((await both()).map((trip) => trip.status).sort(), ['offered', 'requested'], 'one reservation on all nodes');
+  // Redis may lose the reservation: the compare-and-set on the driver's document is what decides.
+  await a.redis.del('driver:offered:driver');
+  const waiting = (await both()).find((trip) => trip.status === 'requested')!;
+  t.equal(await b.dispatch.match(waiting.id), 'offered');
+  const [first, second] = await both();
+  const answers = await Promise.allSettled([
+    a.dispatch.accept(first!.id, first!.offer!.id, 'driver'),
+    b.dispatch.accept(second!.id, second!.offer!.id, 'driver'),
+  ]);
+  t.equal(answers.filter((answer) => answer.status === 'fulfilled').length, 1, 'one of the two is his');
+  t.equal(code(answers.find((answer) => answer.status === 'rejected')!.reason), 'RIDE_DRIVER_BUSY');
+  const driver = (await b.drivers.get('driver'))!;
+  t.equal((await b.trips.find(driver.activeTripId!))!.driverId, 'driver');
+});
+
+t.test('cancelled and accepted at once: nobody stays bound to a cancelled trip', async (t) => {
+  const place = await shared(t);
+  const [a, b] = [await stack(t, place), await stack(t, place)];
+  for (let round = 0; round < 12; round++) {
+    const id = `driver-${round}`;
+    const driver = await onDuty(a, id);
+    const trip = await request(a, 'rider');
+    const offer = await offered(a, trip.id);
+    const cancel = { type: 'cancel', actorId: 'rider', role: 'rider' } as const;
+    await Promise.allSettled([a.dispatch.accept(trip.id, offer.id, id), b.trips.command(trip.id, cancel)]);
+    await Promise.all([a.idle(), b.idle()]);
+    t.equal((await a.trips.find(trip.id))!.status, 'cancelled');
+    t.equal((await a.drivers.get(id))!.activeTripId, null, `round ${round}`);
+    await checkHistory(t, a, trip.id);
+    await a.drivers.setStatus(driver, 'offline');
+  }
+});
+
+t.test('declined: the next driver is asked; nobody is asked twice', async (t) => {
+  const s = await stack(t, await shared(t));
+  for (const [i, id] of ['near', 'middle', 'far'].entries()) await onDuty(s, id, 100 * (i + 1));
+  const trip = await request(s, 'rider');
+  const asked: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const offer = await offered(s, trip.id);
+    asked.push(offer.driverId);
+    await s.dispatch.decline(trip.id, offer.id, offer.driverId, 'busy');
+    await s.idle();
+  }
+  t.same(asked, ['near', 'middle', 'far']);
+  t.equal((await s.trips.find(trip.id))!.status, 'requested');
+  t.equal(await s.dispatch.match(trip.id), 'no_driver');
+});
+
+t.test('the search goes on behind those who cannot be asked', async (t) => {
+  const place = await shared(t);
+  await t.test('of another class', async (t) => {
+    const s = await stack(t, place, { dispatch: { candidates: 4 } });
+    for (let i = 0; i < 9; i++) await onDuty(s, `standard-${i}`, 10 + i);
+    await onDuty(s, 'large', 500, { vehicleClass: 'xl' });
+    const trip = await request(s, 'rider', { vehicleClass: 'xl' });
+    t.equal((await offered(s, trip.id)).driverId, 'large');
+    const found = await s.locations.nearby(near(0), 1000, 2, 'xl');
+    t.same(
+      found.map((driver) => driver.driverId),
+      ['large'],
+      'nor do they hide him from who looks around',
+    );
+  });
+  await t.test('who have declined', async (t) => {
+    const s = await stack(t, await shared(t), { dispatch: { candidates: 2 } });
+    for (let i = 0; i < 7; i++) await onDuty(s, `driver-${i}`, 10 + i);
+    const trip = await request(s, 'rider');
+    for (let i = 0; i < 7; i++) {
+      const offer = await offered(s, trip.id);
+      t.equal(offer.driverId, `driver-${i}`);
+      await s.dispatch.decline(trip.id, offer.id, offer.driverId);
+      await s.idle();
+    }
+  });
+  await t.test('who have not been heard of', async (t) => {
+    const clock = manualClock();
+    const s = await stack(t, await shared(t, clock), { dispatch: { candidates: 2 } });
+    for (let i = 0; i < 7; i++) await onDuty(s, `gone-${i}`, 10 + i);
+    clock.add(61_000);
+    await onDuty(s, 'here', 500);
+    t.equal((await offered(s, (await request(s, 'rider')).id)).driverId, 'here');
+  });
+});
+
+t.test('an offer that nobody answers is closed by its job, and the next driver is asked', async (t) => {
+  const s = await stack(t, await shared(t), { dispatch: { offerTtlMs: 300 } });
+  await onDuty(s, 'deaf', 100);
+  await onDuty(s, 'other', 200);
+  const trip = await request(s, 'rider');
+  t.equal((await offered(s, trip.id)).driverId, 'deaf');
+  await until(async () => (await s.trips.find(trip.id))?.offer?.driverId === 'other', 'the next offer');
+  const { history } = (await s.trips.find(trip.id))!;
+  t.same(
+    history.map((event) => event.type),
+    ['requested', 'offered', 'offer_expired', 'offered'],
+  );
+});
+
+t.test('a driver who cancels is free, and another one is sought', async (t) => {
+  const s = await stack(t, await shared(t));
+  await onDuty(s, 'first', 100);
+  await onDuty(s, 'second', 200);
+  const trip = await request(s, 'rider');
+  const offer = await offered(s, trip.id);
+  await s.dispatch.accept(trip.id, offer.id, 'first');
+  await s.trips.command(trip.id, { type: 'cancel', actorId: 'first', role: 'driver' });
+  t.equal((await offered(s, trip.id)).driverId, 'second');
+  await s.idle();
+  t.equal((await s.drivers.get('first'))!.activeTripId, null);
+  t.equal((await s.locations.nearby(near(0), 1000, 10)).length, 2, 'both are on duty');
+});
+
+t.test('nobody there: the trip expires at its deadline, by its job', async (t) => {
+  const s = await stack(t, await shared(t), { dispatch: { retryMs: 200 }, tripRequestTtlMs: 700 });
+  const trip = await request(s, 'rider');
+  await until(async () => (await s.trips.find(trip.id))?.status === 'expired', 'the end');
+  const after = (await s.trips.find(trip.id))!;
+  t.ok(after.expiredAt! >= trip.matchDeadline, 'not before its time');
+  t.equal(after.cancelReason, 'no_driver_in_time');
+});

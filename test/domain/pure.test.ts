@@ -1,0 +1,168 @@
+/** The small pure parts of the domain: ids, distances, fares, the rank of drivers, what a position must be, how fresh it is. */
+import fc from 'fast-check';
+import t from 'tap';
+import { createRandom } from '../../src/adapters/system/random.ts';
+import { type Candidate, rank } from '../../src/domain/dispatch/rules.ts';
+import { distanceM, straightLineLeg } from '../../src/domain/geo.ts';
+import { formatId, parseId, shardKeyOf } from '../../src/domain/ids.ts';
+import { freshnessOf, limits, type PositionInput, positionViolation } from '../../src/domain/locations/rules.ts';
+import { fareMinor, type Tariff } from '../../src/domain/pricing/rules.ts';
+import { vehicleClasses } from '../../src/domain/roles.ts';
+
+const place = fc.record({
+  lat: fc.double({ min: -90, max: 90, noNaN: true }),
+  lng: fc.double({ min: -180, max: 180, noNaN: true }),
+});
+const travel = { detourFactor: 1.35, averageSpeedMps: 6 };
+
+t.test('ids: region and creation time come back, order is the order of creation, no two alike', async (t) => {
+  const kind = fc.constantFrom('trip', 'drv', 'ofr', 'evt');
+  const region = fc.stringMatching(/^[a-z0-9-]{1,32}$/);
+  const time = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+  const random = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(kind, region, time, random, random, (kind, region, at, bytes, others) => {
+        const id = formatId(kind, region, at, bytes);
+        const parts = parseId(id);
+        if (parts?.kind !== kind || parts.region !== region || parts.createdAt !== at) throw new Error(id);
+        const key = shardKeyOf(id, 'elsewhere', 1);
+        if (key.region !== region || key.createdAt !== at) throw new Error(JSON.stringify(key));
+        if (at > 0 && !(formatId(kind, region, at - 1, others) < id)) throw new Error(`order of ${id}`);
+      }),
+    ),
+  );
+  t.doesNotThrow(() =>
+    fc.assert(fc.property(fc.string(), (text) => parseId(text) === null || /^[a-z]+_[a-z0-9-]+_\w{26}$/.test(text))),
+  );
+  t.same(
+    shardKeyOf('somebody', 'here', 7),
+    { region: 'here', createdAt: 7 },
+    'an id from elsewhere: where and when it is made',
+  );
+  const source = createRandom();
+  const ids = new Set(Array.from({ length: 20_000 }, () => formatId('evt', 'x', 1, source.bytes(16))));
+  t.equal(ids.size, 20_000);
+});
+
+t.test('distances: symmetric, nought to itself, at most half the globe, and right where it is known', async (t) => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(place, place, (a, b) => {
+        const there = distanceM(a, b);
+        if (!(there >= 0 && there <= 20_015_200)) throw new Error(`${there}`);
+        if (Math.abs(there - distanceM(b, a)) > 1e-6 * Math.max(1, there)) throw new Error('not symmetric');
+        return distanceM(a, a) === 0;
+      }),
+    ),
+  );
+  // Great-circle distances on a sphere of 6 371 008.8 m.
+  const newYork = { lat: 40.7128, lng: -74.006 };
+  const london = { lat: 51.5074, lng: -0.1278 };
+  t.ok(Math.abs(distanceM(newYork, london) - 5_570_230) < 50, `${distanceM(newYork, london)}`);
+  t.ok(Math.abs(distanceM({ lat: 0, lng: 179.9 }, { lat: 0, lng: -179.9 }) - 22_239) < 1, 'over the date line');
+  const leg = straightLineLeg({ lat: 0, lng: 0 }, { lat: 0, lng: 1 }, travel);
+  t.same(leg, { distanceM: 150_113, etaS: 25_019 });
+});
+
+t.test('fares: whole, never below the minimum, never less for more', async (t) => {
+  const amount = fc.integer({ min: 0, max: 10_000_000 });
+  const tariff = fc.record({
+    currency: fc.constant('USD'),
+    baseMinor: amount,
+    perKmMinor: amount,
+    perMinuteMinor: amount,
+    minimumMinor: amount,
+  }) as fc.Arbitrary<Tariff>;
+  const far = fc.nat(1_000_000);
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(tariff, far, far, far, (tariff, distance, duration, more) => {
+        const fare = fareMinor(tariff, distance, duration);
+        const dearer = [fareMinor(tariff, distance + more, duration), fareMinor(tariff, distance, duration + more)];
+        return Number.isSafeInteger(fare) && fare >= tariff.minimumMinor && dearer.every((other) => other >= fare);
+      }),
+    ),
+  );
+  const nyc: Tariff = { currency: 'USD', baseMinor: 250, perKmMinor: 155, perMinuteMinor: 50, minimumMinor: 500 };
+  t.equal(fareMinor(nyc, 5000, 900), 250 + 775 + 750);
+  t.equal(fareMinor(nyc, 100, 10), 500);
+});
+
+t.test(
+  'the rank of drivers: everybody is ranked or rejected once, nearest first, whatever the order they come in',
+  async (t) => {
+    const now = 1_000_000;
+    const candidate = fc.record({
+      driverId: fc.constantFrom(...'abcdefghij'),
+      lat: fc.double({ min: 40, max: 41, noNaN: true }),
+      lng: fc.double({ min: -74, max: -73, noNaN: true }),
+      vehicleClass: fc.constantFrom(...vehicleClasses),
+      recordedAt: fc.integer({ min: now - 120_000, max: now + 5000 }),
+    }) as fc.Arbitrary<Candidate>;
+    const candidates = fc.uniqueArray(candidate, { selector: (one) => one.driverId });
+    const asked = fc.record({
+      pickup: place,
+      vehicleClass: fc.constantFrom(...vehicleClasses),
+      excludedDriverIds: fc.subarray([...'abcde']),
+    });
+    t.doesNotThrow(() =>
+      fc.assert(
+        fc.property(asked, candidates, fc.infiniteStream(fc.nat()), (asked, candidates, noise) => {
+          const { ranked, rejected } = rank(asked, candidates, travel, now, 60_000);
+          const ids = [...ranked.map((one) => one.candidate.driverId), ...rejected.map((one) => one.driverId)];
+          if (
+            ids.sort().join() !==
+            candidates
+              .map((one) => one.driverId)
+              .sort()
+              .join()
+          )
+            throw new Error('not once each');
+          for (const { candidate } of ranked) {
+            if (asked.excludedDriverIds.includes(candidate.driverId)) throw new Error('excluded');
+            if (candidate.vehicleClass !== asked.vehicleClass) throw new Error('class');
+            if (now - candidate.recordedAt > 60_000) throw new Error('stale');
+          }
+          if (ranked.some((one, i) => i > 0 && one.etaS < ranked[i - 1]!.etaS)) throw new Error('order');
+          const shuffled = candidates
+            .map((one) => ({ one, by: noise.next().value as number }))
+            .sort((a, b) => a.by - b.by);
+          const again = rank(
+            asked,
+            shuffled.map(({ one }) => one),
+            travel,
+            now,
+            60_000,
+          ).ranked;
+          return JSON.stringify(again) === JSON.stringify(ranked);
+        }),
+      ),
+    );
+  },
+);
+
+t.test('what a position must be: its limits belong to it, what lies beyond is named', async (t) => {
+  const now = 1_421_322_000_000;
+  const good: PositionInput = { lat: 0, lng: 0, recordedAt: now, tripId: '' };
+  const within = (p: Partial<PositionInput>): string | null =>
+    positionViolation({ ...good, ...p }, now, 1000)?.field ?? null;
+  for (const [name, { min, max }] of Object.entries(limits)) {
+    const wire = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    t.equal(within({ [name]: min }), null, `${name} ${min}`);
+    t.equal(within({ [name]: max }), null, `${name} ${max}`);
+    for (const bad of [min - 1e-9, max + 1e-3, Number.NaN, Number.POSITIVE_INFINITY])
+      t.equal(within({ [name]: bad }), wire, `${name} ${bad}`);
+  }
+  t.equal(within({ recordedAt: now + 1000 }), null, 'as far ahead as a clock may be');
+  for (const bad of [now + 1001, 0, -1, 1.5, Number.NaN])
+    t.equal(within({ recordedAt: bad }), 'recorded_at_ms', `${bad}`);
+  t.equal(positionViolation({ ...good, lat: 91 }, now, 0, 'updates[3].')?.field, 'updates[3].lat');
+});
+
+t.test('freshness: of no negative age, stale from just beyond the limit on', async (t) => {
+  t.same(freshnessOf(1000, 1000, 50), { ageMs: 0, stale: false });
+  t.same(freshnessOf(1000, 1050, 50), { ageMs: 50, stale: false });
+  t.same(freshnessOf(1000, 1051, 50), { ageMs: 51, stale: true });
+  t.same(freshnessOf(2000, 1000, 50), { ageMs: 0, stale: false }, 'a clock that runs ahead');
+});

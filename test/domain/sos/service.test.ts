@@ -1,0 +1,116 @@
+/** SOS over a real store and a real Redis: stored before anyone is told (property 3), and one alert however often it is raised. */
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import type { RideError } from '../../../src/errors.ts';
+import type { Collection, CollectionSpec, Store, StoredDocument } from '../../../src/ports/store.ts';
+import { until } from '../../until.ts';
+import { CENTER, person, type Shared, type Stack, shared, stack } from '../stack.ts';
+
+const alertsIn = async (s: Stack): Promise<number> => (await s.bus.position('sos:alerts')).offset;
+const input = { tripId: 'trip', position: CENTER, note: 'help' };
+
+/** A node whose store lets the test watch and fail the writing of alerts. */
+async function watched(t: Test, place: Shared, onInsert: () => Promise<void>): Promise<Stack> {
+  return stack(t, place, {
+    wrapStore: (store: Store): Store => ({
+      ...store,
+      collection<T extends StoredDocument>(spec: CollectionSpec<T>): Collection<T> {
+        const real = store.collection<T>(spec);
+        if (spec.name !== 'sosAlerts') return real;
+        return {
+          ...real,
+          async insert(document, events) {
+            await onInsert();
+            return real.insert(document, events);
+          },
+        };
+      },
+    }),
+  });
+}
+
+t.test('property 3: whatever is raised and whoever raises it, nobody is told before it is stored', async (t) => {
+  let told = 0;
+  const s = await watched(t, await shared(t), async () => {
+    // Of this one nobody may know yet, and every one before was stored and told.
+    if ((await alertsIn(s)) > told) throw new Error('told before it was stored');
+  });
+  const raise = fc.record({
+    user: fc.nat(6),
+    note: fc.string({ maxLength: 40 }),
+    position: fc.option(fc.constant(CENTER)),
+    times: fc.integer({ min: 1, max: 4 }),
+  });
+  let runs = 0;
+  const property = fc.asyncProperty(fc.array(raise, { minLength: 1, maxLength: 6 }), async (raises) => {
+    runs++;
+    const raised = new Set<string>();
+    for (const { user, note, position, times } of raises) {
+      const rider = person('rider', `${runs}-${user}`);
+      const once = () => s.sos.trigger(rider, { tripId: '', position, note });
+      const ids = await Promise.all(Array.from({ length: times }, once));
+      if (new Set(ids).size !== 1) throw new Error(`several alerts: ${ids}`);
+      if (!raised.has(ids[0]!)) told++;
+      raised.add(ids[0]!);
+      await s.idle();
+      if ((await alertsIn(s)) !== told) throw new Error(`${await alertsIn(s)} told of ${told} stored`);
+    }
+  });
+  await t.resolves(fc.assert(property, { numRuns: 15 }));
+});
+
+t.test('the store is away: it is refused, nobody is told, and the repeat is the same alert', async (t) => {
+  const place = await shared(t);
+  let isAway = true;
+  const s = await watched(t, place, async () => {
+    if (isAway) throw Object.assign(new Error('away'), { code: 'RIDE_UNAVAILABLE' });
+  });
+  const rider = person('rider', 'rider');
+  await t.rejects(s.sos.trigger(rider, input), { code: 'RIDE_UNAVAILABLE' });
+  await s.idle();
+  t.equal(await alertsIn(s), 0, 'nobody is told of what is not stored');
+  isAway = false;
+  const id = await s.sos.trigger(rider, input);
+  t.equal(await s.sos.trigger(rider, input), id);
+  await s.idle();
+  t.equal(await alertsIn(s), 1);
+  t.hasStrict(await s.redis.hgetall(`sos:tracking:${id}`), { tripId: 'trip', status: 'active' });
+});
+
+t.test('Redis is away: it is stored and acknowledged, and told when Redis is back', async (t) => {
+  const place = await shared(t);
+  const s = await stack(t, place);
+  await s.redis.call('CLIENT', 'PAUSE', '600', 'WRITE');
+  const id = await s.sos.trigger(person('rider', 'rider'), input);
+  t.match(id, /^sos_test_/);
+  await until(async () => {
+    await s.sweep();
+    return (await alertsIn(s)) > 0;
+  }, 'the alert to be told');
+});
+
+t.test('raised on two nodes at once, many times: one alert', async (t) => {
+  const place = await shared(t);
+  const [a, b] = [await stack(t, place), await stack(t, place)];
+  const rider = person('rider', 'rider');
+  const ids = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? a : b).sos.trigger(rider, input)));
+  t.equal(new Set(ids).size, 1);
+  await Promise.all([a.idle(), b.idle()]);
+  t.equal(await alertsIn(a), 1, 'told once');
+  t.not(await b.sos.trigger(person('rider', 'another'), input), ids[0], 'another one’s is another');
+});
+
+t.test('what cannot be an alert is refused and leaves nothing', async (t) => {
+  const s = await stack(t, await shared(t));
+  const rider = person('rider', 'rider');
+  const field = async (more: object): Promise<string | undefined> =>
+    s.sos.trigger(rider, { ...input, ...more }).then(
+      () => undefined,
+      (error: RideError) => error.field,
+    );
+  t.equal(await field({ position: { lat: 91, lng: 0 } }), 'lat');
+  t.equal(await field({ position: { lat: 0, lng: Number.NaN } }), 'lng');
+  t.equal(await field({ note: 'x'.repeat(1001) }), 'note');
+  await s.idle();
+  t.equal(await alertsIn(s), 0);
+});

@@ -1,0 +1,239 @@
+/**
+ * The domain of one node over its real ports (store, Redis, queues), without servers in front. Two stacks on one Redis and one
+ * store are two nodes.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { latLngToCell } from 'h3-js';
+import { createQueues, type Queues } from '../../src/adapters/bullmq/queues.ts';
+import { createRedisBus } from '../../src/adapters/redis/bus.ts';
+import { connectRedis } from '../../src/adapters/redis/connection.ts';
+import { createRedisOffers } from '../../src/adapters/redis/offers.ts';
+import { createRedisPositions } from '../../src/adapters/redis/positions.ts';
+import { createRedisPresences } from '../../src/adapters/redis/presences.ts';
+import { type ScriptedRedis, withScripts } from '../../src/adapters/redis/scripts.ts';
+import { createRedisSosTracking } from '../../src/adapters/redis/sos-tracking.ts';
+import { createSqliteStore } from '../../src/adapters/sqlite/store.ts';
+import { createClock } from '../../src/adapters/system/clock.ts';
+import { createRandom } from '../../src/adapters/system/random.ts';
+import { createIds } from '../../src/domain/ids.ts';
+import type { Principal, Role } from '../../src/domain/roles.ts';
+import { createServices, type DomainServices, type DomainSettings } from '../../src/domain/services.ts';
+import type { Trip } from '../../src/domain/trips/trip.ts';
+import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
+import { sweepJob } from '../../src/jobs/sweep.ts';
+import { tripMatchJob } from '../../src/jobs/trip-match.ts';
+import { tripTimeoutJob } from '../../src/jobs/trip-timeout.ts';
+import type { Bus } from '../../src/ports/bus.ts';
+import type { Clock } from '../../src/ports/clock.ts';
+import type { RecurringJob } from '../../src/ports/jobs.ts';
+import type { Store } from '../../src/ports/store.ts';
+import { createLamport } from '../../src/realtime/lamport.ts';
+import { createPublisher } from '../../src/realtime/publisher.ts';
+import { createPresenceEncoder } from '../../src/realtime/snapshots.ts';
+import { quiet } from '../realtime/node.ts';
+import type { TestScope } from '../servers/process.ts';
+import { startRedis } from '../servers/redis.ts';
+
+export interface Stack extends DomainServices {
+  store: Store;
+  redis: ScriptedRedis;
+  bus: Bus;
+  queues: Queues;
+  clock: Clock;
+  /** What the recurring job does, once, now. */
+  sweep(): Promise<void>;
+  /** Trips, chat and SOS relays have nothing under way. */
+  idle(): Promise<void>;
+}
+
+export interface Shared {
+  redisUrl: string;
+  sqliteFile: string;
+  clock: Clock;
+}
+
+export interface StackOptions {
+  /** Over the settings of the tests. */
+  dispatch?: Partial<DomainSettings['dispatch']>;
+  tripRequestTtlMs?: number;
+  /** The sweeper recurs this often; by default it runs only when the test calls it. */
+  sweepEveryMs?: number;
+  sweepAgeMs?: number;
+  /** Puts something before the store's collections, e.g. a crash. */
+  wrapStore?(store: Store): Store;
+}
+
+/** A time that the test moves itself; never faster than that. */
+export interface ManualClock extends Clock {
+  add(ms: number): void;
+}
+
+export function manualClock(start = 1_421_322_000_000): ManualClock {
+  let now = start;
+  return {
+    now: () => now,
+    toWallMs: (ms) => ms,
+    add(ms) {
+      now += ms;
+    },
+  };
+}
+
+/** One Redis and one store file for the stacks of a test. */
+export async function shared(t: TestScope, clock?: Clock): Promise<Shared> {
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-domain-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const { url } = await startRedis(t);
+  const real = createClock({ speed: 1, anchor: 0, start: 0 });
+  return { redisUrl: url, sqliteFile: join(folder, 'ride.sqlite'), clock: clock ?? real };
+}
+
+const defaults: DomainSettings = {
+  travel: { detourFactor: 1.35, averageSpeedMps: 6 },
+  tariff: { currency: 'USD', baseMinor: 250, perKmMinor: 155, perMinuteMinor: 50, minimumMinor: 500 },
+  dispatch: {
+    radiusM: 5000,
+    candidates: 40,
+    retryMs: 5000,
+    offerTtlMs: 15_000,
+    maxOffers: 50,
+    freshnessMs: 60_000,
+  },
+  tripRequestTtlMs: 600_000,
+  locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
+};
+
+let nodes = 0;
+
+export async function stack(t: TestScope, place: Shared, options: StackOptions = {}): Promise<Stack> {
+  const { redisUrl, clock } = place;
+  const nodeId = `n${++nodes}`;
+  const onError = (): void => {};
+  const redis = withScripts(connectRedis({ url: redisUrl }, onError));
+  const bus = createRedisBus(redis, {
+    url: redisUrl,
+    historyLength: 256,
+    historyTtlMs: 3_600_000,
+    onError,
+    log: quiet,
+  });
+  const queues = createQueues({
+    redisUrl,
+    redis,
+    clock,
+    log: quiet,
+    concurrency: { critical: 20, high: 20, normal: 5 },
+  });
+  const lamport = createLamport();
+  const real = createSqliteStore({ file: place.sqliteFile });
+  const store = options.wrapStore?.(real) ?? real;
+  const settings: DomainSettings = {
+    ...defaults,
+    dispatch: { ...defaults.dispatch, ...options.dispatch },
+    ...(options.tripRequestTtlMs ? { tripRequestTtlMs: options.tripRequestTtlMs } : {}),
+  };
+  const services = createServices(
+    {
+      store,
+      positions: createRedisPositions(redis, { ttlMs: 3_600_000, flushMs: 1, log: quiet }),
+      presences: createRedisPresences(redis, {
+        nodeId,
+        leaseMs: 15_000,
+        encode: createPresenceEncoder({ lamport, nodeId }),
+      }),
+      offers: createRedisOffers(redis),
+      tracking: createRedisSosTracking(redis),
+      scheduler: queues,
+      publisher: createPublisher({ bus, lamport, nodeId }),
+      clock,
+      ids: createIds('test', clock, createRandom()),
+      log: quiet,
+      zoneOf: (lat, lng) => latLngToCell(lat, lng, 7),
+      onLocationsKept() {},
+    },
+    settings,
+  );
+  const { dispatch, collections, relays } = services;
+  const sweep: RecurringJob = sweepJob({
+    relays,
+    dispatch,
+    trips: collections.trips,
+    idempotency: collections.idempotency,
+    clock,
+    everyMs: options.sweepEveryMs ?? 3_600_000,
+    ageMs: options.sweepAgeMs ?? 100,
+    matchRetryMs: settings.dispatch.retryMs,
+    tripMaxDurationMs: 43_200_000,
+    idempotencyTtlMs: 86_400_000,
+    log: quiet,
+  });
+  await store.open();
+  const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)];
+  await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
+
+  t.after(async () => {
+    await queues.close();
+    await Promise.all(relays.map((relay) => relay.idle()));
+    await store.close();
+    bus.close();
+    redis.disconnect();
+  });
+  return {
+    ...services,
+    store,
+    redis,
+    bus,
+    queues,
+    clock,
+    sweep: () => sweep.run({}),
+    idle: async () => void (await Promise.all(relays.map((relay) => relay.idle()))),
+  };
+}
+
+export const person = (role: Role, userId: string, more: Partial<Principal> = {}): Principal => ({
+  userId,
+  role,
+  city: 'testville',
+  vehicleClass: 'standard',
+  expiresAt: Number.MAX_SAFE_INTEGER,
+  premium: false,
+  ...more,
+});
+
+/** A place, and one a few metres away for each number. */
+export const CENTER = { lat: 40.7484, lng: -73.9857 };
+export const near = (metres: number): { lat: number; lng: number } => ({
+  lat: CENTER.lat + metres / 111_195,
+  lng: CENTER.lng,
+});
+
+/** A driver on duty at so many metres from the centre. */
+export async function onDuty(
+  s: Stack,
+  driverId: string,
+  metres = 100,
+  more: Partial<Principal> = {},
+): Promise<Principal> {
+  const driver = person('driver', driverId, more);
+  await s.locations.update(driver, { ...near(metres), recordedAt: s.clock.now(), tripId: '' }, 'stream');
+  await s.drivers.setStatus(driver, 'looking');
+  return driver;
+}
+
+export async function request(
+  s: Stack,
+  riderId: string,
+  more: Partial<Parameters<Stack['trips']['request']>[0]> = {},
+): Promise<Trip> {
+  const input = {
+    riderId,
+    pickup: CENTER,
+    dropoff: near(3000),
+    city: 'testville',
+    vehicleClass: 'standard' as const,
+    ...more,
+  };
+  return (await s.trips.request(input)).trip;
+}
