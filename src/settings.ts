@@ -4,6 +4,7 @@ import { type FastifyServerOptions, LogController } from 'fastify';
 import type { Config } from './config.ts';
 import type { DomainSettings } from './domain/services.ts';
 import { invalidInput } from './errors.ts';
+import type { GrpcOptions } from './grpc/server.ts';
 import { sendProblem } from './plugins/errors.ts';
 
 export function domainSettings(c: Config): DomainSettings {
@@ -32,6 +33,12 @@ export function domainSettings(c: Config): DomainSettings {
       batchMax: c.locationBatchMax,
     },
   };
+}
+
+/** Nothing where gRPC listens without TLS. */
+export function grpcTls(c: Config): Pick<GrpcOptions, 'tls'> {
+  if (!c.grpcTlsCert || !c.grpcTlsKey) return {};
+  return { tls: { certFile: c.grpcTlsCert, keyFile: c.grpcTlsKey, clientCaFile: c.grpcTlsClientCa } };
 }
 
 /** Longer than any id. */

@@ -102,9 +102,9 @@ export const RULES: readonly Rule[] = [
     files: /^src\/plugins\//,
     mayImport: ['plugins', 'adapters', 'ports', 'config', 'errors', ...TYPES_OF_DOMAIN, ...ANY_LIBRARY],
   },
-  { kind: 'config', files: /^src\/config\.ts$/, mayImport: ['node:path'] },
+  { kind: 'config', files: /^src\/config(\.ts$|\/)/, mayImport: ['config', 'node:path'] },
   { kind: 'errors', files: /^src\/errors\.ts$/, mayImport: [] },
-  { kind: 'app', files: /^src\/[^/]+\.ts$/, mayImport: ['*'] },
+  { kind: 'app', files: /^src\/(compose\/)?[^/]+\.ts$/, mayImport: ['*'] },
 ];
 
 /** One sentence for each broken rule; empty when the program keeps them all. */

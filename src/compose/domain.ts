@@ -1,0 +1,49 @@
+/** The domain over its ports: the use cases, and the background work that calls them. */
+import { latLngToCell } from 'h3-js';
+import { createServices, type DomainServices } from '../domain/services.ts';
+import { offerExpiryJob } from '../jobs/offer-expiry.ts';
+import { sweepJob } from '../jobs/sweep.ts';
+import { tripMatchJob } from '../jobs/trip-match.ts';
+import { tripTimeoutJob } from '../jobs/trip-timeout.ts';
+import type { Logger } from '../ports/logger.ts';
+import { createPublisher } from '../realtime/publisher.ts';
+import { domainSettings } from '../settings.ts';
+import type { NodeConfig, Outside } from './outside.ts';
+
+export function composeDomain(config: NodeConfig, outside: Outside, log: Logger): DomainServices {
+  const { bus, lamport, nodeId, queues, meter } = outside;
+  return createServices(
+    {
+      ...outside,
+      scheduler: queues,
+      publisher: createPublisher({ bus, lamport, nodeId }),
+      log,
+      zoneOf: (lat, lng) => latLngToCell(lat, lng, config.zoneResolution),
+      onLocationsKept: meter.locationsKept,
+    },
+    domainSettings(config),
+  );
+}
+
+/** Starts the queues with every job of the server. */
+export async function startJobs(
+  config: NodeConfig,
+  { queues, clock }: Outside,
+  { dispatch, relays, collections }: DomainServices,
+  log: Logger,
+): Promise<void> {
+  const sweep = sweepJob({
+    relays,
+    dispatch,
+    trips: collections.trips,
+    idempotency: collections.idempotency,
+    clock,
+    everyMs: config.sweepInterval,
+    ageMs: config.sweepAge,
+    matchRetryMs: config.matchRetry,
+    tripMaxDurationMs: config.tripMaxDuration,
+    idempotencyTtlMs: config.idempotencyTtl,
+    log,
+  });
+  await queues.start([tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)], [sweep]);
+}

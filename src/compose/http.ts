@@ -1,0 +1,115 @@
+/** What Fastify serves: plugins, then scopes with their routes, registered explicitly and in order. */
+import type { FastifyInstance } from 'fastify';
+import type { DomainServices } from '../domain/services.ts';
+import { authPlugin } from '../plugins/auth.ts';
+import { errorsPlugin } from '../plugins/errors.ts';
+import { inputPlugin } from '../plugins/input.ts';
+import mapPagePlugin from '../plugins/map-page.ts';
+import { restMetricsPlugin } from '../plugins/metrics.ts';
+import { openapiPlugin } from '../plugins/openapi.ts';
+import { rateLimitPlugin } from '../plugins/rate-limit.ts';
+import { redisPlugin } from '../plugins/redis.ts';
+import { requestsPlugin } from '../plugins/requests.ts';
+import { storePlugin } from '../plugins/store.ts';
+import type { Logger } from '../ports/logger.ts';
+import { createMembers } from '../realtime/members.ts';
+import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
+import { adminRoutes } from '../routes/admin.ts';
+import { authRoutes } from '../routes/auth.ts';
+import { driverRoutes } from '../routes/drivers.ts';
+import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
+import { topicRoutes } from '../routes/topics.ts';
+import { tripStreamRoutes } from '../routes/trip-stream.ts';
+import { tripRoutes } from '../routes/trips.ts';
+import { userRoutes } from '../routes/users.ts';
+import { webSocketPlugin, webSocketRoutes } from '../websocket/gateway.ts';
+import { openEventStream } from '../websocket/sse.ts';
+import type { NodeConfig, Outside } from './outside.ts';
+import type { Realtime } from './realtime.ts';
+
+export interface HttpParts {
+  config: NodeConfig;
+  outside: Outside;
+  services: DomainServices;
+  realtime: Realtime;
+  /** Turned by the life cycle; probes and refusals read it. */
+  state: ProbeOptions['state'];
+  log: Logger;
+}
+
+/** @returns the sign-in of streams, which gRPC shares. */
+export async function registerHttp(app: FastifyInstance, parts: HttpParts): Promise<{ signIn: SignIn }> {
+  const { config, outside, realtime, state, log } = parts;
+  const { store, redis, bus, registry, meter } = outside;
+  await app.register(errorsPlugin);
+  await app.register(requestsPlugin, { state });
+  await app.register(inputPlugin);
+  await app.register(webSocketPlugin, config);
+  await app.register(storePlugin, { store });
+  await app.register(redisPlugin, { commands: redis, bus });
+  await app.register(restMetricsPlugin, { registry });
+  await app.register(openapiPlugin);
+  await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });
+  await app.register(probeRoutes, { state, checks: { store: () => store.ping(), redis: () => redis.ping() } });
+  await app.register(mapPagePlugin, {
+    city: config.city,
+    region: config.region,
+    development: config.mode === 'development',
+    basemapFile: config.mapBasemap,
+    timeZone: config.mapTimeZone,
+    freshnessMs: config.locationFreshness,
+    clockSpeed: config.clockSpeed,
+  });
+  const signIn = createSignIn({ verifyToken: app.verifyToken, recovery: realtime.recovery, meter, log });
+  await app.register(webSocketRoutes, { gateway: realtime.gateway, door: realtime.door, signIn });
+  await app.register((api) => apiScope(api, parts), { prefix: '/api/v1' });
+  await app.register((admin) => adminScope(admin, parts), { prefix: '/admin' });
+  return { signIn };
+}
+
+const tiersOf = (config: NodeConfig) => ({
+  default: config.rateLimitDefault,
+  authenticated: config.rateLimitAuthenticated,
+  premium: config.rateLimitPremium,
+});
+
+async function apiScope(api: FastifyInstance, { config, outside, services, realtime }: HttpParts): Promise<void> {
+  const { redis, ids, clock } = outside;
+  const { door, gateway } = realtime;
+  await api.register(rateLimitPlugin, { redis, tiers: tiersOf(config) });
+  if (config.mode === 'development') {
+    await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
+  }
+  await api.register(tripStreamRoutes, {
+    trips: services.trips,
+    verifyToken: api.verifyToken,
+    knock: (address) => door.knock(address),
+    enter: (userId) => door.enter(userId),
+    open: (...request) => openEventStream(gateway, ...request),
+  });
+  await api.register(async (signedIn) => {
+    signedIn.addHook('onRequest', api.identify);
+    signedIn.addHook('preParsing', api.authenticate);
+    await signedIn.register(tripRoutes, services);
+    await signedIn.register(driverRoutes, { ...services, clock });
+    await signedIn.register(userRoutes, services);
+  });
+}
+
+async function adminScope(admin: FastifyInstance, { config, outside, services, realtime }: HttpParts): Promise<void> {
+  const { nodeId, redis, directory, positions, queues, clock } = outside;
+  const { trips } = services.collections;
+  admin.addHook('onRequest', admin.identify);
+  admin.addHook('preParsing', admin.authenticate);
+  await admin.register(rateLimitPlugin, { redis, tiers: tiersOf(config) });
+  await admin.register(adminRoutes, {
+    nodeId,
+    local: () => realtime.broker.stats(),
+    cluster: () => directory.cluster(),
+    countTrips: (status) => trips.count({ status }),
+    countAvailable: () => positions.countAvailable(),
+    queues: () => queues.stats(),
+    now: () => clock.now(),
+  });
+  await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls: realtime.calls }) });
+}

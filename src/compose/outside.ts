@@ -1,0 +1,131 @@
+/** What the server stands on, opened from the settings: clock, ids, metrics, Redis and everything kept in it, queues, store. */
+import { createQueues } from '../adapters/bullmq/queues.ts';
+import { createRedisBus } from '../adapters/redis/bus.ts';
+import { connectRedis } from '../adapters/redis/connection.ts';
+import { counted } from '../adapters/redis/counted.ts';
+import { createRedisInboxes } from '../adapters/redis/inboxes.ts';
+import { createRedisOffers } from '../adapters/redis/offers.ts';
+import { createRedisPositions } from '../adapters/redis/positions.ts';
+import { createRedisPresences } from '../adapters/redis/presences.ts';
+import { createRedisReconnects } from '../adapters/redis/reconnects.ts';
+import { type ScriptedRedis, withScripts } from '../adapters/redis/scripts.ts';
+import { createRedisSessionDirectory } from '../adapters/redis/session-directory.ts';
+import { createRedisSosTracking } from '../adapters/redis/sos-tracking.ts';
+import { createRedisTokenBuckets } from '../adapters/redis/token-buckets.ts';
+import { createClock } from '../adapters/system/clock.ts';
+import { createRandom } from '../adapters/system/random.ts';
+import type { Config } from '../config.ts';
+import { createIds } from '../domain/ids.ts';
+import { createMetrics } from '../plugins/metrics.ts';
+import { createStore } from '../plugins/store.ts';
+import type { Logger } from '../ports/logger.ts';
+import { createLamport } from '../realtime/lamport.ts';
+import { createPresenceEncoder } from '../realtime/snapshots.ts';
+
+/** The settings, and what the process finds out for itself before it builds a server. */
+export type NodeConfig = Config & { redisUrl: string; nodeId: string };
+
+export type Outside = Awaited<ReturnType<typeof openOutside>>;
+
+export async function openOutside(config: NodeConfig, log: Logger) {
+  const { nodeId } = config;
+  const anchor = config.clockAnchor ?? Date.now();
+  const clock = createClock({ speed: config.clockSpeed, anchor, start: config.clockStart ?? anchor });
+  const { registry, meter, gauge } = createMetrics();
+  const lamport = createLamport();
+  const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
+  const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
+  return {
+    nodeId,
+    clock,
+    ids: createIds(config.region, clock, createRandom()),
+    registry,
+    meter,
+    gauge,
+    lamport,
+    redis,
+    queues: createQueues({
+      redisUrl: config.redisUrl,
+      redis,
+      clock,
+      log,
+      concurrency: { critical: 50, high: 50, normal: 20 },
+    }),
+    ...streamsInRedis(config, redis, meter.redisHit, onRedisError, log),
+    ...driversInRedis(config, redis, meter.redisHit, log),
+    presences: createRedisPresences(redis, {
+      nodeId,
+      leaseMs: config.heartbeatTimeout,
+      encode: createPresenceEncoder({ lamport, nodeId }),
+    }),
+    store: await createStore(config),
+  };
+}
+
+/** Topics, sessions, and what outlives a connection. */
+function streamsInRedis(
+  config: NodeConfig,
+  redis: ScriptedRedis,
+  onHit: (operation: string) => void,
+  onError: (error: Error) => void,
+  log: Logger,
+) {
+  // A user's place outlasts what waits for him by far: so what is missing can be told when he comes back late.
+  const inboxMemoryTtlMs = config.inboxTtl * 7;
+  return {
+    bus: counted(
+      createRedisBus(redis, {
+        url: config.redisUrl,
+        onError,
+        historyLength: config.historyLength,
+        historyTtlMs: config.historyTtl,
+        inbox: { length: config.inboxLength, ttlMs: config.inboxTtl, memoryTtlMs: inboxMemoryTtlMs },
+        log,
+      }),
+      {
+        publish: 'publish',
+        publishOrdered: 'publish',
+        subscribe: 'subscribe',
+        history: 'history',
+        position: 'history',
+      },
+      onHit,
+    ),
+    directory: counted(
+      createRedisSessionDirectory(redis, config.heartbeatTimeout, log),
+      { opened: 'session', closed: 'session', renew: 'session', cluster: 'session' },
+      onHit,
+    ),
+    reconnects: counted(
+      createRedisReconnects(redis, log),
+      { create: 'reconnect', update: 'reconnect', redeem: 'reconnect', forget: 'reconnect' },
+      onHit,
+    ),
+    inboxes: counted(createRedisInboxes(redis, inboxMemoryTtlMs, log), { position: 'inbox', advance: 'inbox' }, onHit),
+    buckets: createRedisTokenBuckets(redis),
+  };
+}
+
+/** Where drivers are, what they are offered, and emergencies that are followed. */
+function driversInRedis(config: NodeConfig, redis: ScriptedRedis, onHit: (operation: string) => void, log: Logger) {
+  return {
+    positions: counted(
+      createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log }),
+      {
+        record: 'location_write',
+        ofDriver: 'location_read',
+        ofTrip: 'location_read',
+        nearby: 'nearby',
+        setAvailable: 'availability',
+        setUnavailable: 'availability',
+      },
+      onHit,
+    ),
+    offers: counted(
+      createRedisOffers(redis),
+      { reserve: 'offer', release: 'offer', save: 'offer', remove: 'offer' },
+      onHit,
+    ),
+    tracking: createRedisSosTracking(redis),
+  };
+}
