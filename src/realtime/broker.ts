@@ -240,9 +240,10 @@ export class Broker {
         const newestValue = this.#options.newest?.(topic) ?? null;
         const [missed, newest] = await Promise.all([place(subscription), newestValue]);
         await feed.meet(subscription.position.epoch);
+        const left = await subscription.closeUp(newest);
         mustStand();
         const result = done(subscription, missed);
-        subscription.goLive(newest);
+        subscription.goLive(left);
         this.#options.onSubscriptions?.(session);
         return result;
       } catch (error) {

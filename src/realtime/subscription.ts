@@ -10,6 +10,8 @@ import { BEGINNING, type Missed, PAGE, type Page, type ReadPage, readMissed } fr
 
 /** Live messages that may wait for a reader that takes its time over what it missed. */
 const MAX_WAITING = 4096;
+/** Such a reader is given a page of as many messages or bytes at a time, and the next when it has taken that. */
+const PAGE_BYTES = 65_536;
 
 /** Whoever takes messages: a session. */
 export interface Sink {
@@ -116,15 +118,37 @@ export class Subscription {
     this.#startAt(missed.from, epochs);
     this.place.begin(missed.from);
     if (!missed.recovered) onGap?.(missed);
-    for (let at = 0; at < missed.frames.length; at += PAGE) {
+    for (let at = 0; at < missed.frames.length; ) {
       await this.sink.drained();
       // Its session ended, or unsubscribed.
       if (!this.feed.follows(this)) break;
-      const frames = missed.frames.slice(at, at + PAGE);
+      const frames = pageOf(missed.frames, at);
       this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
       this.#startAt(frames.at(-1)!, epochs);
+      at += frames.length;
     }
     return missed;
+  }
+
+  /**
+   * Gives out what came while history was read, until so little is left that it can follow at once: going live with all of it
+   * would overfill the outbound buffer of a reader that is still taking what it missed, and end it.
+   * @returns `newest`, or null when one that is no older has been given
+   */
+  async closeUp(newest: Frame | null): Promise<Frame | null> {
+    let left = newest;
+    while (this.#waiting !== null && this.#waiting.length > 0) {
+      await this.sink.drained();
+      if (!this.feed.follows(this)) break;
+      const frames = pageOf(this.#waiting, 0);
+      if (frames.length === this.#waiting.length) break;
+      this.#waiting = this.#waiting.slice(frames.length);
+      for (const frame of frames) {
+        this.#give(frame);
+        if (frame.kind === left?.kind) left = null;
+      }
+    }
+    return left;
   }
 
   /** From now on. */
@@ -147,4 +171,14 @@ export class Subscription {
     if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
     for (const frame of waiting) this.#give(frame);
   }
+}
+
+/** From `at` on, at least one. */
+function pageOf(frames: readonly Frame[], at: number): Frame[] {
+  let end = at + 1;
+  for (let bytes = frames[at]!.bytes; end < frames.length && end - at < PAGE; end++) {
+    bytes += frames[end]!.bytes;
+    if (bytes > PAGE_BYTES) break;
+  }
+  return frames.slice(at, end);
 }

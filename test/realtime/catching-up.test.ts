@@ -1,0 +1,103 @@
+/**
+ * A reader that catches up reads at its own pace (R10): however much it missed, and however much comes meanwhile, it ends only
+ * when it no longer reads.
+ */
+import t, { type Test } from 'tap';
+import { encodeEnvelope } from '../../src/realtime/envelope.ts';
+import type { Outgoing } from '../../src/realtime/frame.ts';
+import { startRedis } from '../servers/redis.ts';
+import { until } from '../until.ts';
+import { eventIdOf, type Node, Peer, principal, realtimeNode } from './node.ts';
+
+const BUFFER = 32;
+const BACKLOG = 250;
+const START = { offset: 0, epoch: '' };
+
+/** Takes one write, and the next one only a turn later. */
+class Deliberate extends Peer {
+  /** Reads nothing beyond its first write until it is told to go on. */
+  goesOn = true;
+  /** Bytes that it was given in one write, at most. */
+  largest = 0;
+
+  override write(outgoing: Outgoing): void {
+    super.write(outgoing);
+    this.largest = Math.max(this.largest, outgoing.bytes);
+    if (this.stuck) return;
+    this.stuck = true;
+    if (this.goesOn) setImmediate(() => this.drain());
+  }
+}
+
+async function fresh(t: Test): Promise<Node> {
+  const limits = { outboundMessages: BUFFER, outboundBytes: 1 << 20 };
+  return realtimeNode(t, (await startRedis(t)).url, { historyLength: 10_000, limits });
+}
+
+function deliberate({ broker }: Node, id: string) {
+  const peer = new Deliberate();
+  return { peer, session: broker.open(id, principal('u'), 'ws', peer) };
+}
+
+const numbers = (peer: Peer): number[] =>
+  peer.frames.filter(({ offset }) => offset > 0).map((frame) => Number(eventIdOf(frame)));
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, i) => i + 1);
+
+t.test('more than the outbound buffer comes while a reader takes what it missed', async (t) => {
+  const node = await fresh(t);
+  let sent = 0;
+  const publish = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await node.publish('trip:1', String(++sent));
+  };
+  await publish(BACKLOG);
+  const { peer, session } = deliberate(node, 'ses-1');
+  peer.goesOn = false;
+  let place = 0;
+  const following = node.broker.subscribe(session, 'trip:1', START, ({ offset }) => {
+    place = offset;
+    t.equal(numbers(peer).length + session.queued, offset, 'the place that is announced is where the reader is');
+  });
+  await until(() => peer.frames.length > 0, 'the first page');
+  await publish(BACKLOG);
+  await until(async () => (await node.bus.position('trip:1')).offset === sent, 'all of it is there');
+  peer.goesOn = true;
+  peer.drain();
+  await following;
+  t.ok(place > BACKLOG, `most had come by then: ${place}`);
+  await until(() => peer.closed !== null || numbers(peer).length >= sent, 'everything');
+  t.equal(peer.closed, null, 'it reads, so it stays');
+  t.same(numbers(peer), upTo(sent));
+});
+
+t.test('large messages are given a few at a time', async (t) => {
+  const node = await fresh(t);
+  const body = 'x'.repeat(10_000);
+  for (const n of upTo(40)) {
+    const header = { lamport: n, nodeId: 'n', sequence: n, eventId: String(n), topic: 'trip:1', sentAtMs: 0 };
+    await node.bus.publishOrdered('trip:1', encodeEnvelope(header, { case: 'notification', value: { body } }));
+  }
+  const { peer, session } = deliberate(node, 'ses-1');
+  await node.broker.subscribe(session, 'trip:1', START);
+  await until(() => numbers(peer).length === 40, 'everything');
+  t.same(numbers(peer), upTo(40));
+  t.ok(peer.largest < 80_000, `at most ${peer.largest} bytes in one write`);
+});
+
+t.test('many topics at once', async (t) => {
+  const node = await fresh(t);
+  const topics = upTo(20).map((n) => `trip:${n}`);
+  await Promise.all(
+    topics.map(async (topic) => {
+      for (const id of upTo(BACKLOG)) await node.publish(topic, String(id));
+    }),
+  );
+  const { peer, session } = deliberate(node, 'ses-1');
+  await Promise.all(topics.map((topic) => node.broker.subscribe(session, topic, START)));
+  await until(() => peer.closed !== null || numbers(peer).length >= topics.length * BACKLOG, 'everything');
+  t.equal(peer.closed, null);
+  for (const topic of topics) {
+    const own = peer.frames.filter((frame) => frame.topic === topic).map((frame) => Number(eventIdOf(frame)));
+    t.same(own, upTo(BACKLOG), topic);
+  }
+});
+t.end();
