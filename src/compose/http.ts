@@ -7,11 +7,12 @@ import { inputPlugin } from '../plugins/input.ts';
 import mapPagePlugin from '../plugins/map-page.ts';
 import { restMetricsPlugin } from '../plugins/metrics.ts';
 import { openapiPlugin } from '../plugins/openapi.ts';
-import { rateLimitPlugin } from '../plugins/rate-limit.ts';
+import { RATE_WINDOW_MS, type RateLimitOptions, rateLimitPlugin } from '../plugins/rate-limit.ts';
 import { redisPlugin } from '../plugins/redis.ts';
 import { requestsPlugin } from '../plugins/requests.ts';
 import { storePlugin } from '../plugins/store.ts';
 import type { Logger } from '../ports/logger.ts';
+import { Limiter } from '../realtime/limiter.ts';
 import { createMembers } from '../realtime/members.ts';
 import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
 import { adminRoutes } from '../routes/admin.ts';
@@ -62,21 +63,27 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   });
   const signIn = createSignIn({ verifyToken: app.verifyToken, recovery: realtime.recovery, meter, log });
   await app.register(webSocketRoutes, { gateway: realtime.gateway, door: realtime.door, signIn });
-  await app.register((api) => apiScope(api, parts), { prefix: '/api/v1' });
-  await app.register((admin) => adminScope(admin, parts), { prefix: '/admin' });
+  const limits = requestLimits(parts);
+  await app.register((api) => apiScope(api, parts, limits), { prefix: '/api/v1' });
+  await app.register((admin) => adminScope(admin, parts, limits), { prefix: '/admin' });
   return { signIn };
 }
 
-const tiersOf = (config: NodeConfig) => ({
-  default: config.rateLimitDefault,
-  authenticated: config.rateLimitAuthenticated,
-  premium: config.rateLimitPremium,
-});
+/** One budget for all scopes: a caller is counted over all routes. */
+function requestLimits({ config, outside }: HttpParts): RateLimitOptions {
+  const tiers = {
+    default: config.rateLimitDefault,
+    authenticated: config.rateLimitAuthenticated,
+    premium: config.rateLimitPremium,
+  };
+  return { tiers, budget: new Limiter({ buckets: outside.buckets, limits: tiers, windowMs: RATE_WINDOW_MS }) };
+}
 
-async function apiScope(api: FastifyInstance, { config, outside, services, realtime }: HttpParts): Promise<void> {
-  const { redis, ids, clock } = outside;
+async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimitOptions): Promise<void> {
+  const { config, outside, services, realtime } = parts;
+  const { ids, clock } = outside;
   const { door, gateway } = realtime;
-  await api.register(rateLimitPlugin, { redis, tiers: tiersOf(config) });
+  await api.register(rateLimitPlugin, limits);
   if (config.mode === 'development') {
     await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
   }
@@ -96,12 +103,13 @@ async function apiScope(api: FastifyInstance, { config, outside, services, realt
   });
 }
 
-async function adminScope(admin: FastifyInstance, { config, outside, services, realtime }: HttpParts): Promise<void> {
-  const { nodeId, redis, directory, positions, queues, clock } = outside;
+async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: RateLimitOptions): Promise<void> {
+  const { outside, services, realtime } = parts;
+  const { nodeId, directory, positions, queues, clock } = outside;
   const { trips } = services.collections;
   admin.addHook('onRequest', admin.identify);
   admin.addHook('preParsing', admin.authenticate);
-  await admin.register(rateLimitPlugin, { redis, tiers: tiersOf(config) });
+  await admin.register(rateLimitPlugin, limits);
   await admin.register(adminRoutes, {
     nodeId,
     local: () => realtime.broker.stats(),

@@ -1,43 +1,81 @@
 /**
- * Document C's tiers per minute: 100 without sign-in, 500 signed in, 1000 premium. Counted in Redis, so that they hold over
- * all nodes; one caller's excess never touches another's (property 5).
+ * Document C's tiers per minute: 100 without sign-in, 500 signed in, 1000 premium. A caller's requests are paid from a bucket
+ * that all nodes share, by leases, so that a request costs no round trip: docs/decisions/0005-leased-tokens.md has the bounds.
+ * One caller's excess never touches another's (property 5).
  */
-import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import type { Redis } from 'ioredis';
 import { isOperator } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
 
+export type Tier = 'default' | 'authenticated' | 'premium';
+
+/** Who may send how much more. */
+export interface RequestBudget {
+  /** Pays for `cost` requests: 0, or how long the caller has to wait, milliseconds. Never rejects. */
+  spend(caller: string, tier: Tier, cost: number): number | Promise<number>;
+  /** Requests that the caller has left, as far as this node knows. */
+  left(caller: string, tier: Tier): number;
+}
+
 export interface RateLimitOptions {
-  redis: Redis;
-  /** Requests a minute. */
-  tiers: { default: number; authenticated: number; premium: number };
+  budget: RequestBudget;
+  /** Requests in a window. */
+  tiers: Readonly<Record<Tier, number>>;
+}
+
+/** The tiers count a minute. */
+export const RATE_WINDOW_MS = 60_000;
+
+function tierOf({ principal }: FastifyRequest): Tier {
+  if (!principal) return 'default';
+  return principal.premium || isOperator(principal.role) ? 'premium' : 'authenticated';
 }
 
 /** One address of IPv6 is a whole network of 2^64: it counts as one. */
-const keyOf = (request: FastifyRequest): string =>
+const callerOf = (request: FastifyRequest): string =>
   request.principal ? `user:${request.principal.userId}` : `address:${normalizeIP(request.ip ?? 'gone')}`;
 
+/** What @fastify/rate-limit counts in. */
+function storeOver({ budget, tiers }: RateLimitOptions) {
+  const names = Object.keys(tiers) as Tier[];
+  return class BudgetStore implements FastifyRateLimitStore {
+    incr(
+      caller: string,
+      tell: (error: Error | null, count?: { current: number; ttl: number }) => void,
+      windowMs: number,
+      max: number,
+    ): void {
+      // The store is told the height of the tier; of two of one height either will do.
+      const tier = names.find((name) => tiers[name] === max)!;
+      const answer = (waitMs: number): void => {
+        const used = waitMs > 0 ? max + 1 : max - budget.left(caller, tier);
+        // Until the next one may come, or the bucket is full again.
+        tell(null, { current: used, ttl: waitMs > 0 ? waitMs : Math.max(1, (used * windowMs) / max) });
+      };
+      const waitMs = budget.spend(caller, tier, 1);
+      if (typeof waitMs === 'number') answer(waitMs);
+      else waitMs.then(answer, tell);
+    }
+
+    child(): BudgetStore {
+      return this;
+    }
+  };
+}
+
 export const rateLimitPlugin = fp<RateLimitOptions>(
-  async (app: FastifyInstance, { redis, tiers }) => {
+  async (app: FastifyInstance, options) => {
     await app.register(rateLimit, {
       global: true,
       // As a route's own hook it comes after those of the scope, which find out who asks; before anything is read or refused, so
       // that bad tokens count against their address.
       hook: 'onRequest',
-      timeWindow: 60_000,
-      max: (request) => {
-        const { principal } = request;
-        if (!principal) return tiers.default;
-        return principal.premium || isOperator(principal.role) ? tiers.premium : tiers.authenticated;
-      },
-      keyGenerator: keyOf,
-      redis,
-      nameSpace: 'rate:',
-      // Redis away must not shut the door as well, nor make everyone wait for it.
-      allowList: () => redis.status !== 'ready',
-      skipOnError: true,
+      timeWindow: RATE_WINDOW_MS,
+      max: (request) => options.tiers[tierOf(request)],
+      keyGenerator: callerOf,
+      store: storeOver(options),
       enableDraftSpec: true,
       errorResponseBuilder: (_request, context) =>
         new RideError(

@@ -12,6 +12,8 @@ export interface Grant {
   granted: number;
   /** When nothing was granted: how long until `least` are there, milliseconds. */
   waitMs: number;
+  /** What the bucket holds now, whole tokens. */
+  left: number;
 }
 
 export interface TokenBuckets {

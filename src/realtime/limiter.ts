@@ -1,24 +1,27 @@
 /**
- * How much one user may send, by rate class, over all his devices and all nodes. Each user and class has a token bucket in
- * Redis; a node leases a tenth of it at a time and spends from the lease, so that a message costs no round trip. Redis away:
- * each node holds the limit by itself. docs/decisions/0005-leased-tokens.md has the bounds.
+ * How much one user may send, by class, over all his devices and all nodes: messages on sockets by their rate class, requests
+ * by their tier. Each user and class has a token bucket in Redis; a node leases some of it at a time and spends from the
+ * lease, so that a message costs no round trip. Redis away: each node holds the limit by itself.
+ * docs/decisions/0005-leased-tokens.md has the bounds.
  */
-import type { BucketShape, TokenBuckets } from '../ports/token-buckets.ts';
+import type { BucketShape, Grant, TokenBuckets } from '../ports/token-buckets.ts';
 import type { RateClass } from './messages/definition.ts';
 
 export type LimitedClass = Exclude<RateClass, 'none'>;
 
-export interface LimiterOptions {
+export interface LimiterOptions<C extends string> {
   buckets: TokenBuckets;
-  /** Messages of a user within the window, by class. */
-  limits: Readonly<Record<LimitedClass, number>>;
+  /** What a user may send within the window, by class. No two limiters on the same buckets may share the name of a class. */
+  limits: Readonly<Record<C, number>>;
   windowMs: number;
   /** Wall time, epoch ms. */
   now?: () => number;
 }
 
-/** A lease is this part of the bucket. */
+/** A lease is at most this part of the bucket. */
 const LEASES_PER_BUCKET = 10;
+/** Users of one generation; when more come, those that were not heard of for longest are forgotten early. */
+const USERS_MAX = 100_000;
 /** A bucket that has not answered within this counts as away: a message must not wait for its limit. */
 const ANSWER_TIMEOUT_MS = 1000;
 /** After a failure the next question waits this long; meanwhile nodes decide by themselves. */
@@ -28,6 +31,11 @@ const RETRY_MS = 1000;
 class Lease {
   readonly bucket: string;
   tokens = 0;
+  /** Tokens paid here in this generation: how much this node may hold in stock. */
+  spent = 0;
+  /** What the bucket held when it last answered, and when that was. */
+  left = 0;
+  leftAt = 0;
   /** Until then the bucket cannot give `shortOf` tokens. */
   retryAt = 0;
   shortOf = 0;
@@ -45,29 +53,27 @@ class Lease {
   }
 }
 
-type Leases = Partial<Record<LimitedClass, Lease>>;
+type Leases<C extends string> = Partial<Record<C, Lease>>;
 
-export class Limiter {
-  readonly #options: LimiterOptions;
+export class Limiter<C extends string = LimitedClass> {
+  readonly #options: LimiterOptions<C>;
   readonly #now: () => number;
-  readonly #shapes: Record<LimitedClass, BucketShape>;
+  readonly #shapes: Record<C, BucketShape>;
   /** By user. Two generations, swapped once a window: who was not heard of for a window has a full bucket again. */
-  #users = new Map<string, Leases>();
-  #former = new Map<string, Leases>();
+  #users = new Map<string, Leases<C>>();
+  #former = new Map<string, Leases<C>>();
   #swappedAt: number;
   /** The shared buckets failed: not asked before this. */
   #awayUntil = 0;
 
-  constructor(options: LimiterOptions) {
-    const { limits, windowMs } = options;
+  constructor(options: LimiterOptions<C>) {
+    const { windowMs } = options;
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#swappedAt = this.#now();
-    this.#shapes = {
-      general: { capacity: limits.general, windowMs },
-      location: { capacity: limits.location, windowMs },
-      chat: { capacity: limits.chat, windowMs },
-    };
+    const limits = Object.entries<number>(options.limits);
+    const shapes = limits.map(([name, capacity]) => [name, { capacity, windowMs }]);
+    this.#shapes = Object.fromEntries(shapes) as Record<C, BucketShape>;
   }
 
   /**
@@ -75,22 +81,31 @@ export class Limiter {
    * Returns 0 when it may be handled, else how long its sender has to wait, milliseconds; a promise of that when the lease
    * is used up and the bucket has to be asked.
    */
-  spend(userId: string, rateClass: LimitedClass, cost: number): number | Promise<number> {
+  spend(userId: string, rateClass: C, cost: number): number | Promise<number> {
     const now = this.#now();
     const shape = this.#shapes[rateClass];
     const lease = this.#leaseOf(userId, rateClass, now);
     const price = Math.min(cost, shape.capacity);
     if (lease.tokens >= price) {
-      lease.tokens -= price;
-      const chunk = chunkOf(shape);
+      pay(lease, price);
+      const stock = stockOf(lease, shape);
       // Early enough that a steady sender never waits.
-      if (lease.tokens < chunk / 4 && lease.asking === null && now >= lease.retryAt) {
-        this.#ask(lease, shape, 1, chunk - lease.tokens);
+      if (lease.tokens < stock / 4 && lease.asking === null && now >= lease.retryAt) {
+        this.#ask(lease, shape, 1, stock - lease.tokens);
       }
       return 0;
     }
     if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
     return this.#wait(lease, shape, price);
+  }
+
+  /** What the user may still send now, as far as this node knows: what it leased and what the bucket last said. */
+  left(userId: string, rateClass: C): number {
+    const { capacity, windowMs } = this.#shapes[rateClass];
+    const now = this.#now();
+    const lease = this.#leaseOf(userId, rateClass, now);
+    const gained = (Math.max(0, now - lease.leftAt) * capacity) / windowMs;
+    return Math.min(capacity, Math.floor(lease.tokens + lease.left + gained));
   }
 
   /** Users whose leases are remembered. */
@@ -103,11 +118,11 @@ export class Limiter {
   /** Nothing is being asked for. */
   idle(userId: string): boolean {
     const leases = this.#users.get(userId) ?? this.#former.get(userId) ?? {};
-    return Object.values(leases).every(({ asking }) => asking === null);
+    return Object.values<Lease | undefined>(leases).every((lease) => lease?.asking === null);
   }
 
   /** The limit of a class, to complete "must be". */
-  ruleOf(rateClass: LimitedClass): string {
+  ruleOf(rateClass: C): string {
     const { capacity, windowMs } = this.#shapes[rateClass];
     return `at most ${capacity} ${rateClass} messages in ${windowMs / 1000} s`;
   }
@@ -116,7 +131,7 @@ export class Limiter {
   release(userId: string): void {
     const leases = this.#users.get(userId) ?? this.#former.get(userId);
     if (!leases) return;
-    for (const rateClass of Object.keys(leases) as LimitedClass[]) {
+    for (const rateClass of Object.keys(leases) as C[]) {
       const lease = leases[rateClass]!;
       if (lease.tokens === 0) continue;
       this.#options.buckets.giveBack(lease.bucket, this.#shapes[rateClass], lease.tokens);
@@ -126,8 +141,8 @@ export class Limiter {
     }
   }
 
-  #leaseOf(userId: string, rateClass: LimitedClass, now: number): Lease {
-    if (now - this.#swappedAt >= this.#options.windowMs) {
+  #leaseOf(userId: string, rateClass: C, now: number): Lease {
+    if (now - this.#swappedAt >= this.#options.windowMs || this.#users.size >= USERS_MAX) {
       this.#former = this.#users;
       this.#users = new Map();
       this.#swappedAt = now;
@@ -135,6 +150,7 @@ export class Limiter {
     let leases = this.#users.get(userId);
     if (!leases) {
       leases = this.#former.get(userId) ?? {};
+      for (const lease of Object.values<Lease | undefined>(leases)) lease!.spent = 0;
       this.#users.set(userId, leases);
     }
     let lease = leases[rateClass];
@@ -150,11 +166,12 @@ export class Limiter {
     try {
       for (;;) {
         if (lease.asking === null) {
-          this.#ask(lease, shape, price - lease.tokens, Math.max(chunkOf(shape), lease.demand) - lease.tokens);
+          const most = lease.demand + stockOf(lease, shape, lease.demand);
+          this.#ask(lease, shape, price - lease.tokens, most - lease.tokens);
         }
         await lease.asking;
         if (lease.tokens >= price) {
-          lease.tokens -= price;
+          pay(lease, price);
           return 0;
         }
         const now = this.#now();
@@ -172,8 +189,10 @@ export class Limiter {
   }
 
   async #fetch(lease: Lease, shape: BucketShape, least: number, most: number): Promise<void> {
-    const { granted, waitMs } = await this.#grant(lease, shape, least, most);
+    const { granted, waitMs, left } = await this.#grant(lease, shape, least, most);
     lease.tokens += granted;
+    lease.left = left;
+    lease.leftAt = this.#now();
     this.#refillOwn(lease, shape);
     lease.ownLevel = Math.max(0, lease.ownLevel - granted);
     if (granted > 0) return;
@@ -204,11 +223,26 @@ export class Limiter {
     lease.ownAt = now;
   }
 
-  #ownGrant(lease: Lease, shape: BucketShape, least: number, most: number): { granted: number; waitMs: number } {
+  #ownGrant(lease: Lease, shape: BucketShape, least: number, most: number): Grant {
     this.#refillOwn(lease, shape);
-    if (lease.ownLevel >= least) return { granted: Math.min(Math.floor(lease.ownLevel), most), waitMs: 0 };
-    return { granted: 0, waitMs: Math.ceil(((least - lease.ownLevel) * shape.windowMs) / shape.capacity) };
+    const level = Math.floor(lease.ownLevel);
+    if (level < least) {
+      const waitMs = Math.ceil(((least - lease.ownLevel) * shape.windowMs) / shape.capacity);
+      return { granted: 0, waitMs, left: level };
+    }
+    const granted = Math.min(level, most);
+    return { granted, waitMs: 0, left: level - granted };
   }
 }
 
-const chunkOf = ({ capacity }: BucketShape): number => Math.ceil(capacity / LEASES_PER_BUCKET);
+function pay(lease: Lease, price: number): void {
+  lease.tokens -= price;
+  lease.spent += price;
+}
+
+/**
+ * Tokens that a node may hold unspent: no more than it has paid, `paying` among it, so that a user who is spread over many
+ * nodes does not have his bucket lie in leases; and at most a part of the bucket, which of a small one is nothing.
+ */
+const stockOf = ({ spent }: Lease, { capacity }: BucketShape, paying = 0): number =>
+  Math.min(Math.floor(capacity / LEASES_PER_BUCKET), spent + paying);

@@ -1,6 +1,7 @@
-/** Requests a minute by tier, counted in Redis over all nodes; one caller's excess is his own (property 5). */
+/** Requests a minute by tier, paid from buckets in Redis over all nodes; one caller's excess is his own (property 5). */
 import fc from 'fast-check';
 import t from 'tap';
+import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { build } from '../helper.ts';
 import { type Member, member } from '../scene.ts';
 import { startRedis } from '../servers/redis.ts';
@@ -98,14 +99,81 @@ t.test('property 5: whatever anyone sends beyond his limit, nobody else notices'
   );
 });
 
-t.test('Redis away: limits give way, they do not shut the door', async (t) => {
+t.test('a limit that is spent by leases: every request counts, on every node', async (t) => {
+  const LIMIT = 60;
+  const higher = { ...env, RATE_LIMIT_AUTHENTICATED: String(LIMIT) };
   const redis = await startRedis(t);
-  const s = await build(t, { env: { ...env, REDIS_URL: redis.url } });
-  const { token } = await member(s, 'rider');
-  await redis.kill();
-  for (let n = 0; n < AUTHENTICATED + 2; n++) {
-    t.equal((await s.rest('GET', '/api/v1/trips', token)).status, 200, 'what needs only the store is answered');
+  const issuer = await build(t);
+  const [a, b] = [
+    await build(t, { env: { ...higher, REDIS_URL: redis.url } }),
+    await build(t, { env: { ...higher, REDIS_URL: redis.url } }),
+  ];
+  const asker = connectRedis({ url: redis.url }, () => {});
+  t.after(() => asker.disconnect());
+  // Out of the buckets of all users so far.
+  const taken = async (): Promise<number> => {
+    const keys = await asker.keys('bucket:authenticated:*');
+    const levels = await Promise.all(keys.map((key) => asker.hget(key, 'level')));
+    return levels.reduce((sum, level) => sum + LIMIT - Math.floor(Number(level)), 0);
+  };
+
+  const one = await member(issuer, 'rider');
+  const statuses: number[] = [];
+  let last = LIMIT;
+  for (let n = 0; n < LIMIT + 5; n++) {
+    const { status, headers } = await a.rest('GET', list, one.token);
+    statuses.push(status);
+    const remaining = Number(headers.get('ratelimit-remaining'));
+    t.ok(remaining <= last, `${remaining} left after ${last}`);
+    last = Math.max(remaining, 1);
   }
+  const allowed = statuses.filter((status) => status === 200).length;
+  // A token a second comes back.
+  t.ok(allowed >= LIMIT && allowed < LIMIT + 5, `${allowed} of ${LIMIT + 5} on one node`);
+  t.equal((await b.rest('GET', list, one.token)).status, 429, 'the other node knows');
+
+  const two = await member(issuer, 'rider');
+  const before = await taken();
+  const answers = await Promise.all(
+    Array.from({ length: 4 * LIMIT }, (_, n) => (n % 2 === 0 ? a : b).rest('GET', list, two.token)),
+  );
+  const through = answers.filter(({ status }) => status === 200).length;
+  t.ok(through >= LIMIT - LIMIT / 10 && through <= LIMIT + 5, `${through} of a burst on two nodes`);
+  t.ok((await taken()) - before <= LIMIT + 5, 'no more was leased than the bucket held');
+  for (const { status, headers, body } of answers) {
+    if (status === 200) continue;
+    t.hasStrict(body, { code: 'RIDE_RATE_LIMITED' });
+    t.equal(headers.get('ratelimit-remaining'), '0');
+    t.ok(body.retry_after_ms > 0 && body.retry_after_ms <= 60_000);
+  }
+  const third = await member(issuer, 'rider');
+  t.equal((await b.rest('GET', list, third.token)).status, 200, 'others notice nothing');
+});
+
+t.test('Redis away: each node holds the limits by itself, and does not shut the door', async (t) => {
+  const redis = await startRedis(t);
+  const issuer = await build(t);
+  const shared = { ...env, REDIS_URL: redis.url };
+  const [a, b] = [await build(t, { env: shared }), await build(t, { env: shared })];
+  const { token } = await member(issuer, 'rider');
+  const ask = (node: typeof a) => node.rest('GET', list, token);
+  t.equal((await ask(a)).status, 200);
+  await redis.kill();
+  for (let n = 2; n <= AUTHENTICATED; n++) {
+    t.equal((await ask(a)).status, 200, `${n}: what needs only the store is answered`);
+  }
+  const refused = await ask(a);
+  t.equal(refused.status, 429, 'one more than the limit');
+  t.equal(refused.headers.get('ratelimit-limit'), String(AUTHENTICATED));
+  t.equal((await ask(b)).status, 200, 'another node knows nothing of it');
+  const other = await member(issuer, 'rider');
+  t.equal((await a.rest('GET', list, other.token)).status, 200, 'and another user is not touched');
   await redis.restart();
-  await until(async () => (await s.rest('GET', list, token)).headers.has('ratelimit-limit'), 'the limits to be back');
+  await until(async () => {
+    const late = await member(issuer, 'service');
+    const remaining = [a, b, a, b].map(async (node) =>
+      Number((await node.rest('GET', list, late.token)).headers.get('ratelimit-remaining')),
+    );
+    return Math.min(...(await Promise.all(remaining))) === PREMIUM - 4;
+  }, 'one count for both nodes again');
 });

@@ -1,7 +1,7 @@
 /** Token buckets in Redis, one hash each under `bucket:<name>`; a bucket that is full again is forgotten. */
 import type { Redis } from 'ioredis';
 import type { BucketShape, TokenBuckets } from '../../ports/token-buckets.ts';
-import { orAway } from './connection.ts';
+import { orAway, redisAway } from './connection.ts';
 
 /** What both scripts begin with: the level now, from what was stored when. */
 const level = `
@@ -19,15 +19,15 @@ end
 
 /**
  * KEYS 1 bucket; ARGV 1 capacity, 2 window ms, 3 least, 4 most
- * reply: { granted, ms until \`least\` are there }
+ * reply: { granted, ms until \`least\` are there, what is left }
  */
 const take = `${level}
 local least = tonumber(ARGV[3])
-if level < least then return { 0, math.max(1, math.ceil((least - level) / rate)) } end
+if level < least then return { 0, math.max(1, math.ceil((least - level) / rate)), math.floor(level) } end
 local granted = math.min(math.floor(level), tonumber(ARGV[4]))
 level = level - granted
 keep()
-return { granted, 0 }
+return { granted, 0, math.floor(level) }
 `;
 
 /** KEYS 1 bucket; ARGV 1 capacity, 2 window ms, 3 tokens. A bucket that is not there is full. */
@@ -39,9 +39,12 @@ return 1
 `;
 
 interface BucketCommands {
-  rideTakeTokens(key: string, ...args: number[]): Promise<[granted: number, waitMs: number]>;
+  rideTakeTokens(key: string, ...args: number[]): Promise<[granted: number, waitMs: number, left: number]>;
   rideGiveBackTokens(key: string, ...args: number[]): Promise<number>;
 }
+
+/** Of a connection that was there. */
+const GONE: ReadonlySet<string> = new Set(['close', 'reconnecting', 'end']);
 
 const keyOf = (bucket: string): string => `bucket:${bucket}`;
 
@@ -51,8 +54,12 @@ export function createRedisTokenBuckets(redis: Redis): TokenBuckets {
   const commands = redis as unknown as BucketCommands;
   return {
     async take(bucket, { capacity, windowMs }: BucketShape, least, most) {
-      const [granted, waitMs] = await orAway(commands.rideTakeTokens(keyOf(bucket), capacity, windowMs, least, most));
-      return { granted, waitMs };
+      // A command would wait for the connection to come back.
+      if (GONE.has(redis.status)) throw redisAway(new Error(`the connection is gone: ${redis.status}`));
+      const key = keyOf(bucket);
+      const reply = await orAway(commands.rideTakeTokens(key, capacity, windowMs, least, most));
+      const [granted, waitMs, left] = reply;
+      return { granted, waitMs, left };
     },
     giveBack(bucket, { capacity, windowMs }: BucketShape, tokens) {
       // Away: the bucket fills up by itself.
