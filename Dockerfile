@@ -17,6 +17,7 @@ COPY --from=packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY proto proto
 COPY openapi openapi
+COPY asyncapi asyncapi
 COPY web/public web/public
 COPY src src
 RUN install -d -o node -g node -m 0700 /data

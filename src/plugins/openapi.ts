@@ -1,4 +1,8 @@
-/** OpenAPI 3.1 from the routes' own schemas, shown at /docs and written to openapi/openapi.yaml by script/contracts. */
+/**
+ * OpenAPI 3.1 from the routes' own schemas, shown at /docs and written to openapi/openapi.yaml by script/contracts; beside it
+ * the AsyncAPI document of the streams, which script/contracts wrote.
+ */
+import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -13,6 +17,9 @@ const info = {
     'request in `x-correlation-id`, which the caller may choose.',
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
+
+const ASYNCAPI_PATH = '/docs/asyncapi.yaml';
+const ASYNCAPI_FILE = new URL('../../asyncapi/asyncapi.yaml', import.meta.url);
 
 const tags = [
   { name: 'auth', description: 'Sign-in' },
@@ -69,12 +76,18 @@ export const openapiPlugin = fp(
         info,
         servers: [{ url: '/', description: 'this server' }],
         tags,
+        externalDocs: { description: 'The streams, as AsyncAPI', url: ASYNCAPI_PATH },
         components: { securitySchemes },
       },
       transformObject: (document) =>
         'openapiObject' in document ? nameSchemas(document.openapiObject as Json) : document.swaggerObject,
     });
     await app.register(swaggerUi, { routePrefix: '/docs' });
+    const streams = await readFile(ASYNCAPI_FILE, 'utf8');
+    // Media type as AsyncAPI's own specification names it.
+    app.get(ASYNCAPI_PATH, { schema: { hide: true } as object }, (_request, reply) =>
+      reply.type('application/vnd.aai.asyncapi+yaml;version=3.0.0').send(streams),
+    );
   },
   { name: 'openapi' },
 );

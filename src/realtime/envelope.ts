@@ -11,7 +11,8 @@ import { type ServerEnvelope, writeServerEnvelope } from './generated/server-env
 import type { ServerPayload } from './payload.ts';
 import { Writer } from './wire.ts';
 
-const MAX_CORR_ID = 64;
+/** Characters. */
+export const MAX_CORR_ID = 64;
 const envelopeKeys = new Set(ClientEnvelopeSchema.fields.flatMap((field) => [field.name, field.jsonName]));
 const serverKinds = new Map(ServerEnvelopeSchema.oneofs[0]!.fields.map((field) => [field.number, field.name]));
 const caseToKind = new Map(

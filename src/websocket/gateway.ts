@@ -40,7 +40,7 @@ const HARD_LIMIT_FACTOR = 4;
 /** A close reason may have 123 bytes (RFC 6455 section 5.5). */
 const MAX_REASON = 123;
 /** Close code of errors that have none of their own; below 4500: reconnecting may help. */
-const DEFAULT_CLOSE = 4400;
+export const DEFAULT_CLOSE = 4400;
 /** A peer that does not answer a close within this is cut off. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -51,7 +51,7 @@ interface Namespace {
   roles: readonly Role[] | null;
 }
 
-const namespaces: readonly Namespace[] = [
+export const namespaces: readonly Namespace[] = [
   { path: '/ws', name: 'ws', roles: null },
   { path: '/ws/client', name: 'client', roles: ['rider'] },
   { path: '/ws/porter', name: 'porter', roles: ['driver'] },

@@ -3,6 +3,15 @@ import { defineServerMessage } from './definition.ts';
 export const chatMessage = defineServerMessage({
   kind: 'chat_message',
   delivery: 'ordered',
+  topics: ['trip'],
   doc: 'Text of the other side, or one’s own from another device.',
+  example: {
+    tripId: 'trip_nyc_01jd0000000000000000000003',
+    messageId: 'm1',
+    senderId: 'rider-1',
+    senderRole: 'rider',
+    text: 'I am at the north gate',
+    at: 1421322006000,
+  },
   toWire: ({ at, ...message }) => ({ case: 'chatMessage', value: { ...message, atMs: at } }),
 });

@@ -66,6 +66,8 @@ export type Reply = { accepted?: number; late?: number; id?: string } | ServerPa
 export type ClientCase = ClientPayload['case'];
 export type PayloadOf<C extends ClientCase> = Extract<ClientPayload, { case: C }>['value'];
 
+export type TopicKind = 'trip' | 'user' | 'presence' | 'zone' | 'city' | 'sos';
+
 export interface ClientMessage<C extends ClientCase = ClientCase> {
   /** As in the proto: `location_update`. */
   kind: string;
@@ -85,7 +87,10 @@ export interface ClientMessage<C extends ClientCase = ClientCase> {
 export interface ServerMessage<K extends OutboundKind = OutboundKind> {
   kind: K;
   delivery: DeliveryClass;
+  /** Kinds of the topics that it comes on: `trip` of `trip:<id>`. */
+  topics: readonly TopicKind[];
   doc: string;
+  example: OutboundMessages[K];
   toWire(message: OutboundMessages[K]): ServerPayload;
 }
 

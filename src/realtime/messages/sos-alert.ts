@@ -3,7 +3,18 @@ import { defineServerMessage } from './definition.ts';
 export const sosAlert = defineServerMessage({
   kind: 'sos_alert',
   delivery: 'ordered',
+  topics: ['sos'],
   doc: 'An SOS, for operators.',
+  example: {
+    alertId: 'sos_nyc_01jd0000000000000000000005',
+    tripId: 'trip_nyc_01jd0000000000000000000003',
+    userId: 'rider-1',
+    role: 'rider',
+    status: 'active',
+    position: { lat: 40.7484, lng: -73.9857 },
+    note: 'help',
+    at: 1421322600000,
+  },
   toWire: ({ alertId, tripId, userId, role, status, position, note, at }) => ({
     case: 'sosAlert',
     value: {

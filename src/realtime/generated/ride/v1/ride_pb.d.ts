@@ -21,6 +21,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_ride_v1_ride: GenFile;
 
 /**
+ * One message of a client.
+ *
  * @generated from message ride.v1.ClientEnvelope
  */
 export declare type ClientEnvelope = Message<"ride.v1.ClientEnvelope"> & {
@@ -123,11 +125,15 @@ export declare const ClientEnvelopeSchema: GenMessage<ClientEnvelope>;
  */
 export declare type LatLng = Message<"ride.v1.LatLng"> & {
   /**
+   * Degrees, -90 to 90.
+   *
    * @generated from field: optional double lat = 1;
    */
   lat?: number | undefined;
 
   /**
+   * Degrees, -180 to 180.
+   *
    * @generated from field: optional double lng = 2;
    */
   lng?: number | undefined;
@@ -146,31 +152,43 @@ export declare const LatLngSchema: GenMessage<LatLng>;
  */
 export declare type LocationUpdate = Message<"ride.v1.LocationUpdate"> & {
   /**
+   * Degrees, -90 to 90.
+   *
    * @generated from field: optional double lat = 1;
    */
   lat?: number | undefined;
 
   /**
+   * Degrees, -180 to 180.
+   *
    * @generated from field: optional double lng = 2;
    */
   lng?: number | undefined;
 
   /**
+   * When the device measured it.
+   *
    * @generated from field: int64 recorded_at_ms = 3;
    */
   recordedAtMs: bigint;
 
   /**
+   * 0 to 150.
+   *
    * @generated from field: optional double speed_mps = 4;
    */
   speedMps?: number | undefined;
 
   /**
+   * 0 to 360, clockwise from north.
+   *
    * @generated from field: optional double heading_deg = 5;
    */
   headingDeg?: number | undefined;
 
   /**
+   * Radius of the likely error, 0 to 100000.
+   *
    * @generated from field: optional double accuracy_m = 6;
    */
   accuracyM?: number | undefined;
@@ -196,6 +214,8 @@ export declare const LocationUpdateSchema: GenMessage<LocationUpdate>;
  */
 export declare type LocationBatch = Message<"ride.v1.LocationBatch"> & {
   /**
+   * At least one, at most LOCATION_BATCH_MAX (100).
+   *
    * @generated from field: repeated ride.v1.LocationUpdate updates = 1;
    */
   updates: LocationUpdate[];
@@ -214,11 +234,15 @@ export declare const LocationBatchSchema: GenMessage<LocationBatch>;
  */
 export declare type RideStatus = Message<"ride.v1.RideStatus"> & {
   /**
+   * STATUS_UNSPECIFIED is refused.
+   *
    * @generated from field: ride.v1.Status status = 1;
    */
   status: Status;
 
   /**
+   * The trip of the step; empty for the sender's own status.
+   *
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
@@ -237,21 +261,29 @@ export declare const RideStatusSchema: GenMessage<RideStatus>;
  */
 export declare type Heartbeat = Message<"ride.v1.Heartbeat"> & {
   /**
+   * The clock of the device.
+   *
    * @generated from field: int64 client_time_ms = 1;
    */
   clientTimeMs: bigint;
 
   /**
+   * 0 empty, 1 full.
+   *
    * @generated from field: optional double battery_ratio = 2;
    */
   batteryRatio?: number | undefined;
 
   /**
+   * Strength of the radio signal.
+   *
    * @generated from field: optional int32 signal_dbm = 3;
    */
   signalDbm?: number | undefined;
 
   /**
+   * Of the client.
+   *
    * @generated from field: string app_version = 4;
    */
   appVersion: string;
@@ -264,20 +296,28 @@ export declare type Heartbeat = Message<"ride.v1.Heartbeat"> & {
 export declare const HeartbeatSchema: GenMessage<Heartbeat>;
 
 /**
+ * Takes or declines an offer.
+ *
  * @generated from message ride.v1.OfferReply
  */
 export declare type OfferReply = Message<"ride.v1.OfferReply"> & {
   /**
+   * Of the job offer.
+   *
    * @generated from field: string offer_id = 1;
    */
   offerId: string;
 
   /**
+   * The offered trip.
+   *
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
 
   /**
+   * True takes the trip, false declines it.
+   *
    * @generated from field: bool accept = 3;
    */
   accept: boolean;
@@ -297,10 +337,14 @@ export declare type OfferReply = Message<"ride.v1.OfferReply"> & {
 export declare const OfferReplySchema: GenMessage<OfferReply>;
 
 /**
+ * Text to the other side of a trip.
+ *
  * @generated from message ride.v1.ChatSend
  */
 export declare type ChatSend = Message<"ride.v1.ChatSend"> & {
   /**
+   * The trip whose two sides talk.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
@@ -313,6 +357,8 @@ export declare type ChatSend = Message<"ride.v1.ChatSend"> & {
   messageId: string;
 
   /**
+   * 1 to 2000 characters.
+   *
    * @generated from field: string text = 3;
    */
   text: string;
@@ -325,15 +371,21 @@ export declare type ChatSend = Message<"ride.v1.ChatSend"> & {
 export declare const ChatSendSchema: GenMessage<ChatSend>;
 
 /**
+ * The sender began or stopped typing.
+ *
  * @generated from message ride.v1.Typing
  */
 export declare type Typing = Message<"ride.v1.Typing"> & {
   /**
+   * The trip whose two sides talk.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Whether the sender is typing now.
+   *
    * @generated from field: bool active = 2;
    */
   active: boolean;
@@ -346,25 +398,35 @@ export declare type Typing = Message<"ride.v1.Typing"> & {
 export declare const TypingSchema: GenMessage<Typing>;
 
 /**
+ * Raises an alert; repeats fold into the one that is open.
+ *
  * @generated from message ride.v1.SosTrigger
  */
 export declare type SosTrigger = Message<"ride.v1.SosTrigger"> & {
   /**
+   * The trip that the sender is on, if any.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Where the sender is, together with lng.
+   *
    * @generated from field: optional double lat = 2;
    */
   lat?: number | undefined;
 
   /**
+   * Where the sender is, together with lat.
+   *
    * @generated from field: optional double lng = 3;
    */
   lng?: number | undefined;
 
   /**
+   * What the sender says, at most 1000 characters.
+   *
    * @generated from field: string note = 4;
    */
   note: string;
@@ -384,16 +446,22 @@ export declare const SosTriggerSchema: GenMessage<SosTrigger>;
  */
 export declare type Subscribe = Message<"ride.v1.Subscribe"> & {
   /**
+   * Its name.
+   *
    * @generated from field: string topic = 1;
    */
   topic: string;
 
   /**
+   * Offset of the last ordered message that was seen; 0 with an empty epoch is the beginning. Without it only what comes from now on is sent.
+   *
    * @generated from field: optional uint64 since_offset = 2;
    */
   sinceOffset?: bigint | undefined;
 
   /**
+   * The epoch that since_offset belongs to.
+   *
    * @generated from field: string epoch = 3;
    */
   epoch: string;
@@ -406,10 +474,14 @@ export declare type Subscribe = Message<"ride.v1.Subscribe"> & {
 export declare const SubscribeSchema: GenMessage<Subscribe>;
 
 /**
+ * Ends a subscription; one that is not there is no error.
+ *
  * @generated from message ride.v1.Unsubscribe
  */
 export declare type Unsubscribe = Message<"ride.v1.Unsubscribe"> & {
   /**
+   * Its name.
+   *
    * @generated from field: string topic = 1;
    */
   topic: string;
@@ -431,21 +503,29 @@ export declare const UnsubscribeSchema: GenMessage<Unsubscribe>;
  */
 export declare type Received = Message<"ride.v1.Received"> & {
   /**
+   * Of a single message; it changes nothing.
+   *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
+   * A topic that the session follows.
+   *
    * @generated from field: string topic = 2;
    */
   topic: string;
 
   /**
+   * Of the last message that was taken; 0 for none yet.
+   *
    * @generated from field: uint64 offset = 3;
    */
   offset: bigint;
 
   /**
+   * The epoch that the offset belongs to.
+   *
    * @generated from field: string epoch = 4;
    */
   epoch: string;
@@ -458,6 +538,8 @@ export declare type Received = Message<"ride.v1.Received"> & {
 export declare const ReceivedSchema: GenMessage<Received>;
 
 /**
+ * One message of the server. What is published to a topic is the same for all its readers.
+ *
  * @generated from message ride.v1.ServerEnvelope
  */
 export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
@@ -476,11 +558,15 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
   lamport: bigint;
 
   /**
+   * The node that wrote it.
+   *
    * @generated from field: string node_id = 3;
    */
   nodeId: string;
 
   /**
+   * Counts what that node wrote.
+   *
    * @generated from field: uint64 sequence = 4;
    */
   sequence: bigint;
@@ -493,6 +579,8 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
   eventId: string;
 
   /**
+   * The topic that this came from; empty on answers.
+   *
    * @generated from field: string topic = 6;
    */
   topic: string;
@@ -505,11 +593,15 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
   offset: bigint;
 
   /**
+   * Of the topic's history; another one when that history was lost.
+   *
    * @generated from field: string epoch = 8;
    */
   epoch: string;
 
   /**
+   * Wall clock of the server.
+   *
    * @generated from field: int64 sent_at_ms = 9;
    */
   sentAtMs: bigint;
@@ -635,36 +727,50 @@ export declare const ServerEnvelopeSchema: GenMessage<ServerEnvelope>;
  */
 export declare type Welcome = Message<"ride.v1.Welcome"> & {
   /**
+   * Of this connection.
+   *
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
 
   /**
+   * Who signed in.
+   *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
+   * rider, driver, admin, dispatcher or service.
+   *
    * @generated from field: string role = 3;
    */
   role: string;
 
   /**
+   * Clock of the server: what recorded_at_ms is compared with.
+   *
    * @generated from field: int64 server_time_ms = 4;
    */
   serverTimeMs: bigint;
 
   /**
+   * Send a heartbeat this often.
+   *
    * @generated from field: int64 heartbeat_interval_ms = 5;
    */
   heartbeatIntervalMs: bigint;
 
   /**
+   * Silence after which the session ends.
+   *
    * @generated from field: int64 heartbeat_timeout_ms = 6;
    */
   heartbeatTimeoutMs: bigint;
 
   /**
+   * Largest message that is taken.
+   *
    * @generated from field: int64 max_payload_bytes = 7;
    */
   maxPayloadBytes: bigint;
@@ -707,11 +813,15 @@ export declare const WelcomeSchema: GenMessage<Welcome>;
  */
 export declare type Ack = Message<"ride.v1.Ack"> & {
   /**
+   * Locations that were kept; open trips that a rider now follows.
+   *
    * @generated from field: uint32 accepted = 1;
    */
   accepted: number;
 
   /**
+   * Locations that were not kept, because a newer one was there.
+   *
    * @generated from field: uint32 late = 2;
    */
   late: number;
@@ -724,6 +834,8 @@ export declare type Ack = Message<"ride.v1.Ack"> & {
   id: string;
 
   /**
+   * Clock of the server.
+   *
    * @generated from field: int64 server_time_ms = 4;
    */
   serverTimeMs: bigint;
@@ -742,31 +854,43 @@ export declare const AckSchema: GenMessage<Ack>;
  */
 export declare type Error = Message<"ride.v1.Error"> & {
   /**
+   * RIDE_..., one of docs/errors.md.
+   *
    * @generated from field: string code = 1;
    */
   code: string;
 
   /**
+   * For people who read logs.
+   *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
+   * The field at fault, as on the wire.
+   *
    * @generated from field: string field = 3;
    */
   field: string;
 
   /**
+   * The rule that it broke.
+   *
    * @generated from field: string rule = 4;
    */
   rule: string;
 
   /**
+   * Whether the same message may be taken later.
+   *
    * @generated from field: bool retryable = 5;
    */
   retryable: boolean;
 
   /**
+   * How long to wait before that; 0 for no fixed time.
+   *
    * @generated from field: int64 retry_after_ms = 6;
    */
   retryAfterMs: bigint;
@@ -785,31 +909,43 @@ export declare const ErrorSchema: GenMessage<Error>;
  */
 export declare type Match = Message<"ride.v1.Match"> & {
   /**
+   * The rider's trip.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Who comes.
+   *
    * @generated from field: string driver_id = 2;
    */
   driverId: string;
 
   /**
+   * Where he was when the offer was made.
+   *
    * @generated from field: ride.v1.LatLng driver_position = 3;
    */
   driverPosition?: LatLng | undefined;
 
   /**
+   * Until he is at the pick-up.
+   *
    * @generated from field: double eta_s = 4;
    */
   etaS: number;
 
   /**
+   * From there to the pick-up, along the roads as estimated.
+   *
    * @generated from field: double distance_m = 5;
    */
   distanceM: number;
 
   /**
+   * Of his vehicle.
+   *
    * @generated from field: string vehicle_class = 6;
    */
   vehicleClass: string;
@@ -822,60 +958,84 @@ export declare type Match = Message<"ride.v1.Match"> & {
 export declare const MatchSchema: GenMessage<Match>;
 
 /**
+ * A trip that this driver may take.
+ *
  * @generated from message ride.v1.JobOffer
  */
 export declare type JobOffer = Message<"ride.v1.JobOffer"> & {
   /**
+   * To be named in the reply.
+   *
    * @generated from field: string offer_id = 1;
    */
   offerId: string;
 
   /**
+   * The offered trip.
+   *
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
 
   /**
+   * Where the rider waits.
+   *
    * @generated from field: ride.v1.LatLng pickup = 3;
    */
   pickup?: LatLng | undefined;
 
   /**
+   * Where he wants to go.
+   *
    * @generated from field: ride.v1.LatLng dropoff = 4;
    */
   dropoff?: LatLng | undefined;
 
   /**
+   * Until the driver is at the pick-up.
+   *
    * @generated from field: double pickup_eta_s = 5;
    */
   pickupEtaS: number;
 
   /**
+   * To the pick-up.
+   *
    * @generated from field: double pickup_distance_m = 6;
    */
   pickupDistanceM: number;
 
   /**
+   * From pick-up to drop-off.
+   *
    * @generated from field: double trip_distance_m = 7;
    */
   tripDistanceM: number;
 
   /**
+   * The offer can be taken until then.
+   *
    * @generated from field: int64 expires_at_ms = 8;
    */
   expiresAtMs: bigint;
 
   /**
+   * Estimated fare.
+   *
    * @generated from field: int64 fare_minor = 9;
    */
   fareMinor: bigint;
 
   /**
+   * ISO 4217.
+   *
    * @generated from field: string currency = 10;
    */
   currency: string;
 
   /**
+   * That the rider asked for.
+   *
    * @generated from field: string vehicle_class = 11;
    */
   vehicleClass: string;
@@ -894,16 +1054,22 @@ export declare const JobOfferSchema: GenMessage<JobOffer>;
  */
 export declare type OfferClosed = Message<"ride.v1.OfferClosed"> & {
   /**
+   * Of the job offer.
+   *
    * @generated from field: string offer_id = 1;
    */
   offerId: string;
 
   /**
+   * The trip that was offered.
+   *
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
 
   /**
+   * Why, in a word.
+   *
    * @generated from field: string reason = 3;
    */
   reason: string;
@@ -916,20 +1082,28 @@ export declare type OfferClosed = Message<"ride.v1.OfferClosed"> & {
 export declare const OfferClosedSchema: GenMessage<OfferClosed>;
 
 /**
+ * How far the driver is from the pick-up, or from the drop-off once the trip is on.
+ *
  * @generated from message ride.v1.EtaRefresh
  */
 export declare type EtaRefresh = Message<"ride.v1.EtaRefresh"> & {
   /**
+   * The trip.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Time left.
+   *
    * @generated from field: double eta_s = 2;
    */
   etaS: number;
 
   /**
+   * Distance left.
+   *
    * @generated from field: double distance_m = 3;
    */
   distanceM: number;
@@ -956,62 +1130,84 @@ export declare type EtaRefresh = Message<"ride.v1.EtaRefresh"> & {
 export declare const EtaRefreshSchema: GenMessage<EtaRefresh>;
 
 /**
- * A position with its freshness. `age_ms` is the age when it was sent; `source` is stream, rest, or cache.
+ * A position with its freshness. `age_ms` is the age when it was sent; `source` is stream or rest.
  *
  * @generated from message ride.v1.Location
  */
 export declare type Location = Message<"ride.v1.Location"> & {
   /**
+   * The trip that the driver is on.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Whose position it is.
+   *
    * @generated from field: string driver_id = 2;
    */
   driverId: string;
 
   /**
+   * Degrees.
+   *
    * @generated from field: double lat = 3;
    */
   lat: number;
 
   /**
+   * Degrees.
+   *
    * @generated from field: double lng = 4;
    */
   lng: number;
 
   /**
+   * Absent when the device did not tell.
+   *
    * @generated from field: optional double speed_mps = 5;
    */
   speedMps?: number | undefined;
 
   /**
+   * Clockwise from north; absent when the device did not tell.
+   *
    * @generated from field: optional double heading_deg = 6;
    */
   headingDeg?: number | undefined;
 
   /**
+   * Radius of the likely error; absent when the device did not tell.
+   *
    * @generated from field: optional double accuracy_m = 7;
    */
   accuracyM?: number | undefined;
 
   /**
+   * When the device measured it: keep the newest.
+   *
    * @generated from field: int64 recorded_at_ms = 8;
    */
   recordedAtMs: bigint;
 
   /**
+   * Its age when it was sent.
+   *
    * @generated from field: int64 age_ms = 9;
    */
   ageMs: bigint;
 
   /**
+   * How it came: stream or rest.
+   *
    * @generated from field: string source = 10;
    */
   source: string;
 
   /**
+   * Too old to be shown as live.
+   *
    * @generated from field: bool stale = 11;
    */
   stale: boolean;
@@ -1030,53 +1226,72 @@ export declare const LocationSchema: GenMessage<Location>;
  */
 export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
   /**
+   * The trip.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Counts the trip's events from 1 without a gap.
+   *
    * @generated from field: uint64 seq = 2;
    */
   seq: bigint;
 
   /**
-   * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, cancelled, expired.
+   * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, driver_cancelled,
+   * cancelled, expired.
    *
    * @generated from field: string type = 3;
    */
   type: string;
 
   /**
+   * Of the trip after the event.
+   *
    * @generated from field: string status = 4;
    */
   status: string;
 
   /**
+   * Of the trip after the event, as in its ETag.
+   *
    * @generated from field: uint64 version = 5;
    */
   version: bigint;
 
   /**
+   * The driver it is about; empty when there is none.
+   *
    * @generated from field: string driver_id = 6;
    */
   driverId: string;
 
   /**
+   * Who caused it: a user, or the server.
+   *
    * @generated from field: string actor_id = 7;
    */
   actorId: string;
 
   /**
+   * Why, where one was given.
+   *
    * @generated from field: string reason = 8;
    */
   reason: string;
 
   /**
+   * When it happened.
+   *
    * @generated from field: int64 at_ms = 9;
    */
   atMs: bigint;
 
   /**
+   * Whose trip it is.
+   *
    * @generated from field: string rider_id = 10;
    */
   riderId: string;
@@ -1089,35 +1304,49 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 export declare const TripEventSchema: GenMessage<TripEvent>;
 
 /**
+ * Text of the other side, or one's own from another device.
+ *
  * @generated from message ride.v1.ChatMessage
  */
 export declare type ChatMessage = Message<"ride.v1.ChatMessage"> & {
   /**
+   * The trip whose two sides talk.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Chosen by the sender.
+   *
    * @generated from field: string message_id = 2;
    */
   messageId: string;
 
   /**
+   * Who wrote it.
+   *
    * @generated from field: string sender_id = 3;
    */
   senderId: string;
 
   /**
+   * As what.
+   *
    * @generated from field: string sender_role = 4;
    */
   senderRole: string;
 
   /**
+   * 1 to 2000 characters.
+   *
    * @generated from field: string text = 5;
    */
   text: string;
 
   /**
+   * When it was stored.
+   *
    * @generated from field: int64 at_ms = 6;
    */
   atMs: bigint;
@@ -1130,20 +1359,28 @@ export declare type ChatMessage = Message<"ride.v1.ChatMessage"> & {
 export declare const ChatMessageSchema: GenMessage<ChatMessage>;
 
 /**
+ * Someone began or stopped typing.
+ *
  * @generated from message ride.v1.TypingNotice
  */
 export declare type TypingNotice = Message<"ride.v1.TypingNotice"> & {
   /**
+   * The trip whose two sides talk.
+   *
    * @generated from field: string trip_id = 1;
    */
   tripId: string;
 
   /**
+   * Who types.
+   *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
+   * False: he has stopped.
+   *
    * @generated from field: bool active = 3;
    */
   active: boolean;
@@ -1156,20 +1393,28 @@ export declare type TypingNotice = Message<"ride.v1.TypingNotice"> & {
 export declare const TypingNoticeSchema: GenMessage<TypingNotice>;
 
 /**
+ * A user came online with his first device, or went offline with his last.
+ *
  * @generated from message ride.v1.Presence
  */
 export declare type Presence = Message<"ride.v1.Presence"> & {
   /**
+   * Whose presence it is.
+   *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
+   * Whether any of his devices is connected.
+   *
    * @generated from field: bool online = 2;
    */
   online: boolean;
 
   /**
+   * When he was last connected.
+   *
    * @generated from field: int64 last_seen_ms = 3;
    */
   lastSeenMs: bigint;
@@ -1182,45 +1427,63 @@ export declare type Presence = Message<"ride.v1.Presence"> & {
 export declare const PresenceSchema: GenMessage<Presence>;
 
 /**
+ * An SOS, for operators.
+ *
  * @generated from message ride.v1.SosAlert
  */
 export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
   /**
+   * As in the ack of the trigger.
+   *
    * @generated from field: string alert_id = 1;
    */
   alertId: string;
 
   /**
+   * The trip that the sender is on, if any.
+   *
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
 
   /**
+   * Who needs help.
+   *
    * @generated from field: string user_id = 3;
    */
   userId: string;
 
   /**
+   * As what he is signed in.
+   *
    * @generated from field: string role = 4;
    */
   role: string;
 
   /**
+   * Of the alert.
+   *
    * @generated from field: string status = 5;
    */
   status: string;
 
   /**
+   * Where, if it is known.
+   *
    * @generated from field: ride.v1.LatLng position = 6;
    */
   position?: LatLng | undefined;
 
   /**
+   * What he says.
+   *
    * @generated from field: string note = 7;
    */
   note: string;
 
   /**
+   * When it was raised.
+   *
    * @generated from field: int64 at_ms = 8;
    */
   atMs: bigint;
@@ -1233,25 +1496,35 @@ export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
 export declare const SosAlertSchema: GenMessage<SosAlert>;
 
 /**
+ * A text for one user.
+ *
  * @generated from message ride.v1.Notification
  */
 export declare type Notification = Message<"ride.v1.Notification"> & {
   /**
+   * Of the notification.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * Headline.
+   *
    * @generated from field: string title = 2;
    */
   title: string;
 
   /**
+   * Text.
+   *
    * @generated from field: string body = 3;
    */
   body: string;
 
   /**
+   * The trip that it is about, if any.
+   *
    * @generated from field: string trip_id = 4;
    */
   tripId: string;
@@ -1264,25 +1537,35 @@ export declare type Notification = Message<"ride.v1.Notification"> & {
 export declare const NotificationSchema: GenMessage<Notification>;
 
 /**
+ * One driver in a zone or city.
+ *
  * @generated from message ride.v1.ZonePosition
  */
 export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
   /**
+   * Whose position it is.
+   *
    * @generated from field: string driver_id = 1;
    */
   driverId: string;
 
   /**
+   * Degrees.
+   *
    * @generated from field: double lat = 2;
    */
   lat: number;
 
   /**
+   * Degrees.
+   *
    * @generated from field: double lng = 3;
    */
   lng: number;
 
   /**
+   * Clockwise from north; absent when the device did not tell.
+   *
    * @generated from field: optional double heading_deg = 4;
    */
   headingDeg?: number | undefined;
@@ -1295,6 +1578,8 @@ export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
   status: string;
 
   /**
+   * Its age when it was sent.
+   *
    * @generated from field: int64 age_ms = 6;
    */
   ageMs: bigint;
@@ -1313,16 +1598,22 @@ export declare const ZonePositionSchema: GenMessage<ZonePosition>;
  */
 export declare type ZoneBroadcast = Message<"ride.v1.ZoneBroadcast"> & {
   /**
+   * The H3 cell; empty on a city.
+   *
    * @generated from field: string zone = 1;
    */
   zone: string;
 
   /**
+   * The city.
+   *
    * @generated from field: string city = 2;
    */
   city: string;
 
   /**
+   * The newest of each driver that moved.
+   *
    * @generated from field: repeated ride.v1.ZonePosition positions = 3;
    */
   positions: ZonePosition[];
@@ -1341,11 +1632,15 @@ export declare const ZoneBroadcastSchema: GenMessage<ZoneBroadcast>;
  */
 export declare type GoAway = Message<"ride.v1.GoAway"> & {
   /**
+   * Why, in a word.
+   *
    * @generated from field: string reason = 1;
    */
   reason: string;
 
   /**
+   * This client's own share of the jitter.
+   *
    * @generated from field: int64 reconnect_after_ms = 2;
    */
   reconnectAfterMs: bigint;
@@ -1367,26 +1662,36 @@ export declare const GoAwaySchema: GenMessage<GoAway>;
  */
 export declare type Subscribed = Message<"ride.v1.Subscribed"> & {
   /**
+   * Its real name: trip: also when order: was asked for.
+   *
    * @generated from field: string topic = 1;
    */
   topic: string;
 
   /**
+   * Nothing since the given position is missing.
+   *
    * @generated from field: bool recovered = 2;
    */
   recovered: boolean;
 
   /**
+   * Where the client is now.
+   *
    * @generated from field: uint64 offset = 3;
    */
   offset: bigint;
 
   /**
+   * The epoch that the offset belongs to.
+   *
    * @generated from field: string epoch = 4;
    */
   epoch: string;
 
   /**
+   * How many messages were sent again.
+   *
    * @generated from field: uint32 replayed = 5;
    */
   replayed: number;
