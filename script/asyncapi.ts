@@ -6,7 +6,8 @@ import { writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { errorCodes, grpcStatus } from '../src/errors.ts';
 import { ClientEnvelopeSchema, ServerEnvelopeSchema } from '../src/realtime/generated/ride/v1/ride_pb.js';
-import { BINARY_PROTOCOL, DEFAULT_CLOSE, JSON_PROTOCOL, namespaces } from '../src/websocket/gateway.ts';
+import { DEFAULT_CLOSE } from '../src/websocket/gateway.ts';
+import { BINARY_PROTOCOL, JSON_PROTOCOL, namespaces } from '../src/websocket/upgrades.ts';
 import { clientKinds, envelopeMessages, eventMessages, kindsOf, serverKinds } from './asyncapi/messages.ts';
 import { type Comments, type Json, messageSchema, messagesOf, readComments } from './asyncapi/schemas.ts';
 

@@ -12,6 +12,7 @@ import { startGrpcServer } from './grpc/server.ts';
 import { listenMetrics, type MetricsSnapshot } from './plugins/metrics.ts';
 import type { Logger } from './ports/logger.ts';
 import { grpcTls, loggerOptions, serverOptions } from './settings.ts';
+import { isUpgrade } from './websocket/upgrades.ts';
 
 export interface Listening {
   /** `host:port` of each listener. */
@@ -41,6 +42,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const app = Fastify({
     ...serverOptions(config),
     logger: loggerOptions(config),
+    http: { shouldUpgradeCallback: isUpgrade },
   }).withTypeProvider<TypeBoxTypeProvider>();
   const log: Logger = app.log;
   const state = { started: false, draining: false };

@@ -23,8 +23,9 @@ import { topicRoutes } from '../routes/topics.ts';
 import { tripStreamRoutes } from '../routes/trip-stream.ts';
 import { tripRoutes } from '../routes/trips.ts';
 import { userRoutes } from '../routes/users.ts';
-import { webSocketPlugin, webSocketRoutes } from '../websocket/gateway.ts';
+import { webSocketRoutes } from '../websocket/gateway.ts';
 import { openEventStream } from '../websocket/sse.ts';
+import { webSocketPlugin } from '../websocket/upgrades.ts';
 import type { NodeConfig, Outside } from './outside.ts';
 import type { Realtime } from './realtime.ts';
 
@@ -43,9 +44,9 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   const { config, outside, realtime, state, log } = parts;
   const { store, redis, bus, registry, meter } = outside;
   await app.register(errorsPlugin);
+  await app.register(webSocketPlugin, { ...config, door: realtime.door });
   await app.register(requestsPlugin, { state });
   await app.register(inputPlugin);
-  await app.register(webSocketPlugin, config);
   await app.register(storePlugin, { store });
   await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });

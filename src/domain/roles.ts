@@ -16,5 +16,8 @@ export interface Principal {
   premium: boolean;
 }
 
+/** People of the company who watch a whole city and answer alerts. */
+export const isStaff = (role: Role): boolean => role === 'admin' || role === 'dispatcher';
+
 /** Operators see and cancel any trip; services act for others. */
-export const isOperator = (role: Role): boolean => role === 'admin' || role === 'dispatcher' || role === 'service';
+export const isOperator = (role: Role): boolean => isStaff(role) || role === 'service';

@@ -36,7 +36,7 @@ export const requestsPlugin = fp<RequestsOptions>(
 
     app.addHook('onRequest', (request, reply, done) => {
       // An upgrade becomes a session, which has its own drain.
-      if (request.raw.headers.upgrade !== undefined || PROBES.has(request.url)) return done();
+      if (request.ws || PROBES.has(request.url)) return done();
       if (isClosing) {
         const hint = { retryAfterMs: RETRY_AFTER_MS };
         return done(new RideError('RIDE_DRAINING', 'The server is draining; ask again, elsewhere', hint));

@@ -198,6 +198,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       await restore(session, topics, inbox);
     } catch (thrown) {
       const error = asRideError(thrown);
+      if (session.closed) {
+        // Its end took along what it was about to follow: nothing has gone wrong.
+        log.debug({ err: error, session_id: session.id }, 'session ended while it was set up');
+        return;
+      }
       log.warn({ err: error, session_id: session.id }, 'session could not be set up');
       inbound.refuse(session, error, '');
       session.flush();
@@ -234,6 +239,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       );
     } catch (thrown) {
       const error = asRideError(thrown);
+      if (session.closed) {
+        log.debug({ err: error, session_id: session.id, topic }, 'session ended before it followed its topic');
+        return;
+      }
       log.warn({ err: error, session_id: session.id, topic }, 'topic could not be followed');
       session.close(error.code, error.message);
     }

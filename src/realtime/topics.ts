@@ -1,5 +1,5 @@
 /** Names of topics and who may follow them (X4). The channel of a topic in Redis has the same name. */
-import { isOperator, type Principal } from '../domain/roles.ts';
+import { isOperator, isStaff, type Principal } from '../domain/roles.ts';
 import { invalidInput, RideError } from '../errors.ts';
 import type { Services } from './messages/definition.ts';
 
@@ -14,7 +14,8 @@ export function canonicalTopic(topic: string): string {
 export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
 
 /**
- * Riders follow their own trips, drivers their assigned ones, operators any; the two sides of a trip each other's presence.
+ * Riders follow their own trips, drivers their assigned ones, operators any; the two sides of a trip each other's presence;
+ * admins and dispatchers a whole city and the alerts.
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
  */
 export async function authorizeTopic(
@@ -59,8 +60,9 @@ async function mayFollow(
     case 'zone':
       return principal.role === 'driver' || isOperator(principal.role);
     case 'city':
-      return isOperator(principal.role);
+      // Where every driver of a city is, and every trip in it: more than a service needs to act for one.
+      return isStaff(principal.role);
     default:
-      return name === 'alerts' && (principal.role === 'admin' || principal.role === 'dispatcher');
+      return name === 'alerts' && isStaff(principal.role);
   }
 }

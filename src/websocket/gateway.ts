@@ -5,17 +5,15 @@
  * Outbound frames are finished bytes that go straight to the socket; `ws` does the handshake, the reading and the closing.
  */
 import type { Socket } from 'node:net';
-import websocket, { type WebsocketPluginOptions } from '@fastify/websocket';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import fp from 'fastify-plugin';
 import type { RawData, WebSocket } from 'ws';
-import type { Role } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Connection, Gateway } from '../realtime/gateway.ts';
 import type { Credentials, SignedIn, SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
+import { BINARY_PROTOCOL, namespaces } from './upgrades.ts';
 
 export interface WebSocketOptions {
   gateway: Gateway;
@@ -30,34 +28,13 @@ declare module 'fastify' {
   }
 }
 
-export const JSON_PROTOCOL = 'ride.v1.json';
-export const BINARY_PROTOCOL = 'ride.v1.protobuf';
 const BEARER_PROTOCOL = 'bearer.';
 const RECONNECT_PROTOCOL = 'reconnect.';
 
-/** A message a little over the limit gets a typed error; one far over it ends the connection (1009) unread. */
-const HARD_LIMIT_FACTOR = 4;
 /** A close reason may have 123 bytes (RFC 6455 section 5.5). */
 const MAX_REASON = 123;
 /** Close code of errors that have none of their own; below 4500: reconnecting may help. */
 export const DEFAULT_CLOSE = 4400;
-/** A peer that does not answer a close within this is cut off. */
-const CLOSE_TIMEOUT_MS = 10_000;
-
-interface Namespace {
-  path: string;
-  /** Label of the documents' metrics. */
-  name: string;
-  roles: readonly Role[] | null;
-}
-
-export const namespaces: readonly Namespace[] = [
-  { path: '/ws', name: 'ws', roles: null },
-  { path: '/ws/client', name: 'client', roles: ['rider'] },
-  { path: '/ws/porter', name: 'porter', roles: ['driver'] },
-  { path: '/ws/driver', name: 'porter', roles: ['driver'] },
-  { path: '/ws/admin', name: 'admin', roles: ['admin', 'dispatcher'] },
-];
 
 class WebSocketTransport implements Transport {
   readonly #ws: WebSocket;
@@ -156,25 +133,6 @@ function letGo(ws: WebSocket, request: FastifyRequest): void {
   ws.removeAllListeners('error');
 }
 
-/**
- * Upgrades of the whole server: registered at its root, so that an upgrade that is refused anywhere, be it for want of a
- * route, also ends its connection.
- */
-export const webSocketPlugin = fp<{ maxPayloadBytes: number; drainDeadline: number }>(
-  async (app: FastifyInstance, { maxPayloadBytes, drainDeadline }) => {
-    // `closeTimeout` is in the documentation of ws and not yet in its types.
-    const server: WebsocketPluginOptions['options'] & { closeTimeout: number } = {
-      maxPayload: maxPayloadBytes * HARD_LIMIT_FACTOR,
-      closeTimeout: Math.min(CLOSE_TIMEOUT_MS, drainDeadline),
-      perMessageDeflate: false,
-      handleProtocols: (offered: Set<string>) =>
-        [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
-    };
-    await app.register(websocket, { options: server });
-  },
-  { name: 'websocket' },
-);
-
 export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
   app.decorateRequest('signedIn');
   for (const { path, name, roles } of namespaces) {
@@ -185,7 +143,6 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       // Refusals are HTTP answers: nothing is upgraded that may not stay.
       onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
         upgrades.set(request, reply);
-        options.door.knock(request.ip);
         request.signedIn = await options.signIn(credentialsOf(request), ({ role, userId }) => {
           if (roles && !roles.includes(role)) {
             throw new RideError('RIDE_FORBIDDEN', `${path} is for ${roles.join(' and ')}, not for a ${role}`, {

@@ -115,6 +115,14 @@ const cases: Record<string, Case> = {
     t.same(a.texts(topic), ['one', 'three']);
   },
 
+  'who unsubscribes before the subscription stands is told so, and not that Redis is away': async (t, place) => {
+    const topic = aTopic();
+    const bus = await place.node();
+    const subscribed = bus.subscribe(topic);
+    bus.unsubscribe(topic);
+    await t.rejects(subscribed, { code: 'RIDE_CONFLICT' });
+  },
+
   'a subscription taken up in the same turn as it ended stands': async (t, place) => {
     const topic = aTopic();
     const a = await listen(place, topic);

@@ -10,7 +10,7 @@ import { errorCodes, RideError } from '../../src/errors.ts';
 import { decodeBinary, decodeJson } from '../../src/realtime/envelope.ts';
 import { ClientEnvelopeSchema, ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
 import { clientMessages, serverMessages } from '../../src/realtime/messages/index.ts';
-import { namespaces } from '../../src/websocket/gateway.ts';
+import { namespaces } from '../../src/websocket/upgrades.ts';
 import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
 import { connect } from '../clients/peer.ts';

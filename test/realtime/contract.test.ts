@@ -11,7 +11,7 @@ import { roles } from '../../src/domain/roles.ts';
 import { errorCodes } from '../../src/errors.ts';
 import { ClientEnvelopeSchema, ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
 import { clientMessages, deliveryOf, serverMessages } from '../../src/realtime/messages/index.ts';
-import { BINARY_PROTOCOL, JSON_PROTOCOL } from '../../src/websocket/gateway.ts';
+import { BINARY_PROTOCOL, JSON_PROTOCOL } from '../../src/websocket/upgrades.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const payloads = (envelope: DescMessage) => envelope.oneofs[0]!.fields;

@@ -4,6 +4,7 @@
  * looks for what passed by meanwhile.
  */
 import type { Redis } from 'ioredis';
+import { RideError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ChannelLink } from './channel-link.ts';
 import { createTopology, type Topology } from './channel-topology.ts';
@@ -15,7 +16,7 @@ export interface Channels {
   readonly publishCommand: 'PUBLISH' | 'SPUBLISH';
   /**
    * Resolves when everything published from now on arrives. Counted: each needs its `unsubscribe`, also one that rejected.
-   * @throws RideError RIDE_UNAVAILABLE when Redis does not confirm in time
+   * @throws RideError RIDE_UNAVAILABLE when Redis does not confirm in time, RIDE_CONFLICT when the last one unsubscribed before that
    */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): void;
@@ -117,7 +118,7 @@ class ChannelSet implements Channels {
     if (!entry || --entry.count > 0) return;
     this.#entries.delete(channel);
     this.#homeless.delete(entry);
-    this.#settle(entry, redisAway(new Error('unsubscribed meanwhile')));
+    this.#settle(entry, new RideError('RIDE_CONFLICT', 'The subscription ended before it stood'));
     if (entry.link) this.#leave(entry.link, channel);
   }
 
