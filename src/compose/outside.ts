@@ -66,7 +66,7 @@ export async function openOutside(config: NodeConfig, log: Logger) {
 function streamsInRedis(
   config: NodeConfig,
   redis: ScriptedRedis,
-  onHit: (operation: string) => void,
+  onHit: (operation: string, count?: number) => void,
   onError: (error: Error) => void,
   log: Logger,
 ) {
@@ -107,12 +107,21 @@ function streamsInRedis(
 }
 
 /** Where drivers are, what they are offered, and emergencies that are followed. */
-function driversInRedis(config: NodeConfig, redis: ScriptedRedis, onHit: (operation: string) => void, log: Logger) {
+function driversInRedis(
+  config: NodeConfig,
+  redis: ScriptedRedis,
+  onHit: (operation: string, count?: number) => void,
+  log: Logger,
+) {
   return {
     positions: counted(
-      createRedisPositions(redis, { ttlMs: config.locationTtl, flushMs: config.locationFlush, log }),
+      createRedisPositions(redis, {
+        ttlMs: config.locationTtl,
+        flushMs: config.locationFlush,
+        log,
+        answered: (count) => onHit('location_write', count),
+      }),
       {
-        record: 'location_write',
         ofDriver: 'location_read',
         ofTrip: 'location_read',
         nearby: 'nearby',

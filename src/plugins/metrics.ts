@@ -121,13 +121,13 @@ export function createMetrics(): Metrics {
       fanOut: (seconds) => fanOut.observe(seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
-      redisHit(operation) {
+      redisHit(operation, count = 1) {
         let child = hits.get(operation);
         if (!child) {
           child = redisHits.labels(operation);
           hits.set(operation, child);
         }
-        child.inc();
+        child.inc(count);
       },
     },
     gauge(name, help, read) {

@@ -12,5 +12,5 @@ export interface Meter {
   /** From receiving a message to its ack, seconds. */
   handled(kind: string, seconds: number): void;
   authenticationFailed(reason: string): void;
-  redisHit(operation: string): void;
+  redisHit(operation: string, count?: number): void;
 }

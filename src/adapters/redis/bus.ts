@@ -2,7 +2,8 @@
  * The bus on Redis: one pub/sub channel per topic, named as the documents name them (`trip:{tripId}`, `sos:alerts`,
  * `user:{userId}`), and one stream per topic for its history.
  *
- * On the wire of a channel: `<epoch> <offset>\n<payload>`, or `\n<payload>` for a message without history.
+ * On the wire of a channel: `<epoch> <offset>\n<payload>`, or `@<sender>\n<payload>` for a message without history: whoever sent it
+ * gave it to its own subscribers at once, without the way through Redis. `\n<payload>` is one that Redis itself sent.
  */
 import { randomUUID } from 'node:crypto';
 import type { Bus, BusMessage, HistoryPage, TopicPosition } from '../../ports/bus.ts';
@@ -10,6 +11,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { createChannels } from './channels.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { createTurnMessages } from './turn-messages.ts';
 
 /** How much of a topic is kept, and how long after its last message. */
 export interface Retention {
@@ -35,27 +37,36 @@ export interface RedisBus extends Bus {
 }
 
 const NEWLINE = 10;
-/** Before the payload of a message without history. */
+/** Before the payload of a message without history that Redis itself sends. */
 export const PLAIN_HEADER = Buffer.from('\n');
+
+const SENDER_MARK = 64; // @
 
 /** The braces are hash tags: memory, history and (sharded) channel of a topic share one slot. */
 const memoryKey = (topic: string): string => `memory:{${topic}}`;
 const historyKey = (topic: string): string => `history:{${topic}}`;
 
+const bytesOf = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
 function decode(topic: string, data: Buffer): BusMessage {
   const end = data.indexOf(NEWLINE);
   const payload = data.subarray(end + 1);
-  if (end <= 0) return { topic, offset: 0, epoch: '', payload };
+  if (end <= 0 || data[0] === SENDER_MARK) return { topic, offset: 0, epoch: '', payload };
   const [epoch, offset] = data.toString('latin1', 0, end).split(' ');
   return { topic, epoch: epoch!, offset: Number(offset), payload };
 }
 
 export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): RedisBus {
   let listener: (message: BusMessage) => void = () => {};
+  const own = Buffer.from(`@${randomUUID().slice(0, 8)}\n`);
   const channels = createChannels({
     url: options.url,
     commands: redis,
-    onMessage: (topic, data) => listener(decode(topic, data)),
+    onMessage(topic, data) {
+      // What this process sent, its own subscribers have.
+      if (data[0] === SENDER_MARK && data.compare(own, 0, own.length, 0, own.length) === 0) return;
+      listener(decode(topic, data));
+    },
     onError: options.onError,
     log: options.log,
   });
@@ -63,8 +74,9 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
   const { historyLength: length, historyTtlMs: ttlMs } = options;
   const usual: Retention = { length, ttlMs, memoryTtlMs: ttlMs };
   const inbox = options.inbox ?? usual;
-  const send = (topic: string, message: Buffer): Promise<unknown> =>
-    publishCommand === 'SPUBLISH' ? redis.spublish(topic, message) : redis.publish(topic, message);
+  const messages = createTurnMessages(redis, (error) => {
+    options.log.debug({ err: error }, 'messages without history were lost: Redis is away');
+  });
 
   async function history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage> {
     const keys = [memoryKey(topic), historyKey(topic)] as const;
@@ -85,19 +97,20 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
 
   return {
     publish(topic, payload) {
-      send(topic, Buffer.concat([PLAIN_HEADER, payload])).catch((error: unknown) => {
-        options.log.debug({ err: error, topic }, 'a message without history was lost: Redis is away');
-      });
+      messages.add(topic, Buffer.concat([own, payload]));
+      if (channels.has(topic)) listener({ topic, offset: 0, epoch: '', payload: bytesOf(payload) });
     },
 
     publishOrdered(topic, payload, order) {
+      // In the order of this process, for those on other nodes.
+      messages.flush();
       const { length, ttlMs, memoryTtlMs } = topic.startsWith('user:') ? inbox : usual;
       return orAway(
         redis.ridePublishOrdered(
           memoryKey(topic),
           historyKey(topic),
           topic,
-          Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+          bytesOf(payload),
           order?.source ?? '',
           order?.seq ?? 0,
           order?.restart ? '1' : '0',

@@ -20,6 +20,8 @@ export interface Channels {
    */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): void;
+  /** Somebody of this process subscribed to it. */
+  has(channel: string): boolean;
   /** Listening no more: messages may pass by until `onBack`. Comes before the first message after them. */
   onAway(listener: (channels: readonly string[]) => void): void;
   /** Listening again. */
@@ -120,6 +122,10 @@ class ChannelSet implements Channels {
     this.#homeless.delete(entry);
     this.#settle(entry, new RideError('RIDE_CONFLICT', 'The subscription ended before it stood'));
     if (entry.link) this.#leave(entry.link, channel);
+  }
+
+  has(channel: string): boolean {
+    return this.#entries.has(channel);
   }
 
   onAway(listener: (channels: readonly string[]) => void): void {

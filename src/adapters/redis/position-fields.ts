@@ -5,24 +5,15 @@ import type { Position } from '../../ports/positions.ts';
 export const driverKey = (driverId: string): string => `porter:location:${driverId}`;
 export const tripKey = (tripId: string): string => `location:${tripId}`;
 
-/** Hash fields, named as document C names them. */
-export function fieldsOf(p: Position): (string | number)[] {
-  const fields: (string | number)[] = [
-    'lat',
-    p.lat,
-    'lng',
-    p.lng,
-    'driverId',
-    p.driverId,
-    'vehicleClass',
-    p.vehicleClass,
-  ];
-  fields.push('city', p.city, 'source', p.source);
+/** Hash fields but the timestamp and their values in turn, named as document C names them; a JSON list of strings. */
+export function fieldsOf(p: Position): string {
+  const fields = ['lat', `${p.lat}`, 'lng', `${p.lng}`, 'driverId', p.driverId];
+  fields.push('vehicleClass', p.vehicleClass, 'city', p.city, 'source', p.source);
   if (p.tripId !== '') fields.push('tripId', p.tripId);
-  if (p.speedMps !== undefined) fields.push('speed', p.speedMps);
-  if (p.headingDeg !== undefined) fields.push('heading', p.headingDeg);
-  if (p.accuracyM !== undefined) fields.push('accuracy', p.accuracyM);
-  return fields;
+  if (p.speedMps !== undefined) fields.push('speed', `${p.speedMps}`);
+  if (p.headingDeg !== undefined) fields.push('heading', `${p.headingDeg}`);
+  if (p.accuracyM !== undefined) fields.push('accuracy', `${p.accuracyM}`);
+  return JSON.stringify(fields);
 }
 
 const optionalNumber = (text: string | undefined): number | undefined =>

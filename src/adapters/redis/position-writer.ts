@@ -1,5 +1,5 @@
 /**
- * Writes positions. Updates of a few milliseconds travel in one pipeline, and of several updates of one driver only the newest
+ * Writes positions. Updates of a few milliseconds travel in one script call, and of several updates of one driver only the newest
  * is written: the others would be replaced before anyone could read them. Each promise settles with the reply that covers it,
  * so an acknowledged update is one that Redis has, or has a newer one of.
  */
@@ -8,20 +8,23 @@ import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
 import { driverKey, fieldsOf, tripKey } from './position-fields.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { type KeyCommand, type Reply, sendAll } from './slots.ts';
+import { type KeyCommand, sendAll } from './slots.ts';
 
 export interface PositionWriterOptions {
   ttlMs: number;
-  /** Longest wait for company while another pipeline is under way, milliseconds. */
+  /** Longest wait for company while another write is under way, milliseconds. */
   flushMs: number;
   log: Logger;
+  /** So many positions were answered for by Redis. */
+  answered(count: number): void;
   /** A driver of whom no position was known. */
   first(driverId: string): void;
   /** Moves available drivers, in one command for the whole flush. */
   move(positions: readonly Position[]): void;
 }
 
-const MAX_PIPELINE = 500;
+/** Positions of one write. */
+const MAX_TOGETHER = 500;
 
 interface Waiting {
   recordedAt: number;
@@ -37,6 +40,11 @@ interface Group {
   waiting: Waiting[];
 }
 
+/** The timestamp that a key had before, '' when it was new; or why it was not written. */
+type Written = string | Error;
+
+const written = (reply: string): Written => (reply.startsWith('!') ? redisAway(new Error(reply.slice(1))) : reply);
+
 export function createPositionWriter(
   redis: ScriptedRedis,
   options: PositionWriterOptions,
@@ -46,7 +54,7 @@ export function createPositionWriter(
   let timer: NodeJS.Timeout | null = null;
   /** A flush at the end of this turn of the event loop is due. */
   let flushing = false;
-  /** Pipelines whose replies are not here yet. */
+  /** Writes whose replies are not here yet. */
   let underWay = 0;
 
   function flush(): void {
@@ -60,38 +68,62 @@ export function createPositionWriter(
   }
 
   async function send(batch: readonly Group[]): Promise<void> {
-    const commands: KeyCommand[] = [];
-    const write = (key: string, p: Position): void =>
-      void commands.push(['rideRecordPosition', key, p.recordedAt, options.ttlMs, ...fieldsOf(p)]);
-    for (const { newest, onTrip } of batch) {
-      write(driverKey(newest.driverId), newest);
-      if (onTrip) write(tripKey(onTrip.tripId), onTrip);
-    }
     underWay++;
-    const replies = await sendAll(redis, commands);
+    const replies = await write(batch).catch((error: unknown) => redisAway(error));
     underWay--;
     if (size > 0 && !flushing) flush();
     const moved: Position[] = [];
     let at = 0;
     for (const group of batch) {
-      const count = group.onTrip ? 2 : 1;
-      const mine = replies.slice(at, at + count);
-      at += count;
-      if (settle(group, mine) && group.newest.tripId === '') moved.push(group.newest);
+      const reply = replies instanceof Error ? replies : replies[at]!;
+      const ofTrip = replies instanceof Error || group.onTrip === null ? reply : replies[at + 1]!;
+      at += group.onTrip ? 2 : 1;
+      if (settle(group, reply, ofTrip) && group.newest.tripId === '') moved.push(group.newest);
     }
     if (moved.length > 0) options.move(moved);
   }
 
+  /** What was stored under each key before, or why it was not written; the driver's key, then his trip's. */
+  function write(batch: readonly Group[]): Promise<Written[]> {
+    return redis.isCluster ? writeApart(batch) : writeTogether(batch);
+  }
+
+  async function writeTogether(batch: readonly Group[]): Promise<Written[]> {
+    const keys: string[] = [];
+    const values: (string | number)[] = [options.ttlMs];
+    for (const { newest, onTrip } of batch) {
+      keys.push(driverKey(newest.driverId));
+      if (onTrip) keys.push(tripKey(onTrip.tripId));
+      values.push(onTrip === newest ? 2 : 1, newest.recordedAt, fieldsOf(newest));
+      if (onTrip && onTrip !== newest) values.push(1, onTrip.recordedAt, fieldsOf(onTrip));
+    }
+    const replies = await redis.rideRecordPositions(keys.length, ...keys, ...values);
+    return replies.map(written);
+  }
+
+  /** On a cluster each key may lie elsewhere. */
+  async function writeApart(batch: readonly Group[]): Promise<Written[]> {
+    const commands: KeyCommand[] = [];
+    const add = (key: string, p: Position): void =>
+      void commands.push(['rideRecordPosition', key, options.ttlMs, 1, p.recordedAt, fieldsOf(p)]);
+    for (const { newest, onTrip } of batch) {
+      add(driverKey(newest.driverId), newest);
+      if (onTrip) add(tripKey(onTrip.tripId), onTrip);
+    }
+    const replies = await sendAll(redis, commands);
+    return replies.map(([error, reply]) => (error ? redisAway(error) : written((reply as [string])[0])));
+  }
+
   /** Kept is what is not older than what was stored, or than what came before it; true when the newest was. */
-  function settle({ newest, waiting }: Group, replies: readonly Reply[]): boolean {
-    const failure = replies.find(([error]) => error !== null);
-    if (failure) {
-      for (const one of waiting) one.reject(redisAway(failure[0]));
+  function settle({ newest, waiting }: Group, reply: Written, ofTrip: Written): boolean {
+    const failure = reply instanceof Error ? reply : ofTrip;
+    if (reply instanceof Error || failure instanceof Error) {
+      for (const one of waiting) one.reject(failure);
       return false;
     }
-    const stored = replies[0]![1] as string;
-    if (stored === '') options.first(newest.driverId);
-    let last = stored === '' ? Number.NEGATIVE_INFINITY : Number(stored);
+    options.answered(waiting.length);
+    if (reply === '') options.first(newest.driverId);
+    let last = reply === '' ? Number.NEGATIVE_INFINITY : Number(reply);
     for (const one of waiting) {
       const kept = one.recordedAt >= last;
       if (kept) last = one.recordedAt;
@@ -107,7 +139,7 @@ export function createPositionWriter(
       groups.set(position.driverId, { newest: position, onTrip, waiting: [one] });
       return;
     }
-    // A pipeline holds one trip of a driver: when he goes to another, what is there is sent first.
+    // A write holds one trip of a driver: when he goes to another, what is there is sent first.
     if (onTrip && group.onTrip && onTrip.tripId !== group.onTrip.tripId) {
       flush();
       add(position, one);
@@ -130,7 +162,7 @@ export function createPositionWriter(
   return (position) =>
     new Promise<boolean>((resolve, reject) => {
       add(position, { recordedAt: position.recordedAt, resolve, reject });
-      if (++size >= MAX_PIPELINE) flush();
+      if (++size >= MAX_TOGETHER) flush();
       else gather();
     });
 }

@@ -15,9 +15,11 @@ import { runAll } from './slots.ts';
 
 export interface RedisPositionsOptions {
   ttlMs: number;
-  /** Longest wait for company in a pipeline, milliseconds. */
+  /** Longest wait for company in a write, milliseconds. */
   flushMs: number;
   log: Logger;
+  /** So many positions were answered for by Redis. */
+  answered?(count: number): void;
 }
 
 const ACTIVE_DRIVERS = 'active-drivers';
@@ -30,6 +32,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   let first = (_driverId: string): void => {};
   const record = createPositionWriter(redis, {
     first: (driverId) => first(driverId),
+    answered: (count) => options.answered?.(count),
     ttlMs: options.ttlMs,
     flushMs: options.flushMs,
     log: options.log,

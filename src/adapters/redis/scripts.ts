@@ -69,16 +69,35 @@ return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '
 `;
 
 /**
- * KEYS 1 position hash; ARGV 1 timestamp, 2 ttl ms, 3… field, value, …
- * reply: the timestamp that was stored before, or ''; kept unless that is larger than ours
+ * Positions as hashes, each under one or more keys: KEYS in the order of the positions; ARGV 1 ttl ms, then for each position: how many
+ * keys, its timestamp, its other fields and their values as a JSON list of strings
+ * reply for each key: the timestamp that was stored before, or ''; kept unless that is larger than ours. '!' and what is wrong
+ * when the key cannot be written, which must not cost the others their place.
  */
-const recordPosition = `
-local stored = redis.call('HGET', KEYS[1], 'timestamp')
-if stored and tonumber(stored) > tonumber(ARGV[1]) then return stored end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'timestamp', ARGV[1], unpack(ARGV, 3))
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return stored or ''
+const recordPositions = `
+local replies, key = {}, 0
+for i = 2, #ARGV, 3 do
+  local timestamp, fields = ARGV[i + 1], cjson.decode(ARGV[i + 2])
+  for _ = 1, tonumber(ARGV[i]) do
+    key = key + 1
+    local name = KEYS[key]
+    local stored = redis.pcall('HGET', name, 'timestamp')
+    if type(stored) == 'table' then replies[key] = '!' .. stored.err
+    elseif stored and (tonumber(stored) or 0) > tonumber(timestamp) then replies[key] = stored
+    else
+      redis.call('DEL', name)
+      redis.call('HSET', name, 'timestamp', timestamp, unpack(fields))
+      redis.call('PEXPIRE', name, ARGV[1])
+      replies[key] = stored or ''
+    end
+  end
+end
+return replies
+`;
+
+/** ARGV channel, message, channel, message, …; for a single server, where one script may reach them all. */
+const publishAll = `
+for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
 `;
 
 /** KEYS 1 reservation; ARGV 1 offer id. reply: 1 freed, 0 held by another or none */
@@ -124,7 +143,10 @@ export interface ScriptedRedis extends Redis {
   ): Promise<
     [epoch: Buffer, offset: number, isLinked: 0 | 1, after: number, entries: [id: Buffer, fields: Buffer[]][]]
   >;
-  rideRecordPosition(key: string, timestamp: number, ttlMs: number, ...fields: (string | number)[]): Promise<string>;
+  rideRecordPositions(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<string[]>;
+  /** The same for one key. */
+  rideRecordPosition(key: string, ttlMs: number, keyCount: 1, timestamp: number, fields: string): Promise<[string]>;
+  ridePublishAll(...messages: (string | Buffer)[]): Promise<null>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
   rideAdvanceInbox(key: string, epoch: string, offset: number, ttlMs: number): Promise<0 | 1>;
 }
@@ -132,7 +154,9 @@ export interface ScriptedRedis extends Redis {
 export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('ridePublishOrdered', { numberOfKeys: 2, lua: publishOrdered });
   redis.defineCommand('rideReadHistory', { numberOfKeys: 2, lua: readHistory, readOnly: true });
-  redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPosition });
+  redis.defineCommand('rideRecordPositions', { lua: recordPositions });
+  redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPositions });
+  redis.defineCommand('ridePublishAll', { numberOfKeys: 0, lua: publishAll });
   redis.defineCommand('rideReleaseReservation', { numberOfKeys: 1, lua: releaseReservation });
   redis.defineCommand('rideAdvanceInbox', { numberOfKeys: 1, lua: advanceInbox });
   return redis as ScriptedRedis;

@@ -104,7 +104,10 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
       const driver = await update(driverId, (d) =>
         d.activeTripId === null ? { ...d, activeTripId: tripId, activeSince: clock.now() } : null,
       );
-      return driver?.activeTripId === tripId;
+      if (driver?.activeTripId !== tripId) return false;
+      // Whoever looks from now on does not find him; what fails here, the trip's event mends.
+      await reindex(driver).catch(() => {});
+      return true;
     },
 
     /** Frees the driver of `tripId`; of no other trip. He is available again if he was looking. */
