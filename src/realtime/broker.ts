@@ -256,19 +256,35 @@ export class Broker {
   #attach(session: Session, topic: string): Subscription {
     // Its end took its subscriptions along; what is still being handled must not bring one back.
     if (session.closed) throw new RideError('RIDE_UNAVAILABLE', 'The session has ended');
-    if (session.subscriptions.size >= this.#options.maxSubscriptions) {
-      const rule = `one of at most ${this.#options.maxSubscriptions} topics at a time`;
-      throw new RideError('RIDE_INVALID_INPUT', `topic must be ${rule}`, { field: 'topic', rule });
-    }
+    this.#assertFewer(session.subscriptions.size);
     let feed = this.#feeds.get(topic);
     if (!feed) {
       feed = new Feed(topic, this.#feedOptions);
       this.#feeds.set(topic, feed);
     }
     const subscription = new Subscription(session, feed);
+    if (session.booked?.has(topic)) subscription.place.book();
     feed.subscriptions.add(subscription);
     session.subscriptions.set(topic, subscription);
     return subscription;
+  }
+
+  #assertFewer(topics: number): void {
+    if (topics < this.#options.maxSubscriptions) return;
+    const rule = `one of at most ${this.#options.maxSubscriptions} topics at a time`;
+    throw new RideError('RIDE_INVALID_INPUT', `topic must be ${rule}`, { field: 'topic', rule });
+  }
+
+  /**
+   * Only the client's own word says what it has of a topic, also of one that it will follow: a client that reads slowly could not
+   * say so in time if it had to wait for its place.
+   * @throws RideError RIDE_INVALID_INPUT above the limit of subscriptions
+   */
+  keepBooks(session: Session, topic: string): void {
+    session.booked ??= new Set();
+    if (!session.booked.has(topic)) this.#assertFewer(session.booked.size);
+    session.booked.add(topic);
+    session.subscriptions.get(topic)?.place.book();
   }
 
   unsubscribe(session: Session, topic: string): void {

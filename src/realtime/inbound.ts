@@ -19,6 +19,7 @@ import type { Recovery } from './recovery.ts';
 import type { Session } from './session.ts';
 import { authorizeTopic, canonicalTopic } from './topics.ts';
 
+const MAX_TOPIC_LENGTH = 200;
 const NOTHING = { offset: 0, epoch: '' };
 
 export interface InboundOptions {
@@ -90,6 +91,11 @@ export function createInbound(options: InboundOptions): Inbound {
       },
       acknowledge(name, position) {
         const topic = canonicalTopic(name);
+        if (position.offset === 0) {
+          if (topic.length > MAX_TOPIC_LENGTH) throw invalidInput('topic', `at most ${MAX_TOPIC_LENGTH} characters`);
+          broker.keepBooks(session, topic);
+          return;
+        }
         const subscription = session.subscriptions.get(topic);
         if (!subscription) throw invalidInput('topic', 'one that this session follows');
         const { epoch, offset } = subscription.position;

@@ -28,6 +28,11 @@ export class Place {
     return isNew;
   }
 
+  /** The client keeps its own books from now on. */
+  book(): void {
+    this.#isBooked = true;
+  }
+
   /** The client has everything up to `position`. Returns whether that is more than before. */
   acknowledge({ epoch, offset }: Position): boolean {
     this.#isBooked = true;

@@ -47,6 +47,8 @@ export class Session {
   reconnectToken = '';
   /** Saved topics of an earlier connection that are not followed again yet. */
   restoring: SavedTopics | null = null;
+  /** Topics of which the client keeps its own books, followed already or not yet; null while there are none. */
+  booked: Set<string> | null = null;
   /** Wall time at which was noted last what the client has, epoch ms. */
   notedAt: number;
   /** Wall time at which the reconnect token was written last, epoch ms. */

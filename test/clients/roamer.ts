@@ -2,6 +2,7 @@
  * A client that outlives its connections: it comes back through whatever node there is, either by its reconnect token alone or
  * by a sign-in and its own place in each topic, and keeps a log of everything it was sent.
  */
+import { Books, type Place } from './books.ts';
 import type { Message } from './inbox.ts';
 import {
   type Address,
@@ -21,6 +22,10 @@ export interface RoamerOptions {
   accessToken: string;
   way: Way;
   heartbeatMs: number;
+  /** It says what it has taken, so that nothing is concluded about it. */
+  acknowledges?: boolean;
+  /** Told that something of a topic is gone. */
+  onGap?(topic: string): void;
   /** When it was told to go, and by which node. */
   onGoAway(nodeId: string): void;
   /** Something that it asked for was refused. */
@@ -36,34 +41,28 @@ export interface Stay {
   end?: string;
 }
 
-interface Place {
-  offset: number;
-  epoch: string;
-}
-
 const PAUSE_MS = 50;
 
 export class Roamer {
   readonly stays: Stay[] = [];
-  /** Ordered messages without repeats (by event id), by topic, in the order of their first arrival. */
-  readonly taken = new Map<string, Message[]>();
-  /** What came again. */
-  repeats = 0;
-  /** Where ordered messages did not follow on each other. */
-  readonly holes: string[] = [];
-  /** Topics of which something was gone. */
-  readonly gaps: string[] = [];
+  readonly books = new Books();
+  /** From the end of each connection until another one had brought every topic up to date, milliseconds. */
+  readonly recoveriesMs: number[] = [];
   /** Connections that went on by a reconnect token. */
   resumed = 0;
   /** Reconnect tokens that were refused. */
   refusedTokens = 0;
   readonly #options: RoamerOptions;
   readonly #topics = new Set<string>();
-  readonly #places = new Map<string, Place>();
-  readonly #seen = new Set<string>();
+  /** Topics that are not up to date since the last connection ended, and when that was. */
+  #behind = new Set<string>();
+  /** Up to where this connection has brought it in each topic, since it said so last. */
+  readonly #unsaid = new Map<string, Place>();
+  #lostAt = 0;
   #reconnectToken = '';
   #peer: Peer | null = null;
   #isOver = false;
+  #live = Promise.withResolvers<Peer>();
   readonly #run: Promise<void>;
 
   constructor(options: RoamerOptions) {
@@ -73,14 +72,38 @@ export class Roamer {
 
   /** The offset up to which it has everything of a topic. */
   offsetOf(topic: string): number {
-    return this.#places.get(topic)?.offset ?? 0;
+    return this.books.places.get(topic)?.offset ?? 0;
+  }
+
+  /** Its connection, as soon as it has one. */
+  get live(): Promise<Peer> {
+    return this.#live.promise;
+  }
+
+  /** The one it has now, if any. */
+  get peer(): Peer | null {
+    return this.#peer;
+  }
+
+  /** Asks until it is answered, on whatever connection. */
+  async ask(message: Message): Promise<Message> {
+    while (!this.#isOver) {
+      const peer = await this.live;
+      try {
+        return await peer.ask(message);
+      } catch {
+        // The connection ended before the answer: whether it was heard shows when it is asked again.
+      }
+    }
+    throw new Error('the client was closed');
   }
 
   /** Follows a topic from its beginning, for good. */
   follow(topic: string): void {
     if (this.#topics.has(topic)) return;
     this.#topics.add(topic);
-    if (this.#peer) this.#subscribe(this.#peer, topic);
+    this.#behind.add(topic);
+    if (this.#peer) void this.#subscribe(this.#peer, topic);
   }
 
   async close(): Promise<void> {
@@ -138,20 +161,52 @@ export class Roamer {
     this.stays.push(stay);
     this.#reconnectToken = welcome.reconnect_token;
     this.#peer = peer;
+    this.#live.resolve(peer);
+    const restored = new Set<string>(welcome.restored_topics ?? []);
+    this.#behind = new Set([...restored, ...this.#topics]);
+    this.#unsaid.clear();
+    this.#caughtUp();
+    for (const topic of [`user:${welcome.user_id}`, ...restored]) this.#keepBooks(peer, topic);
     for (const message of peer.inbox.all) this.#take(message, stay);
     peer.inbox.onMessage = (message) => this.#take(message, stay);
-    const restored = new Set(welcome.restored_topics ?? []);
-    for (const topic of this.#topics) if (!restored.has(topic)) this.#subscribe(peer, topic);
-    const beat = setInterval(() => peer.send({ heartbeat: {} }), this.#options.heartbeatMs);
+    for (const topic of this.#topics) if (!restored.has(topic)) void this.#subscribe(peer, topic);
+    const beat = setInterval(() => {
+      peer.send({ heartbeat: {} });
+      this.#acknowledge(peer);
+    }, this.#options.heartbeatMs);
     const { code, reason } = await peer.ended;
     clearInterval(beat);
     stay.end = `${code} ${reason}`;
     this.#peer = null;
+    this.#live = Promise.withResolvers();
+    this.#lostAt ||= performance.now();
   }
 
-  #subscribe(peer: Peer, topic: string): void {
-    const { offset, epoch } = this.#places.get(topic) ?? { offset: 0, epoch: '' };
-    peer.send({ subscribe: { topic, since_offset: offset, epoch } });
+  /** Before anything is sent of it: nothing may be concluded about a reader that is slow. */
+  #keepBooks(peer: Peer, topic: string): void {
+    if (this.#options.acknowledges) peer.send({ received: { topic, offset: 0 } });
+  }
+
+  #acknowledge(peer: Peer): void {
+    if (!this.#options.acknowledges) return;
+    for (const [topic, { offset, epoch }] of this.#unsaid) {
+      // Until the topic is followed again, its place would mean nothing to this session.
+      if (this.#behind.has(topic)) continue;
+      this.#unsaid.delete(topic);
+      peer.send({ received: { topic, offset, epoch } });
+    }
+  }
+
+  /** Asked again while Redis is away, for as long as the connection lasts. */
+  async #subscribe(peer: Peer, topic: string): Promise<void> {
+    this.#keepBooks(peer, topic);
+    while (this.#peer === peer) {
+      const { offset, epoch } = this.books.places.get(topic) ?? { offset: 0, epoch: '' };
+      const answer = await peer.ask({ subscribe: { topic, since_offset: offset, epoch } }).catch(() => null);
+      if (answer?.subscribed) return;
+      if (answer && answer.error.code !== 'RIDE_UNAVAILABLE') this.#options.onError(JSON.stringify(answer.error));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
   }
 
   #take(message: Message, stay: Stay): void {
@@ -159,29 +214,27 @@ export class Roamer {
       stay.goAways++;
       this.#options.onGoAway(stay.nodeId);
     }
-    if (message.error) this.#options.onError(JSON.stringify(message.error));
-    if (message.subscribed && !message.subscribed.recovered) this.gaps.push(message.subscribed.topic);
+    // What was asked for is answered to whoever asked.
+    if (message.error && !message.corr_id) this.#options.onError(JSON.stringify(message.error));
+    if (message.subscribed) this.#subscribed(message.subscribed);
     const { topic, epoch, event_id } = message;
     const offset = Number(message.offset ?? 0);
     if (offset === 0) return;
-    const place = this.#places.get(topic);
-    if (!place || place.epoch !== epoch || place.offset < offset) this.#places.set(topic, { offset, epoch });
-    if (!place || place.epoch !== epoch || place.offset + 1 !== offset) this.#jump(topic, place, { offset, epoch });
-    // The same event may also have been published twice.
-    if (this.#seen.has(event_id)) {
-      this.repeats++;
-      return;
-    }
-    this.#seen.add(event_id);
-    const taken = this.taken.get(topic) ?? [];
-    this.taken.set(topic, taken);
-    taken.push(message);
+    this.#unsaid.set(topic, { offset, epoch });
+    this.books.take(topic, { offset, epoch }, event_id, message, Number(message.sent_at_ms));
   }
 
-  /** Ordered messages of a topic follow on each other; only a replay begins anew, with what is known. */
-  #jump(topic: string, from: Place | undefined, to: Place): void {
-    const isFirst = !from && to.offset === 1;
-    const isReplay = from?.epoch === to.epoch && to.offset <= from.offset;
-    if (!isFirst && !isReplay) this.holes.push(`${topic}: ${JSON.stringify(to)} after ${JSON.stringify(from)}`);
+  #subscribed({ topic, recovered, offset, epoch }: Message): void {
+    if (!recovered) {
+      this.books.gone(topic, { offset: Number(offset ?? 0), epoch: epoch ?? '' });
+      this.#options.onGap?.(topic);
+    }
+    if (this.#behind.delete(topic)) this.#caughtUp();
+  }
+
+  #caughtUp(): void {
+    if (this.#behind.size > 0 || this.#lostAt === 0) return;
+    this.recoveriesMs.push(performance.now() - this.#lostAt);
+    this.#lostAt = 0;
   }
 }

@@ -71,11 +71,12 @@ async function audience(t: Test, s: TestServer) {
     /** Everyone has everything, once, in order. */
     async settled(t: Test): Promise<void> {
       for (const { topic, roamer } of users) {
-        const taken = (): number[] => (roamer.taken.get(topic) ?? []).map((m) => Number(m.notification.id));
+        const taken = (): number[] => (roamer.books.taken.get(topic) ?? []).map((m) => Number(m.notification.id));
         await until(() => taken().at(-1) === sent, `note ${sent} on ${topic}`).catch(() => {});
         t.same(taken(), upTo(sent), topic);
-        t.same(roamer.holes, [], 'without a hole');
-        t.same(roamer.gaps, [], 'and nothing is gone');
+        t.same(roamer.books.holes, [], 'without a hole');
+        t.same(roamer.books.turns, [], 'in one epoch');
+        t.same(roamer.books.gaps, [], 'and nothing is gone');
       }
     },
   };
@@ -162,7 +163,7 @@ t.test('Redis is restarted empty: who followed is told that something may be mis
   for (const { topic, roamer } of all.users) {
     await until(() => roamer.stays.length > 1 && !roamer.stays.at(-1)!.end, `${topic} on another session`);
     t.match(roamer.stays[0]!.end, /resume from the last offset/);
-    await until(() => roamer.gaps.includes(topic), `${topic} to be told`);
+    await until(() => roamer.books.gaps.includes(topic), `${topic} to be told`);
   }
 });
 t.end();

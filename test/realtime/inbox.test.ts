@@ -127,6 +127,25 @@ t.test('who acknowledges is taken at his word: no less, no more, on every transp
   }
 });
 
+t.test('who says beforehand that he keeps his own books is believed from the first message on', async (t) => {
+  const { token } = await member(s, 'admin');
+  for (const transport of transports) {
+    const user = await somebody(t, s);
+    const { topic } = user;
+    await user.send(3);
+    const first = await connect(t, s.at, transport, token);
+    t.ok((await first.ask({ received: { topic, offset: 0 } })).ack, 'before he follows it');
+    t.ok((await first.ask({ subscribe: { topic, since_offset: 0 } })).subscribed.recovered);
+    await beHeard(first);
+    await beHeard(first);
+    const { reconnect_token } = first.inbox.all.find((m) => m.welcome)!.welcome;
+    first.cut();
+    const second = await connect(t, s.at, transport, undefined, resuming(transport, reconnect_token));
+    await second.inbox.find((m) => m.subscribed?.topic === topic, 'the topic again');
+    t.same(idsOf(second), numbers(1, 3), transport);
+  }
+});
+
 t.test('what cannot be acknowledged is refused by field and rule', async (t) => {
   const user = await somebody(t, s);
   await user.send(2);
@@ -137,6 +156,7 @@ t.test('what cannot be acknowledged is refused by field and rule', async (t) => 
       t.hasStrict((await peer.ask({ received })).error, { code: 'RIDE_INVALID_INPUT', ...error });
     await refused({}, { field: 'event_id' });
     await refused({ topic: 'trip:none', offset: 1, epoch }, { field: 'topic', rule: 'one that this session follows' });
+    await refused({ topic: 'x'.repeat(201), offset: 0 }, { field: 'topic', rule: 'at most 200 characters' });
     await refused(
       { topic: user.topic, offset: 3, epoch },
       { field: 'offset', rule: 'at most 2, the last that was sent' },

@@ -1,4 +1,7 @@
-/** The least a balancer does: hands each new connection to the next node that says it is ready. */
+/**
+ * The least a balancer does: hands each new connection to the next node that says it is ready. And the worst that a network does:
+ * every connection through it can be cut, held up in either direction, or closed in one.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestScope } from './process.ts';
@@ -12,7 +15,54 @@ export interface ChosenNode {
 export interface Chooser {
   http: string;
   grpc: string;
+  lines: ReadonlySet<Line>;
   isReady(node: ChosenNode): boolean;
+}
+
+export type Direction = 'up' | 'down';
+
+/** One connection of a client. */
+export class Line {
+  readonly #client: Socket;
+  readonly #server: Socket;
+
+  constructor(client: Socket, server: Socket, onEnd: (line: Line) => void) {
+    this.#client = client;
+    this.#server = server;
+    for (const [from, to] of [this.#way('up'), this.#way('down')]) {
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        to.destroy();
+        onEnd(this);
+      });
+    }
+  }
+
+  /** `up` is from the client to the server. */
+  #way(direction: Direction): readonly [from: Socket, to: Socket] {
+    return direction === 'up' ? [this.#client, this.#server] : [this.#server, this.#client];
+  }
+
+  /** Both ends are reset, and what was on its way is gone. */
+  cut(): void {
+    this.#client.resetAndDestroy();
+    this.#server.resetAndDestroy();
+  }
+
+  /** Nothing passes in one direction for a while; then everything does. */
+  hold(direction: Direction, ms: number): void {
+    const [from, to] = this.#way(direction);
+    from.unpipe(to);
+    setTimeout(() => to.writable && from.pipe(to), ms).unref();
+  }
+
+  /** One direction is closed in good order, with what was on its way lost; the other goes on. */
+  halfClose(direction: Direction): void {
+    const [from, to] = this.#way(direction);
+    from.unpipe(to);
+    to.end();
+  }
 }
 
 const POLL_MS = 50;
@@ -40,7 +90,7 @@ export async function startChooser(t: TestScope, nodes: readonly ChosenNode[]): 
     })();
   }
 
-  const sockets = new Set<Socket>();
+  const lines = new Set<Line>();
   function hand(client: Socket, port: keyof ChosenNode): void {
     const candidates = nodes.filter((node) => ready.has(node));
     const node = candidates[turn++ % candidates.length];
@@ -49,23 +99,12 @@ export async function startChooser(t: TestScope, nodes: readonly ChosenNode[]): 
       return;
     }
     const [host, number] = node[port].split(':') as [string, string];
-    const server = connect(Number(number), host);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      sockets.add(from);
-      from.pipe(to);
-      from.on('error', () => to.destroy());
-      from.on('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-    }
+    const server = connect({ port: Number(number), host, allowHalfOpen: true });
+    lines.add(new Line(client, server, (line) => lines.delete(line)));
   }
 
   async function listen(port: keyof ChosenNode): Promise<{ server: Server; address: string }> {
-    const server = createServer((client) => hand(client, port)).listen(0, '127.0.0.1');
+    const server = createServer({ allowHalfOpen: true }, (client) => hand(client, port)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return { server, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
   }
@@ -74,7 +113,7 @@ export async function startChooser(t: TestScope, nodes: readonly ChosenNode[]): 
   t.after(() => {
     isOver = true;
     for (const { server } of [http, grpc]) server.close();
-    for (const socket of sockets) socket.destroy();
+    for (const line of lines) line.cut();
   });
-  return { http: http.address, grpc: grpc.address, isReady: (node) => ready.has(node) };
+  return { http: http.address, grpc: grpc.address, lines, isReady: (node) => ready.has(node) };
 }

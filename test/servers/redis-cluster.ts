@@ -28,6 +28,8 @@ export interface RedisCluster {
   nodes: readonly ClusterNode[];
   /** The node that serves `key` now. */
   masterOf(key: string): Promise<ClusterNode>;
+  /** Gives the slot of `key`, with all that is in it, to another master, while it is being used. */
+  moveSlotOf(key: string): Promise<void>;
 }
 
 const MASTERS = 3;
@@ -35,6 +37,8 @@ const SLOTS = 16_384;
 /** A master is given up after this long; failover takes two to three times as long. */
 const NODE_TIMEOUT_MS = 1000;
 const READY_LIMIT_MS = 10_000;
+const KEYS_AT_ONCE = 100;
+const MIGRATION_LIMIT_MS = 5000;
 
 async function call(port: number, [name, ...args]: readonly [string, ...(string | number)[]]): Promise<unknown> {
   const redis = new Redis({
@@ -142,15 +146,33 @@ export async function startRedisCluster(t: TestScope): Promise<RedisCluster> {
     }, 'the cluster is whole');
   }
 
+  const alive = (): ClusterNode => nodes.find((node) => node.pid() !== 0)!;
+  const owners = async (): Promise<[number, number, [string, number]][]> =>
+    (await alive().call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+  const slotOf = async (key: string): Promise<number> => Number(await alive().call('CLUSTER', 'KEYSLOT', key));
+  const nodeAt = (port: number): ClusterNode => nodes.find((node) => node.port === port)!;
+  async function masterOf(key: string): Promise<ClusterNode> {
+    const [slot, ranges] = [await slotOf(key), await owners()];
+    return nodeAt(ranges.find(([from, to]) => from <= slot && slot <= to)![2][1]);
+  }
+
   return {
     url: `redis-cluster://${nodes.map((node) => `127.0.0.1:${node.port}`).join(',')}`,
     nodes,
-    async masterOf(key) {
-      const alive = nodes.find((node) => node.pid() !== 0)!;
-      const slot = Number(await alive.call('CLUSTER', 'KEYSLOT', key));
-      const ranges = (await alive.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
-      const [, , [, port]] = ranges.find(([from, to]) => from <= slot && slot <= to)!;
-      return nodes.find((node) => node.port === port)!;
+    masterOf,
+    async moveSlotOf(key) {
+      const [slot, from] = [await slotOf(key), await masterOf(key)];
+      const [to] = (await owners()).map(([, , [, port]]) => nodeAt(port)).filter((node) => node !== from);
+      const [fromId, toId] = [String(await from.call('CLUSTER', 'MYID')), String(await to!.call('CLUSTER', 'MYID'))];
+      await to!.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+      await from.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+      for (;;) {
+        const keys = (await from.call('CLUSTER', 'GETKEYSINSLOT', slot, KEYS_AT_ONCE)) as string[];
+        if (keys.length === 0) break;
+        await from.call('MIGRATE', '127.0.0.1', to!.port, '', 0, MIGRATION_LIMIT_MS, 'KEYS', ...keys);
+      }
+      // The new owner first: until it knows, nobody would own the slot.
+      for (const node of [to!, from]) await node.call('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
     },
   };
 }
