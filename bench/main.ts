@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { grpcBroadcast } from './cases/broadcast.ts';
+import { chaos } from './cases/chaos.ts';
 import { fanOut } from './cases/fanout.ts';
 import { grpcStreams } from './cases/grpc.ts';
 import { ingest } from './cases/ingest.ts';
@@ -30,6 +31,7 @@ const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
   rest: restLocation,
   ingest,
   memory: idleMemory,
+  chaos,
 };
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
