@@ -117,11 +117,13 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
   const sos: Sos = createSos({
     alerts: collections.alerts,
     desks: collections.desks,
+    trips,
     relay: () => sosRelay,
     tracking: ports.tracking,
     publisher,
     clock,
     ids,
+    log,
   });
 
   const tripRelay = createRelay(

@@ -40,8 +40,11 @@ export interface Positions {
   ofTrip(tripId: string): Promise<Position | null>;
   /** Available drivers within `radiusM` of a place, nearest first, at most `limit`. */
   nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]>;
-  /** Puts a driver among the available ones, at its last position; false when it has none yet. */
-  setAvailable(driverId: string): Promise<boolean>;
+  /**
+   * Puts a driver among the available ones, at its last position and with the class he drives, which `nearby` tells from now on
+   * whatever his positions say; false when he has no position yet.
+   */
+  setAvailable(driverId: string, vehicleClass: VehicleClass): Promise<boolean>;
   setUnavailable(driverId: string): Promise<void>;
   countAvailable(): Promise<number>;
 }

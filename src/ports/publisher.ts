@@ -28,7 +28,10 @@ export interface OutboundMessages {
   presence: { userId: string; online: boolean; lastSeenMs: number };
   sos_alert: {
     alertId: string;
+    /** The sender's own, or empty. */
     tripId: string;
+    /** Named by the sender and not known to be his. */
+    claimedTripId: string;
     userId: string;
     role: string;
     status: string;

@@ -94,8 +94,8 @@ const cases: Record<string, Case> = {
     const far = [900, 100, 500, 5000].map((metres) => positionOf(north(metres)));
     const busy = positionOf(north(50));
     for (const position of [...far, busy]) await a.record(position);
-    for (const { driverId } of far) t.equal(await a.setAvailable(driverId), true);
-    t.equal(await a.setAvailable('no-such-driver'), false, 'nobody knows where that is');
+    for (const { driverId } of far) t.equal(await a.setAvailable(driverId, 'standard'), true);
+    t.equal(await a.setAvailable('no-such-driver', 'standard'), false, 'nobody knows where that is');
     t.equal(await b.countAvailable(), before + 4);
     const mine = new Set([...far, busy].map(({ driverId }) => driverId));
     const found = (await b.nearby(CENTER, 1000, 500)).filter(({ position }) => mine.has(position.driverId));
@@ -114,7 +114,7 @@ const cases: Record<string, Case> = {
     const there = { lat: -33.86, lng: 151.2 };
     const driver = positionOf(north(10));
     await positions.record(driver);
-    await positions.setAvailable(driver.driverId);
+    await positions.setAvailable(driver.driverId, 'standard');
     await positions.record({ ...driver, ...there, recordedAt: 2_000 });
     const isThere = async () =>
       (await positions.nearby(there, 100, 10)).some(({ position }) => position.driverId === driver.driverId);
@@ -122,11 +122,30 @@ const cases: Record<string, Case> = {
     t.notOk((await positions.nearby(CENTER, 1000, 500)).some((n) => n.position.driverId === driver.driverId));
   },
 
+  'an available driver is of the class that he was made available with, whatever his positions say': async (
+    t,
+    place,
+  ) => {
+    const positions = place.node();
+    const driver = positionOf(north(20));
+    const classHere = async () =>
+      (await place.node().nearby(CENTER, 1000, 500)).find(({ position }) => position.driverId === driver.driverId)
+        ?.position.vehicleClass;
+    await positions.record(driver);
+    await positions.setAvailable(driver.driverId, 'xl');
+    t.equal(await classHere(), 'xl');
+    await positions.record({ ...driver, recordedAt: 2_000 });
+    t.equal(await classHere(), 'xl', 'a later position changes nothing');
+    await positions.setUnavailable(driver.driverId);
+    await positions.setAvailable(driver.driverId, 'moto');
+    t.equal(await classHere(), 'moto');
+  },
+
   'a driver whose position ran out is found no more': async (t, place) => {
     const positions = place.node();
     const driver = positionOf({ lat: 48.2, lng: 16.37 });
     await positions.record(driver);
-    await positions.setAvailable(driver.driverId);
+    await positions.setAvailable(driver.driverId, 'standard');
     const before = await positions.countAvailable();
     await place.forget(driver.driverId);
     t.same(await positions.nearby(driver, 100, 10), []);
@@ -137,7 +156,7 @@ const cases: Record<string, Case> = {
     const positions = place.node();
     const driver = positionOf({ lat: 90, lng: 10 });
     t.equal(await positions.record(driver), true);
-    t.equal(await positions.setAvailable(driver.driverId), true);
+    t.equal(await positions.setAvailable(driver.driverId, 'standard'), true);
     t.equal((await positions.ofDriver(driver.driverId))?.lat, 90);
   },
 };

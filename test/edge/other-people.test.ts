@@ -71,6 +71,8 @@ for (const transport of transports) {
         isRefused(t, await peer.ask(message), refusal, `${role} ${name}`);
         await livesOn(t, peer, `${role} ${name}`);
       }
+      const cry = { sos_trigger: { trip_id: ride.id, note: 'help' } };
+      t.ok((await peer.ask(cry)).ack, `${role} is heard in an emergency, whatever trip he names`);
       if (role === 'driver') {
         const me = await s.rest('GET', '/api/v1/drivers/me', stranger.token);
         t.hasStrict(me.body, { status: 'offline', active_trip_id: null }, 'the stranger took nothing');

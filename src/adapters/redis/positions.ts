@@ -2,16 +2,18 @@
  * Positions in Redis under the documents' keys.
  *
  * `active-drivers` holds the available drivers only: a location update moves a member that is there (GEOADD XX), becoming
- * available adds it, being assigned removes it.
+ * available adds it, being assigned removes it. What an available driver drives stands beside it, written at the same moments,
+ * so that no update has to ask for it.
  */
 import type { LatLng } from '../../domain/geo.ts';
+import type { VehicleClass } from '../../domain/roles.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { NearbyDriver, Position, Positions } from '../../ports/positions.ts';
 import { orAway } from './connection.ts';
 import { driverKey, parsePosition, tripKey } from './position-fields.ts';
 import { createPositionWriter } from './position-writer.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { runAll } from './slots.ts';
+import { type KeyCommand, runAll } from './slots.ts';
 
 export interface RedisPositionsOptions {
   ttlMs: number;
@@ -23,6 +25,8 @@ export interface RedisPositionsOptions {
 }
 
 const ACTIVE_DRIVERS = 'active-drivers';
+/** Hash: driver → class. */
+const ACTIVE_CLASSES = 'active-drivers:class';
 /** Redis GEO cannot hold latitudes beyond this (EPSG:3857). */
 const GEO_LAT_MAX = 85.05112878;
 
@@ -48,6 +52,15 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     return parsePosition(await orAway(redis.hgetall(key)));
   }
 
+  async function setUnavailable(driverId: string): Promise<void> {
+    await orAway(
+      runAll(redis, [
+        ['zrem', ACTIVE_DRIVERS, driverId],
+        ['hdel', ACTIVE_CLASSES, driverId],
+      ]),
+    );
+  }
+
   async function nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]> {
     const found = (await orAway(
       redis.call(
@@ -66,18 +79,23 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       ),
     )) as [string, string][];
     if (found.length === 0) return [];
-    const hashes = await orAway(
-      runAll(
-        redis,
-        found.map(([driverId]) => ['hgetall', driverKey(driverId)]),
-      ),
-    );
+    const driverIds = found.map(([driverId]) => driverId);
+    const [classes, ...hashes] = (await orAway(
+      runAll(redis, [
+        ['hmget', ACTIVE_CLASSES, ...driverIds],
+        ...driverIds.map((driverId): KeyCommand => ['hgetall', driverKey(driverId)]),
+      ]),
+    )) as [(VehicleClass | null)[], ...Record<string, string>[]];
     const near: NearbyDriver[] = [];
-    for (const [index, [, distance]] of found.entries()) {
-      const position = parsePosition(hashes[index] as Record<string, string>);
-      // The hash has a TTL, the index has none: a driver without a position left long ago.
-      if (position) near.push({ position, distanceM: Number(distance) });
-      else void orAway(redis.zrem(ACTIVE_DRIVERS, found[index]![0])).catch(() => {});
+    for (const [index, [driverId, distance]] of found.entries()) {
+      const position = parsePosition(hashes[index]!);
+      if (position) {
+        const vehicleClass = classes[index] ?? position.vehicleClass;
+        near.push({ position: { ...position, vehicleClass }, distanceM: Number(distance) });
+      } else {
+        // The hash has a TTL, the index has none: a driver without a position left long ago.
+        void setUnavailable(driverId).catch(() => {});
+      }
     }
     return near;
   }
@@ -90,15 +108,18 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     ofDriver: (driverId) => read(driverKey(driverId)),
     ofTrip: (tripId) => read(tripKey(tripId)),
     nearby,
-    async setAvailable(driverId) {
+    async setAvailable(driverId, vehicleClass) {
       const position = await read(driverKey(driverId));
       if (!position) return false;
-      await orAway(redis.geoadd(ACTIVE_DRIVERS, position.lng, geoLat(position.lat), driverId));
+      await orAway(
+        runAll(redis, [
+          ['hset', ACTIVE_CLASSES, driverId, vehicleClass],
+          ['geoadd', ACTIVE_DRIVERS, position.lng, geoLat(position.lat), driverId],
+        ]),
+      );
       return true;
     },
-    async setUnavailable(driverId) {
-      await orAway(redis.zrem(ACTIVE_DRIVERS, driverId));
-    },
+    setUnavailable,
     countAvailable: () => orAway(redis.zcard(ACTIVE_DRIVERS)),
   };
 }

@@ -13,6 +13,7 @@ import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Drivers } from '../drivers/service.ts';
 import type { TravelModel } from '../geo.ts';
 import type { Ids } from '../ids.ts';
+import type { VehicleClass } from '../roles.ts';
 import { isDriven, type Offer, type TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
@@ -76,9 +77,10 @@ export function createDispatch(deps: DispatchDeps) {
   }
 
   /** The index of available drivers is a copy; the document is the truth, and mends the copy where they differ. */
-  async function isFree(driverId: string): Promise<boolean> {
+  async function isFree(driverId: string, vehicleClass: VehicleClass): Promise<boolean> {
     const driver = await drivers.get(driverId);
-    if (driver?.status === 'looking' && driver.activeTripId === null) return true;
+    const isAvailable = driver?.status === 'looking' && driver.activeTripId === null;
+    if (isAvailable && driver.vehicleClass === vehicleClass) return true;
     if (driver) await drivers.reindex(driver);
     else await positions.setUnavailable(driverId);
     return false;
@@ -112,7 +114,7 @@ export function createDispatch(deps: DispatchDeps) {
         expiresAt: clock.now() + settings.offerTtlMs,
       };
       const ttlMs = clock.toWallMs(settings.offerTtlMs) + RESERVATION_GRACE_MS;
-      if (!(await isFree(candidate.driverId))) continue;
+      if (!(await isFree(candidate.driverId, trip.vehicleClass))) continue;
       if (!(await offers.reserve(offer.driverId, offer.id, ttlMs))) continue;
       try {
         await trips.command(trip.id, { type: 'offer', offer });

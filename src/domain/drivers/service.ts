@@ -65,10 +65,10 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
    */
   async function reindex(driver: Driver): Promise<void> {
     for (let seen = driver; ; ) {
-      if (isAvailable(seen)) await positions.setAvailable(seen.id);
+      if (isAvailable(seen)) await positions.setAvailable(seen.id, seen.vehicleClass);
       else await positions.setUnavailable(seen.id);
       const now = await drivers.get(seen.id);
-      if (!now || isAvailable(now) === isAvailable(seen)) return;
+      if (!now || (isAvailable(now) === isAvailable(seen) && now.vehicleClass === seen.vehicleClass)) return;
       seen = now;
     }
   }

@@ -4,6 +4,7 @@
  */
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { SosTracking } from '../../ports/sos-tracking.ts';
 import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
@@ -11,12 +12,16 @@ import type { LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { placeViolation } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
-import type { Principal } from '../roles.ts';
+import { isOperator, type Principal } from '../roles.ts';
+import type { Trips } from '../trips/service.ts';
 
 export interface SosDocument extends StoredDocument {
   userId: string;
   role: string;
+  /** The caller's own, or empty. */
   tripId: string;
+  /** What he named, when it is not known to be his. Never more than a clue: nothing is done to, or told on, that trip. */
+  claimedTripId?: string;
   status: 'active' | 'resolved';
   position: LatLng | null;
   note: string;
@@ -36,11 +41,13 @@ export const sosDeskCollection: CollectionSpec<SosDesk> = { name: 'sosDesks', in
 export interface SosDeps {
   alerts: Collection<SosDocument>;
   desks: Collection<SosDesk>;
+  trips: Pick<Trips, 'find'>;
   relay: () => Relay;
   tracking: SosTracking;
   publisher: Publisher;
   clock: Clock;
   ids: Ids;
+  log: Logger;
 }
 
 export interface SosInput {
@@ -54,7 +61,7 @@ const MAX_TRIP_ID = 128;
 
 export type Sos = ReturnType<typeof createSos>;
 
-export function createSos({ alerts, desks, relay, tracking, publisher, clock, ids }: SosDeps) {
+export function createSos({ alerts, desks, trips, relay, tracking, publisher, clock, ids, log }: SosDeps) {
   /** The id of the user's open alert: `fresh`, or the one that is open already. */
   async function openAlert(userId: string, fresh: string): Promise<string> {
     for (;;) {
@@ -78,6 +85,19 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
     }
   }
 
+  /** The trip is the caller's own, or he answers for any. An alert does not wait for the answer to be there. */
+  async function isOwnTrip(principal: Principal, tripId: string): Promise<boolean> {
+    try {
+      const trip = await trips.find(tripId);
+      if (!trip) return false;
+      const { userId, role } = principal;
+      return trip.riderId === userId || trip.driverId === userId || isOperator(role);
+    } catch (error) {
+      log.warn({ err: error, user_id: principal.userId }, 'the trip of an alert could not be looked up; it is a claim');
+      return false;
+    }
+  }
+
   return {
     /** Resolves the alert's id once it is stored. @throws RideError RIDE_INVALID_INPUT, RIDE_UNAVAILABLE */
     async trigger(principal: Principal, input: SosInput): Promise<string> {
@@ -86,14 +106,18 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
       if (input.tripId.length > MAX_TRIP_ID) throw invalidInput('trip_id', `at most ${MAX_TRIP_ID} characters`);
       if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
       const now = clock.now();
-      const id = await openAlert(principal.userId, ids.next('sos'));
+      const [id, isOwn] = await Promise.all([
+        openAlert(principal.userId, ids.next('sos')),
+        input.tripId !== '' && isOwnTrip(principal, input.tripId),
+      ]);
       const alert: SosDocument = {
         id,
         ...shardKeyOf(id, ids.region, now),
         version: 1,
         userId: principal.userId,
         role: principal.role,
-        tripId: input.tripId,
+        tripId: isOwn ? input.tripId : '',
+        ...(isOwn || input.tripId === '' ? {} : { claimedTripId: input.tripId }),
         status: 'active',
         position: input.position,
         note: input.note,
@@ -117,8 +141,8 @@ export function createSos({ alerts, desks, relay, tracking, publisher, clock, id
 
     async publish(event: OutboxEvent) {
       const a = event.data as unknown as SosDocument;
-      const { userId, role, tripId, status, position, note } = a;
-      const message = { alertId: a.id, tripId, userId, role, status, position, note, at: a.createdAt };
+      const { userId, role, tripId, claimedTripId = '', status, position, note } = a;
+      const message = { alertId: a.id, tripId, claimedTripId, userId, role, status, position, note, at: a.createdAt };
       return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id);
     },
 

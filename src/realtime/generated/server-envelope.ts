@@ -237,6 +237,7 @@ export interface SosAlert {
   position?: LatLng | undefined;
   note?: string | undefined;
   atMs?: number | undefined;
+  claimedTripId?: string | undefined;
 }
 
 export function writeSosAlert(w: Writer, m: SosAlert): void {
@@ -252,6 +253,7 @@ export function writeSosAlert(w: Writer, m: SosAlert): void {
   }
   if (m.note !== undefined && m.note !== '') w.string(58, m.note);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(64, m.atMs);
+  if (m.claimedTripId !== undefined && m.claimedTripId !== '') w.string(74, m.claimedTripId);
 }
 
 export interface Notification {

@@ -8,6 +8,7 @@ export const sosAlert = defineServerMessage({
   example: {
     alertId: 'sos_nyc_01jd0000000000000000000005',
     tripId: 'trip_nyc_01jd0000000000000000000003',
+    claimedTripId: '',
     userId: 'rider-1',
     role: 'rider',
     status: 'active',
@@ -15,11 +16,12 @@ export const sosAlert = defineServerMessage({
     note: 'help',
     at: 1421322600000,
   },
-  toWire: ({ alertId, tripId, userId, role, status, position, note, at }) => ({
+  toWire: ({ alertId, tripId, claimedTripId, userId, role, status, position, note, at }) => ({
     case: 'sosAlert',
     value: {
       alertId,
       tripId,
+      claimedTripId,
       userId,
       role,
       status,

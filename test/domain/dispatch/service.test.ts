@@ -103,6 +103,26 @@ t.test('declined: the next driver is asked; nobody is asked twice', async (t) =>
   t.equal(await s.dispatch.match(trip.id), 'no_driver');
 });
 
+t.test('a driver gets the jobs of the class that is stored of him, whatever his sign-in says', async (t) => {
+  const place = await shared(t);
+  const [a, b] = [await stack(t, place), await stack(t, place)];
+  const driver = await onDuty(a, 'driver', 100, { vehicleClass: 'standard' });
+  // Set on one node while his positions come to the other.
+  await b.drivers.setStatus(driver, 'looking', { vehicleClass: 'xl' });
+  await a.locations.update(driver, { ...near(90), recordedAt: a.clock.now(), tripId: '' }, 'stream');
+  const standard = await request(a, 'rider-1', { vehicleClass: 'standard' });
+  await a.idle();
+  t.equal((await a.trips.find(standard.id))!.status, 'requested', 'not those of the class he had');
+  const large = await request(a, 'rider-2', { vehicleClass: 'xl' });
+  t.equal((await offered(a, large.id)).driverId, 'driver');
+  const found = await a.locations.nearby(near(0), 1000, 5, 'xl');
+  t.same(
+    found.map(({ driverId, vehicleClass }) => [driverId, vehicleClass]),
+    [['driver', 'xl']],
+    'and is shown as what he drives',
+  );
+});
+
 t.test('the search goes on behind those who cannot be asked', async (t) => {
   const place = await shared(t);
   await t.test('of another class', async (t) => {

@@ -1,13 +1,17 @@
 /** SOS over a real store and a real Redis: stored before anyone is told (property 3), and one alert however often it is raised. */
+
+import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import type { Role } from '../../../src/domain/roles.ts';
 import type { RideError } from '../../../src/errors.ts';
 import type { Collection, CollectionSpec, Store, StoredDocument } from '../../../src/ports/store.ts';
+import { ServerEnvelopeSchema, type SosAlert } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
-import { CENTER, person, type Shared, type Stack, shared, stack } from '../stack.ts';
+import { CENTER, person, request, type Shared, type Stack, shared, stack } from '../stack.ts';
 
 const alertsIn = async (s: Stack): Promise<number> => (await s.bus.position('sos:alerts')).offset;
-const input = { tripId: 'trip', position: CENTER, note: 'help' };
+const input = { tripId: '', position: CENTER, note: 'help' };
 
 /** A node whose store lets the test watch and fail the writing of alerts. */
 async function watched(t: Test, place: Shared, onInsert: () => Promise<void>): Promise<Stack> {
@@ -74,7 +78,7 @@ t.test('the store is away: it is refused, nobody is told, and the repeat is the 
   t.equal(await s.sos.trigger(rider, input), id);
   await s.idle();
   t.equal(await alertsIn(s), 1);
-  t.hasStrict(await s.redis.hgetall(`sos:tracking:${id}`), { tripId: 'trip', status: 'active' });
+  t.hasStrict(await s.redis.hgetall(`sos:tracking:${id}`), { tripId: '', status: 'active' });
 });
 
 t.test('Redis is away: it is stored and acknowledged, and told when Redis is back', async (t) => {
@@ -98,6 +102,41 @@ t.test('raised on two nodes at once, many times: one alert', async (t) => {
   await Promise.all([a.idle(), b.idle()]);
   t.equal(await alertsIn(a), 1, 'told once');
   t.not(await b.sos.trigger(person('rider', 'another'), input), ids[0], 'another one’s is another');
+});
+
+t.test('an alert gets through whatever trip it names, and is tied to one of the sender’s only', async (t) => {
+  let isAway = false;
+  const s = await stack(t, await shared(t), {
+    wrapStore: (store: Store): Store => ({
+      ...store,
+      collection<T extends StoredDocument>(spec: CollectionSpec<T>): Collection<T> {
+        const real = store.collection<T>(spec);
+        if (spec.name !== 'trips') return real;
+        return { ...real, get: (id) => (isAway ? Promise.reject(new Error('away')) : real.get(id)) };
+      },
+    }),
+  });
+  const { id: tripId } = await request(s, 'passenger');
+  const raised = async (role: Role, userId: string, named: string) => {
+    const id = await s.sos.trigger(person(role, userId), { ...input, tripId: named });
+    await s.idle();
+    const { messages } = await s.bus.history('sos:alerts', { epoch: '', offset: 0 }, 100);
+    const told = messages.map(({ payload }) => fromBinary(ServerEnvelopeSchema, payload).payload);
+    const alert = told.map(({ value }) => value as SosAlert).find(({ alertId }) => alertId === id)!;
+    const { tripId: followed } = await s.redis.hgetall(`sos:tracking:${id}`);
+    return { trip: alert.tripId, claimed: alert.claimedTripId, followed };
+  };
+  const own = { trip: tripId, claimed: '', followed: tripId };
+  const claim = (claimed: string) => ({ trip: '', claimed, followed: '' });
+  t.same(await raised('rider', 'passenger', tripId), own, 'his own');
+  t.same(await raised('dispatcher', 'desk', tripId), own, 'of who answers for any');
+  t.same(await raised('rider', 'stranger', tripId), claim(tripId), 'someone else’s');
+  t.same(await raised('driver', 'cruising', tripId), claim(tripId), 'of a driver who does not drive it');
+  t.same(await raised('rider', 'confused', 'trip_x'), claim('trip_x'), 'of nobody');
+  t.same(await raised('rider', 'plain', ''), claim(''), 'none');
+  isAway = true;
+  t.same(await raised('rider', 'passenger-2', tripId), claim(tripId), 'not to be looked up');
+  t.equal((await s.bus.position(`trip:${tripId}`)).offset, 1, 'and on the trip nothing is told of it');
 });
 
 t.test('what cannot be an alert is refused and leaves nothing', async (t) => {

@@ -1440,7 +1440,7 @@ export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
   alertId: string;
 
   /**
-   * The trip that the sender is on, if any.
+   * The trip that the sender is on, if any: surely his own.
    *
    * @generated from field: string trip_id = 2;
    */
@@ -1487,6 +1487,13 @@ export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
    * @generated from field: int64 at_ms = 8;
    */
   atMs: bigint;
+
+  /**
+   * What the sender named as his trip, when it is none of his or could not be looked up: a clue for operators, nothing more.
+   *
+   * @generated from field: string claimed_trip_id = 9;
+   */
+  claimedTripId: string;
 };
 
 /**
