@@ -17,9 +17,8 @@ import { clientMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
 import type { Recovery } from './recovery.ts';
 import type { Session } from './session.ts';
-import { authorizeTopic, canonicalTopic } from './topics.ts';
+import { authorizeTopic, canonicalTopic, MAX_TOPIC } from './topics.ts';
 
-const MAX_TOPIC_LENGTH = 200;
 const NOTHING = { offset: 0, epoch: '' };
 
 export interface InboundOptions {
@@ -92,7 +91,7 @@ export function createInbound(options: InboundOptions): Inbound {
       acknowledge(name, position) {
         const topic = canonicalTopic(name);
         if (position.offset === 0) {
-          if (topic.length > MAX_TOPIC_LENGTH) throw invalidInput('topic', `at most ${MAX_TOPIC_LENGTH} characters`);
+          if (topic.length > MAX_TOPIC) throw invalidInput('topic', `at most ${MAX_TOPIC} characters`);
           broker.keepBooks(session, topic);
           return;
         }

@@ -3,7 +3,7 @@ import { isOperator, isStaff, type Principal } from '../domain/roles.ts';
 import { invalidInput, RideError } from '../errors.ts';
 import type { Services } from './messages/definition.ts';
 
-const MAX_TOPIC = 200;
+export const MAX_TOPIC = 200;
 
 /** Document E's orders are trips. */
 export function canonicalTopic(topic: string): string {
