@@ -5,23 +5,21 @@
  */
 import { readFile } from 'node:fs/promises';
 import {
-  Metadata,
+  type Metadata,
   Server,
   ServerCredentials,
-  type ServerDuplexStream,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   type ServiceDefinition,
-  type status,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { asRideError, type ErrorCode, errorCodes, type RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
-import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Credentials, SignIn } from '../realtime/sign-in.ts';
-import type { Transport } from '../realtime/transport.ts';
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
+import { GrpcStream, type Open, serialize } from './stream.ts';
 
 export interface GrpcOptions {
   listen: GrpcListen;
@@ -45,6 +43,7 @@ export interface GrpcServer {
 }
 
 const SERVICE = 'ride.v1.RideStreamService';
+const PATH = `/${SERVICE}/Connect`;
 /** A message a little over the limit gets a typed error; one far over it ends the stream. */
 const HARD_LIMIT_FACTOR = 4;
 /** The last statuses travel within this; then what is left is cut off. */
@@ -52,73 +51,15 @@ const CLOSE_TIMEOUT_MS = 1000;
 
 const service: ServiceDefinition = {
   Connect: {
-    path: `/${SERVICE}/Connect`,
+    path: PATH,
     requestStream: true,
     responseStream: true,
     requestSerialize: (bytes: Buffer) => bytes,
     requestDeserialize: (bytes: Buffer) => bytes,
-    responseSerialize: (frame: Frame) => frame.binary,
+    responseSerialize: serialize,
     responseDeserialize: (bytes: Buffer) => bytes,
   },
 };
-
-type Call = ServerDuplexStream<Buffer, Frame>;
-
-type Refusal = Pick<RideError, 'code' | 'message'> & Partial<Pick<RideError, 'field' | 'rule' | 'retryAfterMs'>>;
-
-/** Trailers `ride-code`, `ride-field`, `ride-rule`, `ride-retry-after-ms`: what the problem document says on REST. */
-function statusOf(error: Refusal): { code: status; details: string; metadata: Metadata } {
-  const metadata = new Metadata();
-  const set = (name: string, value: string | number | undefined): void => {
-    // A trailer holds printable ASCII only.
-    if (value !== undefined) metadata.set(`ride-${name}`, String(value).replace(/[^\x20-\x7e]/g, '?'));
-  };
-  set('code', error.code);
-  set('field', error.field);
-  set('rule', error.rule);
-  set('retry-after-ms', error.retryAfterMs);
-  // What gRPC's own retries heed (gRPC proposal A6).
-  if (error.retryAfterMs !== undefined) metadata.set('grpc-retry-pushback-ms', String(error.retryAfterMs));
-  return { code: errorCodes[error.code].grpc as status, details: error.message, metadata };
-}
-
-class GrpcTransport implements Transport {
-  readonly #call: Call;
-
-  constructor(call: Call) {
-    this.#call = call;
-  }
-
-  write(outgoing: Outgoing): void {
-    if (this.#call.cancelled || this.#call.destroyed) return;
-    for (const frame of outgoing.frames) this.#call.write(frame);
-  }
-
-  /** HTTP/2 joins what is written within a turn by itself. */
-  cork(): void {}
-
-  uncork(): void {}
-
-  blocked(): boolean {
-    return this.#call.writableNeedDrain;
-  }
-
-  onDrain(listener: () => void): void {
-    this.#call.once('drain', listener);
-  }
-
-  pauseReading(): void {
-    this.#call.pause();
-  }
-
-  resumeReading(): void {
-    this.#call.resume();
-  }
-
-  close(code: ErrorCode, reason: string): void {
-    this.#call.emit('error', statusOf({ code, message: reason }));
-  }
-}
 
 function credentialsOf(metadata: Metadata): Credentials {
   const first = (name: string): string => String(metadata.get(name)[0] ?? '');
@@ -133,25 +74,13 @@ function hostOf(peer: string): string {
   return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '');
 }
 
-async function connect(call: Call, options: GrpcOptions): Promise<void> {
-  try {
-    options.door.knock(hostOf(call.getPeer()));
-    const signedIn = await options.signIn(credentialsOf(call.metadata));
-    const connection = options.gateway.accept(signedIn, 'grpc', new GrpcTransport(call));
-    // It was given up while its token was redeemed.
-    if (call.cancelled) return connection.gone();
-    call.on('data', (bytes: Buffer) => connection.binary(bytes));
-    // A client that has said all still gets its answers. A stream that was reset ends too, and tells only then that it was.
-    call.on('end', () =>
-      setImmediate(() => {
-        if (!call.cancelled) void connection.finish().then(() => call.end());
-      }),
-    );
-    call.on('cancelled', () => connection.gone());
-    call.on('close', () => connection.gone());
-  } catch (thrown) {
-    call.emit('error', statusOf(asRideError(thrown)));
-  }
+/** Streams are served by themselves, the methods of reflection and health by grpc-js. */
+function interceptor({ door, signIn, gateway }: GrpcOptions): ServerInterceptor {
+  const open: Open = async (stream, metadata) => {
+    door.knock(hostOf(stream.getPeer()));
+    return gateway.accept(await signIn(credentialsOf(metadata)), 'grpc', stream);
+  };
+  return ({ path }, call) => (path === PATH ? new GrpcStream(call, open) : new ServerInterceptingCall(call));
 }
 
 async function credentials(tls: GrpcOptions['tls']): Promise<ServerCredentials> {
@@ -171,8 +100,12 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.max_concurrent_streams': 10_000,
+    // Counts and timestamps a message for a service that is not offered; metrics are at /metrics.
+    'grpc.enable_channelz': 0,
+    interceptors: [interceptor(options)],
   });
-  server.addService(service, { Connect: (call: Call) => void connect(call, options) });
+  // A method must have a handler to be found; the interceptor keeps its calls to itself.
+  server.addService(service, { Connect: () => {} });
   new ReflectionService(reflectedServices()).addToServer(server);
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   health.addToServer(server);

@@ -12,6 +12,8 @@ export type Encoding = 'json' | 'binary';
 const TEXT_FRAME = 0x81; // FIN + opcode 1, RFC 6455 section 5.2
 const BINARY_FRAME = 0x82; // FIN + opcode 2
 
+const GRPC_PREFIX = 5;
+
 /** A server's (unmasked) WebSocket frame around `payload`. */
 export function webSocketFrame(opcode: number, payload: Uint8Array): Buffer {
   const length = payload.length;
@@ -36,6 +38,19 @@ export interface Outgoing {
   /** Bytes of the binary encoding; what the bounds of a session count. */
   readonly bytes: number;
   webSocket(encoding: Encoding): Buffer;
+}
+
+/** gRPC's length-prefixed messages, uncompressed (gRPC over HTTP2, "Length-Prefixed-Message"). */
+function grpcMessages(frames: readonly Frame[], bytes: number): Buffer {
+  const joined = Buffer.allocUnsafe(bytes + GRPC_PREFIX * frames.length);
+  let at = 0;
+  for (const { binary } of frames) {
+    joined[at] = 0;
+    joined.writeUInt32BE(binary.length, at + 1);
+    joined.set(binary, at + GRPC_PREFIX);
+    at += GRPC_PREFIX + binary.length;
+  }
+  return joined;
 }
 
 export class Frame implements Outgoing {
@@ -92,6 +107,7 @@ export class Batch implements Outgoing {
   readonly bytes: number;
   #wsText: Buffer | null = null;
   #wsBinary: Buffer | null = null;
+  #grpc: Buffer | null = null;
 
   constructor(frames: readonly Frame[]) {
     this.frames = frames;
@@ -107,5 +123,11 @@ export class Batch implements Outgoing {
     }
     this.#wsBinary ??= Buffer.concat(this.frames.map((frame) => frame.webSocket('binary')));
     return this.#wsBinary;
+  }
+
+  /** Finished gRPC messages, one after the other. */
+  grpc(): Buffer {
+    this.#grpc ??= grpcMessages(this.frames, this.bytes);
+    return this.#grpc;
   }
 }

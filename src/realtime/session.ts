@@ -6,7 +6,7 @@ import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { SavedSession } from '../ports/reconnects.ts';
-import type { Frame, Outgoing } from './frame.ts';
+import { Frame, type Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
 import type { Subscription } from './subscription.ts';
 import type { Transport } from './transport.ts';
@@ -166,8 +166,12 @@ export class Session {
   }
 
   #count(outgoing: Outgoing): void {
-    const { frames } = outgoing;
     const { meter } = this.#owner;
+    if (outgoing instanceof Frame) {
+      meter.messagesOut(this.namespace, outgoing.kind, 1);
+      return;
+    }
+    const { frames } = outgoing;
     const first = frames[0]!.kind;
     let run = 0;
     for (const frame of frames) {
