@@ -13,7 +13,9 @@ import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Inbound } from './inbound.ts';
 import type { Services, SubscribeResult } from './messages/definition.ts';
+import { clientMessages } from './messages/index.ts';
 import type { Recovery, Redeemed } from './recovery.ts';
+import { MAX_IN_FLIGHT, MAX_URGENT } from './ring.ts';
 import type { SavedTopics, Session } from './session.ts';
 import type { SignedIn } from './sign-in.ts';
 import { authorizeTopic, ownTopic } from './topics.ts';
@@ -32,8 +34,23 @@ export interface GatewayOptions {
   log: Logger;
 }
 
-/** Messages of one session that are being handled at a time; beyond it its reads wait. */
-const MAX_IN_FLIGHT = 128;
+/** What is still read of a session that is held, so that what is urgent is found in it; then its reads pause. */
+const MAX_KEPT = { messages: 64, bytes: 65_536 };
+
+/** Heartbeats, acknowledgements and SOS, which no limit counts either. */
+const isUrgent = ({ payload }: ClientEnvelope): boolean =>
+  payload.case !== undefined && clientMessages[payload.case]?.rate === 'none';
+
+type Task = () => Promise<void>;
+
+/** What came while the session was held. */
+interface Kept {
+  /** What waits, in order. */
+  tasks: Task[];
+  bytes: number;
+  /** Urgent messages that were handled meanwhile. */
+  urgent: number;
+}
 
 /** The receiving end of one session. */
 export class Connection {
@@ -42,6 +59,7 @@ export class Connection {
   readonly #ready: Promise<void>;
   #isReady = false;
   #inFlight = 0;
+  #kept: Kept | null = null;
   /** Called when nothing is in flight any more. */
   #onIdle: (() => void) | null = null;
 
@@ -58,6 +76,7 @@ export class Connection {
     if (this.#tooLarge(data.length)) return;
     const text = data.toString();
     this.#decode(
+      data.length,
       () => decodeJson(text),
       () => corrIdOf(text),
     );
@@ -67,6 +86,7 @@ export class Connection {
   binary(data: Buffer): void {
     if (this.#tooLarge(data.length)) return;
     this.#decode(
+      data.length,
       () => decodeBinary(data),
       () => '',
     );
@@ -75,7 +95,7 @@ export class Connection {
   /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
   async finish(): Promise<void> {
     await this.#ready;
-    if (this.#inFlight > 0) {
+    if (this.#inFlight > 0 || this.#kept !== null) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
       await idle.promise;
@@ -99,38 +119,66 @@ export class Connection {
   #tooLarge(bytes: number): boolean {
     const { maxPayloadBytes, inbound } = this.#options;
     if (bytes <= maxPayloadBytes) return false;
-    this.session.lastSeen = Date.now();
     const rule = `at most ${maxPayloadBytes} bytes`;
-    inbound.undecodable(
-      this.session,
-      new RideError('RIDE_PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes; it must be ${rule}`, {
-        field: 'payload',
-        rule,
-      }),
-      '',
-    );
+    const error = new RideError('RIDE_PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes; it must be ${rule}`, {
+      field: 'payload',
+      rule,
+    });
+    this.#accept(0, false, () => inbound.undecodable(this.session, error, ''));
     return true;
   }
 
-  #decode(decode: () => ClientEnvelope, corrId: () => string): void {
+  #decode(bytes: number, decode: () => ClientEnvelope, corrIdOf: () => string): void {
     let envelope: ClientEnvelope;
     try {
       envelope = decode();
     } catch (error) {
-      this.session.lastSeen = Date.now();
-      this.#options.inbound.undecodable(this.session, error, corrId());
+      const corrId = corrIdOf();
+      this.#accept(0, false, () => this.#options.inbound.undecodable(this.session, error, corrId));
       return;
     }
-    if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
-    void this.#handle(envelope);
+    this.#accept(bytes, isUrgent(envelope), () => this.#options.inbound.handle(this.session, envelope));
   }
 
-  async #handle(envelope: ClientEnvelope): Promise<void> {
+  /** Handles it now or, while the session is held, when it is released, in order; what is urgent overtakes the rest. */
+  #accept(bytes: number, urgent: boolean, task: Task): void {
+    const { session } = this;
+    session.lastSeen = Date.now();
+    if (!session.held) return void this.#run(task);
+    session.onReleased ??= () => this.#goOn();
+    this.#kept ??= { tasks: [], bytes: 0, urgent: 0 };
+    const kept = this.#kept;
+    if (urgent && kept.urgent < MAX_URGENT) {
+      kept.urgent++;
+      void this.#run(task);
+      return;
+    }
+    kept.tasks.push(task);
+    kept.bytes += bytes;
+    if (kept.tasks.length >= MAX_KEPT.messages || kept.bytes >= MAX_KEPT.bytes) session.pause();
+  }
+
+  /** The session is released: what was kept comes first, then its reads go on. */
+  #goOn(): void {
+    const kept = this.#kept;
+    if (kept === null) return;
+    kept.urgent = 0;
+    let next = 0;
+    while (next < kept.tasks.length && !this.session.held) void this.#run(kept.tasks[next++]!);
+    kept.tasks = kept.tasks.slice(next);
+    if (kept.tasks.length > 0) return;
+    this.#kept = null;
+    if (this.#inFlight === 0) this.#onIdle?.();
+    this.session.resume();
+  }
+
+  async #run(task: Task): Promise<void> {
+    if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
     // The welcome is the first message of a session, whatever the client sent meanwhile.
     if (!this.#isReady) await this.#ready;
-    if (!this.session.closed) await this.#options.inbound.handle(this.session, envelope);
+    if (!this.session.closed) await task();
     if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
-    if (this.#inFlight === 0) this.#onIdle?.();
+    if (this.#inFlight === 0 && this.#kept === null) this.#onIdle?.();
   }
 }
 

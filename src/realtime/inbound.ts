@@ -37,7 +37,7 @@ export interface Inbound {
   /** Handles one decoded envelope and sends its answer. Never rejects. */
   handle(session: Session, envelope: ClientEnvelope): Promise<void>;
   /** Answers a message that could not be decoded; it costs what a general one costs. */
-  undecodable(session: Session, error: unknown, corrId: string): void;
+  undecodable(session: Session, error: unknown, corrId: string): Promise<void>;
   /** Answers with an error. */
   refuse(session: Session, error: unknown, corrId: string): void;
   /** Sends one payload to one session. */

@@ -2,10 +2,19 @@
  * The outbound buffer of one session: a first-in-first-out queue of shared frames, bounded in messages and bytes. Storage is
  * allocated as it is needed and let go of when it is empty, so that an idle session costs nothing.
  *
+ * Answers to the client itself (acks, errors, heartbeats' answers, go-away) have a reserve on top, so that data never costs it one.
+ *
  * Only a reader that is behind fills it: then newest-wins messages are conflated by topic and kind, in the place of the older
  * one, and what may be lost is dropped oldest first.
  */
 import type { Frame } from './frame.ts';
+
+/** Messages of one session that are being handled at a time; beyond it what it sends waits. */
+export const MAX_IN_FLIGHT = 128;
+/** Urgent messages that are handled all the same. */
+export const MAX_URGENT = 16;
+/** Every message that is being handled when the bound is reached may be answered, and the server may add a word of its own. */
+const RESERVE = { messages: MAX_IN_FLIGHT + MAX_URGENT + 16, bytes: 65_536 };
 
 /** A place in the queue whose frame a newer one may take. */
 interface Slot {
@@ -41,7 +50,9 @@ export class Ring {
 
   /** True when `frame` fits. A frame larger than the whole bound still fits an empty ring. */
   hasRoom(frame: Frame): boolean {
-    return this.length === 0 || (this.length < this.#maxMessages && this.#bytes + frame.bytes <= this.#maxBytes);
+    if (this.length === 0) return true;
+    const { messages, bytes } = frame.delivery === 'reply' ? RESERVE : { messages: 0, bytes: 0 };
+    return this.length < this.#maxMessages + messages && this.#bytes + frame.bytes <= this.#maxBytes + bytes;
   }
 
   push(frame: Frame): void {

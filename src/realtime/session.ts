@@ -67,9 +67,15 @@ export class Session {
   /** What the peer did not take; null while it keeps up, which is nearly always. */
   #ring: Ring | null = null;
   #waitingForDrain = false;
-  /** Reads are held because the outbound buffer is nearly full. */
+  /** What comes in is held because the outbound buffer is nearly full. */
   #full = false;
   #holds = 0;
+  /** The peer took something since it was asked last. */
+  #moved = true;
+  /** Nothing is read of the peer: its silence is ours. */
+  paused = false;
+  /** Called when what comes in is no longer held. */
+  onReleased: (() => void) | null = null;
   /** Called when nothing waits any more. */
   #onIdle: (() => void)[] | null = null;
 
@@ -213,6 +219,7 @@ export class Session {
   /** The peer takes again: what waited goes first, as much as it takes. */
   readonly #drained = (): void => {
     this.#waitingForDrain = false;
+    this.#moved = true;
     const ring = this.#ring;
     if (this.closed) return;
     if (ring === null) {
@@ -236,13 +243,39 @@ export class Session {
     this.settle();
   };
 
-  /** Stops reading from the peer until as many releases have come. */
+  /** Nothing of what the peer sends is to be handled but what is urgent, until as many releases have come. */
   hold(): void {
-    if (this.#holds++ === 0) this.transport.pauseReading();
+    this.#holds++;
   }
 
   release(): void {
-    if (--this.#holds === 0 && !this.closed) this.transport.resumeReading();
+    if (--this.#holds === 0 && !this.closed) this.onReleased?.();
+  }
+
+  get held(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Stops reading from the peer. */
+  pause(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.transport.pauseReading();
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    // What it sent meanwhile, its heartbeats too, is only read now.
+    this.lastSeen = Date.now();
+    this.transport.resumeReading();
+  }
+
+  /** The peer has taken nothing of what waits for it since this was asked last. */
+  isStalled(): boolean {
+    const moved = this.#moved;
+    this.#moved = false;
+    return this.#waitingForDrain && !moved;
   }
 
   close(code: ErrorCode, reason: string): void {

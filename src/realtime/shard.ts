@@ -105,9 +105,19 @@ export class Shard implements SessionOwner {
     const due = this.#dueOf(session);
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
     else if (due > now) this.#await(session, due);
+    else if (session.paused) this.#judgeUnread(session, now);
     else if (session.transport.keepAlive?.()) {
       session.lastSeen = now;
       this.#await(session, this.#dueOf(session));
     } else this.drop(session, 'RIDE_HEARTBEAT_MISSED', `no message for ${now - session.lastSeen} ms`);
+  }
+
+  /** Nobody knows what it has said, for its messages are not read; but it has to take something of what waits for it. */
+  #judgeUnread(session: Session, now: number): void {
+    if (session.isStalled()) this.drop(session, 'RIDE_SLOW_READER', 'resume from the last offset');
+    else {
+      session.lastSeen = now;
+      this.#await(session, this.#dueOf(session));
+    }
   }
 }
