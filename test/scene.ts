@@ -2,9 +2,10 @@
  * Ready-made situations for tests that share one server: drivers, riders and trips that never meet those of another test,
  * because each has user ids of its own and a place far from every other.
  */
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Clients, TestScope } from './clients/clients.ts';
 import type { Message } from './clients/inbox.ts';
 import { connect, type Peer, type TransportName } from './clients/peer.ts';
-import type { Clients, TestScope } from './helper.ts';
 
 export interface Place {
   lat: number;
@@ -12,6 +13,13 @@ export interface Place {
 }
 
 let places = 0;
+let world = '';
+
+/** From now on users and places are such as no other run has: for servers that others use too. */
+export function standApart(): void {
+  world = `${randomBytes(5).toString('hex')}-`;
+  places = randomInt(150_000);
+}
 
 /** A place 20 km and more from any other of this process. */
 export function somewhere(): Place {
@@ -25,7 +33,7 @@ export const north = ({ lat, lng }: Place, metres: number): Place => ({ lat: lat
 let users = 0;
 
 /** A user id that no other test of this process has. */
-export const someone = (role: string): string => `${role}-${++users}`;
+export const someone = (role: string): string => `${role}-${world}${++users}`;
 
 export interface Member {
   id: string;

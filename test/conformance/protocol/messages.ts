@@ -1,0 +1,214 @@
+/** Every message of a client: what it does, and what it is refused for. */
+import assert from 'node:assert/strict';
+import { assignedRide, member, north, offeredRide, somewhere } from '../../scene.ts';
+import { acked, everywhere, followed, join, type ProtocolCase, refused, Skipped, section } from './case.ts';
+
+const SECTION = 'Asking and being answered';
+
+const cases: Omit<ProtocolCase, 'section'>[] = [
+  {
+    title: 'heartbeat: the ack has the server’s time',
+    on: everywhere,
+    async run(c) {
+      const peer = await join(c, (await member(c.place, 'service')).token);
+      const sent = { client_time_ms: Date.now(), battery_ratio: 0, signal_dbm: -90, app_version: '1' };
+      const { server_time_ms } = acked(await peer.ask({ heartbeat: sent }));
+      assert.ok(Number(server_time_ms) >= Number(peer.welcome.server_time_ms));
+    },
+  },
+  {
+    title: 'location_update: kept, late, refused by rule, refused by role',
+    on: everywhere,
+    async run(c) {
+      const driver = await join(c, (await member(c.place, 'driver')).token);
+      const now = Date.now();
+      const at = somewhere();
+      const first = { ...at, recorded_at_ms: now, speed_mps: 0, heading_deg: 0, accuracy_m: 5 };
+      assert.equal(acked(await driver.ask({ location_update: first })).accepted, 1);
+      const late = acked(await driver.ask({ location_update: { ...first, recorded_at_ms: now - 1000 } }));
+      assert.deepEqual([late.accepted ?? 0, late.late], [0, 1]);
+      for (const [field, wrong] of Object.entries({ lat: 90.1, lng: -181, speed_mps: -1, heading_deg: 361 })) {
+        refused(await driver.ask({ location_update: { ...first, [field]: wrong } }), 'RIDE_INVALID_INPUT', field);
+      }
+      refused(await driver.ask({ location_update: { lng: 1, recorded_at_ms: now } }), 'RIDE_INVALID_INPUT', 'lat');
+      const rider = await join(c, (await member(c.place, 'rider')).token);
+      refused(await rider.ask({ location_update: first }), 'RIDE_FORBIDDEN', 'location_update');
+    },
+  },
+  {
+    title: 'location_batch: all are taken, or none',
+    on: everywhere,
+    async run(c) {
+      const driver = await join(c, (await member(c.place, 'driver')).token);
+      const now = Date.now();
+      const updates = [3, 2, 1].map((ago) => ({ ...somewhere(), recorded_at_ms: now - ago * 1000 }));
+      const spoilt = [...updates.slice(0, 2), { ...updates[2], lat: 91 }];
+      refused(await driver.ask({ location_batch: { updates: spoilt } }), 'RIDE_INVALID_INPUT');
+      refused(await driver.ask({ location_batch: { updates: [] } }), 'RIDE_INVALID_INPUT');
+      const ack = acked(await driver.ask({ location_batch: { updates } }));
+      assert.equal(Number(ack.accepted) + Number(ack.late ?? 0), 3);
+      assert.ok(Number(ack.accepted) >= 1, 'none of the refused batch was there');
+      const rider = await join(c, (await member(c.place, 'rider')).token);
+      refused(await rider.ask({ location_batch: { updates } }), 'RIDE_FORBIDDEN', 'location_batch');
+    },
+  },
+  {
+    title: 'ride_status: a driver’s duty and the steps of his trip',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const driver = await join(c, ride.driver.token);
+      const say = (status: string, trip_id = '') => driver.ask({ ride_status: { status, trip_id } });
+      refused(await say('STATUS_UNSPECIFIED'), 'RIDE_INVALID_INPUT', 'status');
+      refused(await say('STATUS_ARRIVED'), 'RIDE_INVALID_INPUT', 'trip_id');
+      refused(await say('STATUS_COMPLETED', ride.id), 'RIDE_ILLEGAL_TRANSITION');
+      for (const status of ['STATUS_ARRIVED', 'STATUS_STARTED', 'STATUS_COMPLETED']) acked(await say(status, ride.id));
+      acked(await say('STATUS_COMPLETED', ride.id));
+      for (const status of ['STATUS_BUSY', 'STATUS_LOOKING', 'STATUS_OFFLINE']) acked(await say(status));
+      const { body } = await c.place.rest('GET', `/api/v1/trips/${ride.id}`, ride.rider.token);
+      assert.equal(body.status, 'completed');
+    },
+  },
+  {
+    title: 'ride_status: a rider looks for his open trips, and may not do a driver’s steps',
+    on: everywhere,
+    async run(c) {
+      const ride = await offeredRide(c.scope, c.place);
+      const rider = await join(c, ride.rider.token);
+      assert.equal(acked(await rider.ask({ ride_status: { status: 'STATUS_LOOKING' } })).accepted, 1);
+      acked(await rider.ask({ ride_status: { status: 'STATUS_OFFLINE' } }));
+      refused(await rider.ask({ ride_status: { status: 'STATUS_ARRIVED', trip_id: ride.id } }), 'RIDE_FORBIDDEN');
+      const accept = { offer_id: ride.offerId, trip_id: ride.id, accept: true };
+      acked(await ride.driver.peer.ask({ offer_reply: accept }));
+      const { topic } = await rider.inbox.find((m) => m.trip_event?.type === 'assigned', 'what happens to the trip');
+      assert.equal(topic, `trip:${ride.id}`);
+      const idle = await join(c, (await member(c.place, 'rider')).token);
+      assert.equal(acked(await idle.ask({ ride_status: { status: 'STATUS_LOOKING' } })).accepted ?? 0, 0);
+    },
+  },
+  {
+    title: 'offer_reply: the trip is his, a repeat answers alike, another one is too late',
+    on: everywhere,
+    async run(c) {
+      const ride = await offeredRide(c.scope, c.place);
+      const driver = await join(c, ride.driver.token);
+      const accept = { offer_id: ride.offerId, trip_id: ride.id, accept: true };
+      refused(await driver.ask({ offer_reply: { ...accept, offer_id: '' } }), 'RIDE_INVALID_INPUT', 'offer_id');
+      refused(await driver.ask({ offer_reply: { ...accept, trip_id: '' } }), 'RIDE_INVALID_INPUT', 'trip_id');
+      const long = 'x'.repeat(201);
+      refused(
+        await driver.ask({ offer_reply: { ...accept, accept: false, reason: long } }),
+        'RIDE_INVALID_INPUT',
+        'reason',
+      );
+      const stranger = await join(c, (await member(c.place, 'driver')).token);
+      assert.ok((await stranger.ask({ offer_reply: accept })).error, 'it was made to one driver');
+      for (let n = 0; n < 2; n++) acked(await driver.ask({ offer_reply: accept }));
+      refused(await stranger.ask({ offer_reply: accept }), 'RIDE_OFFER_CLOSED');
+      const rider = await join(c, ride.rider.token);
+      refused(await rider.ask({ offer_reply: accept }), 'RIDE_FORBIDDEN', 'offer_reply');
+    },
+  },
+  {
+    title: 'offer_reply: what was declined is closed',
+    on: everywhere,
+    async run(c) {
+      const ride = await offeredRide(c.scope, c.place);
+      const driver = await join(c, ride.driver.token);
+      const decline = { offer_id: ride.offerId, trip_id: ride.id, accept: false, reason: 'too far' };
+      acked(await driver.ask({ offer_reply: decline }));
+      refused(await driver.ask({ offer_reply: { ...decline, accept: true } }), 'RIDE_OFFER_CLOSED');
+      acked(await driver.ask({ ride_status: { status: 'STATUS_OFFLINE' } }));
+    },
+  },
+  {
+    title: 'chat_send: the other side gets it once, a repeat is the same message, strangers have no say',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const [rider, driver] = [await join(c, ride.rider.token), await join(c, ride.driver.token)];
+      const topic = `trip:${ride.id}`;
+      followed(await driver.ask({ subscribe: { topic } }));
+      const chat_send = { trip_id: ride.id, message_id: 'm1', text: 'North gate ✓ \n🚕' };
+      const ids = [acked(await rider.ask({ chat_send })).id, acked(await rider.ask({ chat_send })).id];
+      assert.equal(ids[0], ids[1]);
+      acked(await rider.ask({ chat_send: { ...chat_send, message_id: 'm2', text: 'x'.repeat(2000) } }));
+      await driver.inbox.find((m) => m.chat_message?.message_id === 'm2', 'the second');
+      const got = driver.inbox.all.filter((m) => m.chat_message?.message_id === 'm1');
+      assert.equal(got.length, 1);
+      const { text, sender_id, sender_role } = got[0]!.chat_message;
+      assert.deepEqual([text, sender_id, sender_role], [chat_send.text, ride.rider.id, 'rider']);
+      for (const text of ['', 'x'.repeat(2001)])
+        refused(await rider.ask({ chat_send: { ...chat_send, message_id: 'm3', text } }), 'RIDE_INVALID_INPUT', 'text');
+      const stranger = await join(c, (await member(c.place, 'rider')).token);
+      refused(await stranger.ask({ chat_send }), 'RIDE_FORBIDDEN');
+    },
+  },
+  {
+    title: 'typing: the other side is told',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const [rider, driver] = [await join(c, ride.rider.token), await join(c, ride.driver.token)];
+      followed(await rider.ask({ subscribe: { topic: `trip:${ride.id}` } }));
+      acked(await driver.ask({ typing: { trip_id: ride.id, active: true } }));
+      const { typing_notice } = await rider.next((m) => m.typing_notice, 'the notice');
+      assert.deepEqual([typing_notice.user_id, typing_notice.active], [ride.driver.id, true]);
+      const stranger = await join(c, (await member(c.place, 'rider')).token);
+      refused(await stranger.ask({ typing: { trip_id: ride.id, active: true } }), 'RIDE_FORBIDDEN');
+    },
+  },
+  {
+    title: 'sos_trigger: one alert, into which repeats fold, told to operators',
+    on: everywhere,
+    async run(c) {
+      if (!c.place.alarms) throw new Skipped('raises an alert: only with --alarms');
+      const operator = await join(c, (await member(c.place, 'dispatcher')).token);
+      followed(await operator.ask({ subscribe: { topic: 'sos:alerts' } }));
+      const rider = await member(c.place, 'rider');
+      const peer = await join(c, rider.token);
+      const sos_trigger = { ...somewhere(), note: 'conformance test' };
+      const { id } = acked(await peer.ask({ sos_trigger }));
+      assert.equal(acked(await peer.ask({ sos_trigger })).id, id);
+      const { sos_alert } = await operator.inbox.find((m) => m.sos_alert?.alert_id === id, 'the alert');
+      assert.equal(sos_alert.user_id, rider.id);
+      refused(await peer.ask({ sos_trigger: { lat: 1 } }), 'RIDE_INVALID_INPUT', 'lng');
+    },
+  },
+  {
+    title: 'received: takes what was sent and nothing beyond',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const peer = await join(c, ride.rider.token);
+      const topic = `trip:${ride.id}`;
+      const { offset, epoch } = followed(await peer.ask({ subscribe: { topic, since_offset: 0 } }));
+      acked(await peer.ask({ received: { topic, offset, epoch } }));
+      acked(await peer.ask({ received: { event_id: 'any' } }));
+      const beyond = Number(offset) + 1;
+      refused(await peer.ask({ received: { topic, offset: beyond, epoch } }), 'RIDE_INVALID_INPUT', 'offset');
+      refused(await peer.ask({ received: { topic: 'trip:other', offset: 1 } }), 'RIDE_INVALID_INPUT', 'topic');
+      refused(await peer.ask({ received: {} }), 'RIDE_INVALID_INPUT', 'event_id');
+    },
+  },
+  {
+    title: 'a location of the trip reaches its followers and the resource before its ack',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const [rider, driver] = [await join(c, ride.rider.token), await join(c, ride.driver.token)];
+      followed(await rider.ask({ subscribe: { topic: `trip:${ride.id}` } }));
+      const here = { ...north(ride.at, 30), recorded_at_ms: Date.now(), trip_id: ride.id };
+      acked(await driver.ask({ location_update: here }));
+      const { status, body } = await c.place.rest('GET', `/api/v1/trips/${ride.id}/location`, ride.rider.token);
+      assert.deepEqual([status, body.recorded_at_ms], [200, here.recorded_at_ms]);
+      const { location } = await rider.inbox.find((m) => m.location, 'the location');
+      assert.equal(Number(location.recorded_at_ms), here.recorded_at_ms);
+      assert.equal(location.source, 'stream');
+      const other = await join(c, (await member(c.place, 'driver')).token);
+      assert.ok((await other.ask({ location_update: here })).error, 'a trip that is not his');
+    },
+  },
+];
+
+export const messageCases: ProtocolCase[] = section(SECTION, cases);
