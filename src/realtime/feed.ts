@@ -19,6 +19,10 @@ const MAX_HELD = 1000;
 /** While history cannot be read, it is asked for again this often. */
 const RETRY_MS = 200;
 
+/** Handing out that takes less than this is followed by no rest, and no rest is longer than the other. */
+const REST_FROM_MS = 1;
+const REST_MAX_MS = 50;
+
 export interface FeedOptions {
   bus: Bus;
   turn: Turn;
@@ -41,6 +45,8 @@ export class Feed implements Joiner, Stream {
   #pending: Frame | Frame[] | null = null;
   /** Live messages that wait until it is known what came before them; null while nothing is in doubt. */
   #held: BusMessage[] | null = [];
+  /** Until then (process clock, ms) only what must not wait is handed out; see Turn. */
+  #restUntil = 0;
   #opened: Promise<void> | null = null;
   /** The doubt is being looked into. */
   #isBusy = false;
@@ -131,11 +137,16 @@ export class Feed implements Joiner, Stream {
     const { kind } = peek(message.payload);
     const frame = frameOf(message, kind);
     this.#options.onFrame?.(frame);
-    if (this.#pending === null) {
-      this.#pending = frame;
-      this.#options.turn.addJoiner(this);
-    } else if (Array.isArray(this.#pending)) this.#pending.push(frame);
+    const isFirst = this.#pending === null;
+    if (this.#pending === null) this.#pending = frame;
+    else if (Array.isArray(this.#pending)) this.#pending.push(frame);
     else this.#pending = [this.#pending, frame];
+    const { turn } = this.#options;
+    const restMs = this.#restUntil === 0 ? 0 : this.#restUntil - performance.now();
+    if (restMs <= 0 || frame.delivery === 'ordered') {
+      if (isFirst || this.#restUntil > 0) turn.addJoiner(this);
+      this.#restUntil = 0;
+    } else if (isFirst) turn.addResting(this, restMs);
   }
 
   /** The turn ends: all that came goes to every subscriber as one. */
@@ -146,6 +157,10 @@ export class Feed implements Joiner, Stream {
     this.given = this.received;
     const outgoing = Array.isArray(pending) ? new Batch(pending) : pending;
     for (const subscription of this.subscriptions) subscription.deliver(outgoing);
+    // One at a time they come slower than they are handed out.
+    if (outgoing === pending) return;
+    const costMs = this.#options.turn.costMs(this.subscriptions.size);
+    if (costMs >= REST_FROM_MS) this.#restUntil = performance.now() + costMs + Math.min(costMs, REST_MAX_MS);
   }
 
   /**

@@ -5,6 +5,9 @@
  *
  * Sessions are flushed shard by shard within a time budget; what is left goes on in the next turn, so that one big topic does
  * not keep the loop from reading.
+ *
+ * A topic with very many followers rests as long as handing out took: it gets at most half of the loop, and the other half reads
+ * what it joins next.
  */
 /** A session with something to write. */
 export interface Flusher {
@@ -16,12 +19,21 @@ export interface Joiner {
   join(): void;
 }
 
+/** Fewer writes say little about what one costs. */
+const ENOUGH_WRITES = 16;
+const SMOOTHING = 0.1;
+
 export class Turn {
   readonly #budgetMs: number;
   #joiners: Joiner[] = [];
   /** Sessions to flush, by shard; a shard with none has no entry. */
   #dirty = new Map<number, Flusher[]>();
   #scheduled = false;
+  /** What handing out to one session takes, a moving average, milliseconds. */
+  #writeMs = 0;
+  /** Topics that rest, and when the first of them is due (process clock, ms). */
+  #resting: Joiner[] = [];
+  #restTimer: NodeJS.Timeout | null = null;
 
   constructor(budgetMs: number) {
     this.#budgetMs = budgetMs;
@@ -30,6 +42,24 @@ export class Turn {
   addJoiner(joiner: Joiner): void {
     this.#joiners.push(joiner);
     this.#schedule();
+  }
+
+  /** The topics of a rest are joined together, no earlier than the first of them asked for. */
+  addResting(joiner: Joiner, restMs: number): void {
+    this.#resting.push(joiner);
+    this.#restTimer ??= setTimeout(this.#wake, restMs);
+  }
+
+  readonly #wake = (): void => {
+    this.#restTimer = null;
+    const rested = this.#resting;
+    this.#resting = [];
+    for (const joiner of rested) this.addJoiner(joiner);
+  };
+
+  /** How long it takes to hand something out to so many sessions, milliseconds. */
+  costMs(sessions: number): number {
+    return sessions * this.#writeMs;
   }
 
   addSession(shard: number, session: Flusher): void {
@@ -52,6 +82,8 @@ export class Turn {
 
   /** Writes everything at once, whatever the budget; for the end of the process. */
   flush(): void {
+    if (this.#restTimer !== null) clearTimeout(this.#restTimer);
+    this.#wake();
     this.#run(Number.POSITIVE_INFINITY);
   }
 
@@ -61,13 +93,19 @@ export class Turn {
       this.#joiners = [];
       for (const joiner of joiners) joiner.join();
     }
-    const deadline = performance.now() + budgetMs;
+    const startedAt = performance.now();
+    const deadline = startedAt + budgetMs;
+    let flushed = 0;
+    let now = startedAt;
     for (const [shard, sessions] of this.#dirty) {
       // Taken out first: a session that is sent something meanwhile belongs to the next turn, behind the other shards.
       this.#dirty.delete(shard);
       for (let i = 0; i < sessions.length; i++) sessions[i]!.flush();
-      if (performance.now() > deadline) break;
+      flushed += sessions.length;
+      now = performance.now();
+      if (now > deadline) break;
     }
+    if (flushed >= ENOUGH_WRITES) this.#writeMs += SMOOTHING * ((now - startedAt) / flushed - this.#writeMs);
     if (this.#dirty.size > 0) this.#schedule();
   }
 }

@@ -1,0 +1,45 @@
+/** The end of a turn: topics are joined before sessions write, and one that rests keeps nobody from what must not wait. */
+import t from 'tap';
+import { Turn } from '../../src/realtime/turn.ts';
+import { until } from '../until.ts';
+
+const spin = (ms: number): void => {
+  for (const end = performance.now() + ms; performance.now() < end; );
+};
+
+t.test('topics are joined, then sessions write, all in one turn', async (t) => {
+  const turn = new Turn(1000);
+  const seen: string[] = [];
+  turn.addSession(0, { flush: () => seen.push('write') });
+  turn.addJoiner({
+    join() {
+      seen.push('join');
+      turn.addSession(1, { flush: () => seen.push('write of what was joined') });
+    },
+  });
+  t.same(seen, []);
+  await until(() => seen.length === 3, 'the end of the turn');
+  t.same(seen, ['join', 'write', 'write of what was joined']);
+});
+
+t.test('a resting topic is joined after its rest, and by a flush at once', async (t) => {
+  const turn = new Turn(1000);
+  const seen: string[] = [];
+  turn.addResting({ join: () => seen.push('rested') }, 5);
+  turn.addJoiner({ join: () => seen.push('not rested') });
+  await until(() => seen.length === 2, 'both');
+  t.same(seen, ['not rested', 'rested']);
+  turn.addResting({ join: () => seen.push('flushed') }, 60_000);
+  turn.flush();
+  t.equal(seen.at(-1), 'flushed');
+});
+
+t.test('what handing out costs is what it took', async (t) => {
+  const turn = new Turn(1000);
+  t.equal(turn.costMs(1000), 0, 'not known yet');
+  for (let i = 0; i < 100; i++) {
+    for (let session = 0; session < 20; session++) turn.addSession(session % 3, { flush: () => spin(0.05) });
+    turn.flush();
+  }
+  t.ok(turn.costMs(1000) >= 45, `at least what was spent: ${turn.costMs(1000)}`);
+});
