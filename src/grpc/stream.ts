@@ -5,8 +5,8 @@
  */
 import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
 import { asRideError, type ErrorCode } from '../errors.ts';
+import type { Connection } from '../realtime/connection.ts';
 import { Batch, Frame, type Outgoing } from '../realtime/frame.ts';
-import type { Connection } from '../realtime/gateway.ts';
 import type { Transport } from '../realtime/transport.ts';
 import { type Status, statusOf } from './status.ts';
 

@@ -2,9 +2,9 @@
 import t from 'tap';
 import type { Message } from '../clients/inbox.ts';
 import { connect, transports } from '../clients/peer.ts';
-import { build, type Rest } from '../helper.ts';
-import { type Member, member, requestedTrip, somewhere } from '../scene.ts';
-import { type BadMessage, isRefused, livesOn, refusedAlike } from './streams.ts';
+import { build } from '../helper.ts';
+import { member } from '../scene.ts';
+import { type BadMessage, isRefused, livesOn, nothingWritten, refusedAlike } from './streams.ts';
 
 const s = await build(t, { env: { MAX_PAYLOAD_BYTES: '4096', LOCATION_BATCH_MAX: '3' } });
 
@@ -233,107 +233,5 @@ t.test('a long corr_id is refused, on every transport', async (t) => {
   }
 });
 
-t.test('REST', async (t) => {
-  const driver = await member(s, 'driver');
-  const rider = await member(s, 'rider');
-  const here = { lat: 10, lng: 20 };
-  const there = { lat: 10.02, lng: 20 };
-  const refused = (answer: Rest, status: number, code: string, field: string, rule: string | RegExp, what: string) => {
-    t.equal(answer.status, status, what);
-    t.hasStrict(answer.body, { code, field }, what);
-    t.match(answer.body.rule, rule, what);
-    t.match(answer.headers.get('content-type'), /^application\/problem\+json/, what);
-  };
-  const trip = (pickup: unknown, more: object = {}) => ({ pickup, dropoff: there, ...more });
-  const trips: [name: string, body: unknown, field: string, rule: string | RegExp][] = [
-    ['off the earth', trip({ lat: 91, lng: 0 }), 'pickup.lat', '<= 90'],
-    ['"NaN"', trip({ lat: 'NaN', lng: 0 }), 'pickup.lat', 'number'],
-    ['a number as text', trip({ lat: '10', lng: 0 }), 'pickup.lat', 'number'],
-    ['null', trip({ lat: null, lng: 0 }), 'pickup.lat', 'number'],
-    ['true', trip({ lat: 1, lng: true }), 'pickup.lng', 'number'],
-    ['no longitude', trip({ lat: 1 }), 'pickup.lng', 'given'],
-    ['an unknown field', trip(here, { pickup_at: 'noon' }), 'pickup_at', 'left out: there is no such field'],
-    ['an unknown class', trip(here, { vehicle_class: 'tank' }), 'vehicle_class', 'one of standard, xl, premium, moto'],
-    ['a bad city', trip(here, { city: 'New York' }), 'city', /pattern/],
-    ['a long note', trip(here, { note: 'n'.repeat(501) }), 'note', /500 characters/],
-    ['from here to here', { pickup: here, dropoff: here }, 'dropoff', 'at least 10 m from the pick-up'],
-    [
-      'around the world',
-      { pickup: here, dropoff: { lat: -10, lng: -160 } },
-      'dropoff',
-      'at most 1000000 m from the pick-up',
-    ],
-  ];
-  for (const [name, body, field, rule] of trips) {
-    const answer = await s.rest('POST', '/api/v1/trips', rider.token, body);
-    refused(answer, 400, 'RIDE_INVALID_INPUT', field, rule, name);
-  }
-  const batches: [name: string, updates: unknown[], field: string, rule: string | RegExp][] = [
-    ['off the earth', [fix({}), fix({ lng: 181 })], 'updates[1].lng', '<= 180'],
-    ['"NaN"', [fix({ lat: 'NaN' })], 'updates[0].lat', 'number'],
-    ['a time to come', [fix({ recorded_at_ms: Date.now() + 3_600_000 })], 'updates[0].recorded_at_ms', /ahead/],
-    ['too many', [fix({}), fix({}), fix({}), fix({})], 'updates', 'a list of 1 to 3 positions'],
-    ['none', [], 'updates', /fewer than 1/],
-  ];
-  for (const [name, updates, field, rule] of batches) {
-    const answer = await s.rest('POST', '/api/v1/drivers/me/locations', driver.token, { updates });
-    refused(answer, 400, 'RIDE_INVALID_INPUT', field, rule, name);
-  }
-  const near = '/api/v1/drivers/nearby';
-  for (const [query, field, rule] of [
-    ['lat=NaN&lng=0', 'lat', 'number'],
-    ['lat=91&lng=0', 'lat', '<= 90'],
-    ['lat=1', 'lng', 'given'],
-    ['lat=1&lng=1&radius_m=1e9', 'radius_m', '<= 100000'],
-    ['lat=1&lng=1&limit=0', 'limit', '>= 1'],
-    ['lat=1&lng=1&depth=3', 'depth', 'left out: there is no such field'],
-  ] as const) {
-    refused(await s.rest('GET', `${near}?${query}`, rider.token), 400, 'RIDE_INVALID_INPUT', field, rule, query);
-  }
-  const long = trip(here, { note: 'n'.repeat(5000) });
-  const large = await s.rest('POST', '/api/v1/trips', rider.token, long);
-  refused(large, 413, 'RIDE_PAYLOAD_TOO_LARGE', 'body', 'at most 4096 bytes', 'oversized');
-  for (const [who, method, path, body] of [
-    [driver, 'POST', '/api/v1/trips', trip(here)],
-    [driver, 'GET', `${near}?lat=1&lng=1`, undefined],
-    [rider, 'POST', '/api/v1/drivers/me/locations', { updates: [fix({})] }],
-    [rider, 'PUT', '/api/v1/drivers/me/status', { status: 'looking' }],
-    [rider, 'GET', '/api/v1/drivers/me', undefined],
-    [rider, 'POST', '/api/v1/trips/x/arrive', undefined],
-    [rider, 'POST', '/api/v1/trips/x/offers/y/accept', undefined],
-    [rider, 'GET', '/admin/stats', undefined],
-    [driver, 'GET', '/admin/stats', undefined],
-  ] as [Member, string, string, unknown][]) {
-    const answer = await s.rest(method, path, who.token, body);
-    refused(answer, 403, 'RIDE_FORBIDDEN', 'authorization', /^a token of a /, `${who.id}: ${method} ${path}`);
-  }
-});
-
-t.test('a refused trip leaves its idempotency key free', async (t) => {
-  const rider = await member(s, 'rider');
-  const key = { 'idempotency-key': 'once' };
-  const here = somewhere();
-  const refused = await s.rest('POST', '/api/v1/trips', rider.token, { pickup: here, dropoff: here }, key);
-  t.equal(refused.status, 400);
-  const body = { pickup: here, dropoff: { ...here, lng: here.lng + 0.01 } };
-  t.equal((await s.rest('POST', '/api/v1/trips', rider.token, body, key)).status, 201);
-});
-
-t.test('nothing of all this was written', async (t) => {
-  const operator = await member(s, 'admin');
-  const { body } = await s.rest('GET', '/admin/stats', operator.token);
-  const total = Object.values(body.trips as Record<string, number>).reduce((a, b) => a + b, 0);
-  t.equal(total, 1, 'only the one good trip');
-  t.equal(body.drivers.available, 0);
-  const watcher = await connect(t, s.at, 'websocket-json', operator.token, { path: '/ws/admin' });
-  const alerts = await watcher.ask({ subscribe: { topic: 'sos:alerts', since_offset: '0' } });
-  t.equal(alerts.subscribed.replayed ?? 0, 0, 'no alert');
-  const probe = await member(s, 'driver');
-  for (const lat of [1, 10, 90, -90]) {
-    const near = await s.rest('GET', `/api/v1/drivers/nearby?lat=${lat}&lng=2&radius_m=100000`, operator.token);
-    t.same(near.body.items, [], `nobody near latitude ${lat}`);
-  }
-  t.equal((await s.rest('GET', '/api/v1/drivers/me', probe.token)).body.status, 'offline');
-  await requestedTrip(s, await member(s, 'rider'), somewhere());
-});
+t.test('nothing of all this was written', (t) => nothingWritten(t, s, 0));
 t.end();

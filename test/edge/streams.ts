@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { Message } from '../clients/inbox.ts';
 import { connect, type Peer, type TransportName, transports } from '../clients/peer.ts';
 import type { TestServer } from '../helper.ts';
-import { member } from '../scene.ts';
+import { member, requestedTrip, somewhere } from '../scene.ts';
 
 export interface Refusal {
   code: string;
@@ -49,4 +49,23 @@ export async function refusedAlike(t: Test, s: TestServer, role: string, cases: 
       }
     });
   }
+}
+
+/** Neither trip, beyond so many good ones, nor alert, position or status came of what was refused; and good ones still pass. */
+export async function nothingWritten(t: Test, s: TestServer, trips: number): Promise<void> {
+  const operator = await member(s, 'admin');
+  const { body } = await s.rest('GET', '/admin/stats', operator.token);
+  const total = Object.values(body.trips as Record<string, number>).reduce((a, b) => a + b, 0);
+  t.equal(total, trips, 'trips');
+  t.equal(body.drivers.available, 0);
+  const watcher = await connect(t, s.at, 'websocket-json', operator.token, { path: '/ws/admin' });
+  const alerts = await watcher.ask({ subscribe: { topic: 'sos:alerts', since_offset: '0' } });
+  t.equal(alerts.subscribed.replayed ?? 0, 0, 'no alert');
+  const probe = await member(s, 'driver');
+  for (const lat of [1, 10, 90, -90]) {
+    const near = await s.rest('GET', `/api/v1/drivers/nearby?lat=${lat}&lng=2&radius_m=100000`, operator.token);
+    t.same(near.body.items, [], `nobody near latitude ${lat}`);
+  }
+  t.equal((await s.rest('GET', '/api/v1/drivers/me', probe.token)).body.status, 'offline');
+  await requestedTrip(s, await member(s, 'rider'), somewhere());
 }

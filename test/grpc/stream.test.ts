@@ -4,8 +4,9 @@ import { Client, type ClientDuplexStream, credentials, type StatusObject, status
 import t from 'tap';
 import { startGrpcServer } from '../../src/grpc/server.ts';
 import type { GrpcStream } from '../../src/grpc/stream.ts';
+import type { Connection } from '../../src/realtime/connection.ts';
 import { Batch, Frame } from '../../src/realtime/frame.ts';
-import type { Connection, Gateway } from '../../src/realtime/gateway.ts';
+import type { Gateway } from '../../src/realtime/gateway.ts';
 import type { SignedIn } from '../../src/realtime/sign-in.ts';
 import { until } from '../until.ts';
 

@@ -1,8 +1,8 @@
 /** A peer that sends and does not take: when its messages wait, which do not, who is judged silent, and what always finds room. */
 import t, { type Test } from 'tap';
+import { Connection, type ConnectionOptions } from '../../src/realtime/connection.ts';
 import { encodeEnvelope } from '../../src/realtime/envelope.ts';
 import { Frame, type Outgoing } from '../../src/realtime/frame.ts';
-import { Connection, type GatewayOptions } from '../../src/realtime/gateway.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { eventIdOf, note, Peer, principal, realtimeNode } from './node.ts';
@@ -41,11 +41,12 @@ async function scene(t: Test) {
   const peer = new Sipping();
   const session = node.broker.open('ses', principal('u'), 'ws', peer);
   const handled: string[] = [];
-  const inbound: Pick<GatewayOptions['inbound'], 'handle' | 'undecodable'> = {
+  const inbound: ConnectionOptions['inbound'] = {
     handle: async (_session, { corrId }) => void handled.push(corrId),
     undecodable: async (_session, _error, corrId) => void handled.push(`bad ${corrId}`),
   };
-  const options = { inbound, broker: node.broker, maxPayloadBytes: 1000 } as GatewayOptions;
+  const recovery = { forget() {} };
+  const options = { inbound, recovery, broker: node.broker, maxPayloadBytes: 1000 };
   const connection = new Connection(session, options, Promise.resolve());
   let sent = 0;
   /** So many wait for the peer afterwards: the first one is written, for nobody knows yet that it takes nothing. */

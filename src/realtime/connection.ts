@@ -1,0 +1,168 @@
+/**
+ * The receiving end of one session: what its peer sends is decoded and handled, so many messages at a time. While the session is
+ * held (document A: its outbound buffer is nearly full, or too much is under way) messages wait, but for those that are urgent,
+ * and when enough waits the peer is not read any more.
+ */
+import { RideError } from '../errors.ts';
+import type { Broker } from './broker.ts';
+import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
+import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
+import type { Inbound } from './inbound.ts';
+import { clientMessages } from './messages/index.ts';
+import type { Recovery } from './recovery.ts';
+import { MAX_IN_FLIGHT, MAX_URGENT } from './ring.ts';
+import type { Session } from './session.ts';
+
+/** What is still read of a session that is held, so that what is urgent is found in it; then its reads pause. */
+const MAX_KEPT = { messages: 64, bytes: 65_536 };
+
+/** Heartbeats, acknowledgements and SOS, which no limit counts either. */
+const isUrgent = ({ payload }: ClientEnvelope): boolean =>
+  payload.case !== undefined && clientMessages[payload.case]?.rate === 'none';
+
+type Task = () => Promise<void>;
+
+/** What came while the session was held. */
+interface Kept {
+  /** What waits, in order. */
+  tasks: Task[];
+  bytes: number;
+  /** Urgent messages that were handled meanwhile. */
+  urgent: number;
+}
+
+export interface ConnectionOptions {
+  broker: Pick<Broker, 'lost'>;
+  inbound: Pick<Inbound, 'handle' | 'undecodable'>;
+  recovery: Pick<Recovery, 'forget'>;
+  maxPayloadBytes: number;
+}
+
+export class Connection {
+  readonly session: Session;
+  readonly #options: ConnectionOptions;
+  readonly #ready: Promise<void>;
+  #isReady = false;
+  #inFlight = 0;
+  #kept: Kept | null = null;
+  /** Called when nothing is in flight any more. */
+  #onIdle: (() => void) | null = null;
+
+  constructor(session: Session, options: ConnectionOptions, ready: Promise<void>) {
+    this.session = session;
+    this.#options = options;
+    this.#ready = ready.then(() => {
+      this.#isReady = true;
+    });
+  }
+
+  /** A message as protobuf JSON. */
+  text(data: Buffer): void {
+    if (this.#tooLarge(data.length)) return;
+    const text = data.toString();
+    this.#decode(
+      data.length,
+      () => decodeJson(text),
+      () => corrIdOf(text),
+    );
+  }
+
+  /** A message as binary protobuf. */
+  binary(data: Buffer): void {
+    if (this.#tooLarge(data.length)) return;
+    this.#decode(
+      data.length,
+      () => decodeBinary(data),
+      () => '',
+    );
+  }
+
+  /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
+  async finish(): Promise<void> {
+    await this.#ready;
+    if (this.#inFlight > 0 || this.#kept !== null) {
+      const idle = Promise.withResolvers<void>();
+      this.#onIdle = idle.resolve;
+      await idle.promise;
+    }
+    this.session.flush();
+    this.left();
+  }
+
+  /** The client ended the connection in good order: it does not come back to this session, unless it was sent away. */
+  left(): void {
+    const { recovery } = this.#options;
+    if (!this.session.closed && this.session.sentAwayMs === null) recovery.forget(this.session);
+    this.gone();
+  }
+
+  /** The connection ended by itself. */
+  gone(): void {
+    this.#options.broker.lost(this.session);
+  }
+
+  #tooLarge(bytes: number): boolean {
+    const { maxPayloadBytes, inbound } = this.#options;
+    if (bytes <= maxPayloadBytes) return false;
+    const rule = `at most ${maxPayloadBytes} bytes`;
+    const error = new RideError('RIDE_PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes; it must be ${rule}`, {
+      field: 'payload',
+      rule,
+    });
+    this.#accept(0, false, () => inbound.undecodable(this.session, error, ''));
+    return true;
+  }
+
+  #decode(bytes: number, decode: () => ClientEnvelope, corrIdOf: () => string): void {
+    let envelope: ClientEnvelope;
+    try {
+      envelope = decode();
+    } catch (error) {
+      const corrId = corrIdOf();
+      this.#accept(0, false, () => this.#options.inbound.undecodable(this.session, error, corrId));
+      return;
+    }
+    this.#accept(bytes, isUrgent(envelope), () => this.#options.inbound.handle(this.session, envelope));
+  }
+
+  /** Handles it now or, while the session is held, when it is released, in order; what is urgent overtakes the rest. */
+  #accept(bytes: number, urgent: boolean, task: Task): void {
+    const { session } = this;
+    session.lastSeen = Date.now();
+    if (!session.held) return void this.#run(task);
+    session.onReleased ??= () => this.#goOn();
+    this.#kept ??= { tasks: [], bytes: 0, urgent: 0 };
+    const kept = this.#kept;
+    if (urgent && kept.urgent < MAX_URGENT) {
+      kept.urgent++;
+      void this.#run(task);
+      return;
+    }
+    kept.tasks.push(task);
+    kept.bytes += bytes;
+    if (kept.tasks.length >= MAX_KEPT.messages || kept.bytes >= MAX_KEPT.bytes) session.pause();
+  }
+
+  /** The session is released: what was kept comes first, then its reads go on. */
+  #goOn(): void {
+    const kept = this.#kept;
+    if (kept === null) return;
+    kept.urgent = 0;
+    let next = 0;
+    while (next < kept.tasks.length && !this.session.held) void this.#run(kept.tasks[next++]!);
+    kept.tasks = kept.tasks.slice(next);
+    if (kept.tasks.length > 0) return;
+    this.#kept = null;
+    if (this.#inFlight === 0) this.#onIdle?.();
+    this.session.resume();
+  }
+
+  async #run(task: Task): Promise<void> {
+    if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
+    // The welcome is the first message of a session, whatever the client sent meanwhile.
+    if (!this.#isReady) await this.#ready;
+    if (!this.session.closed) await task();
+    if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
+    if (this.#inFlight === 0 && this.#kept === null) this.#onIdle?.();
+  }
+}
