@@ -120,7 +120,7 @@ export async function grpcBroadcast(context: Context): Promise<CaseResult> {
   const scale = bySize<Scale>(
     context,
     { followers: 1000, rates: [10, 40, 400], warmMs: 2000, countMs: 5000 },
-    { followers: 500, rates: [15, 80, 500], warmMs: 1000, countMs: 2000 },
+    { followers: 1000, rates: [10, 40, 250], warmMs: 1000, countMs: 2500 },
     { followers: 8, rates: [50, 100, 200], warmMs: 50, countMs: 150 },
   );
   const trip = await oneTrip(context);
