@@ -71,7 +71,7 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
     onSubscriptions: (session) => recovery.changed(session),
     newest: createSnapshots({ ...services, lamport, nodeId }),
     onUserHere: (userId) => presence.arrived(userId),
-    onFrame: createTripTap({ locations: services.locations, broker: () => broker }),
+    onFrame: createTripTap({ ...services, broker: () => broker }),
     onUserGone(userId) {
       services.locations.forget(userId);
       limiter.release(userId);

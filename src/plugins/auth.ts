@@ -4,9 +4,8 @@
  *
  * Accounts (OTP, refresh, revocation, JWKS) will stand behind the same seam.
  */
-import { createHash } from 'node:crypto';
 import jwt from '@fastify/jwt';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler, preParsingHookHandler } from 'fastify';
 import fp from 'fastify-plugin';
 import { type Principal, type Role, roles, type VehicleClass, vehicleClasses } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
@@ -25,9 +24,9 @@ declare module 'fastify' {
     verifyToken(token: string | undefined): Principal;
     signToken(principal: Omit<Principal, 'expiresAt'>, ttlMs: number): string;
     /** onRequest hook: finds out who asks. It refuses nobody yet: who has no good token is to be counted first. */
-    identify(request: FastifyRequest): Promise<void>;
+    identify: onRequestHookHandler;
     /** preParsing hook: refuses who did not sign in. */
-    authenticate(request: FastifyRequest): Promise<void>;
+    authenticate: preParsingHookHandler;
   }
   interface FastifyRequest {
     principal: Principal;
@@ -44,7 +43,9 @@ interface Claims {
   exp: number;
 }
 
-const CACHE_MAX = 50_000;
+/** Tokens that are remembered, and the longest of them; the others are verified at every request. */
+const REMEMBERED_MAX = 50_000;
+const REMEMBERED_CHARS = 2048;
 
 /** Null when the token lacks sub, role or exp. */
 function toPrincipal(claims: Claims, city: string): Principal | null {
@@ -72,15 +73,17 @@ export const authPlugin = fp<AuthOptions>(
       sign: { algorithm: 'HS256' },
       verify: { algorithms: ['HS256'] },
     });
+    /** By the token itself: it is in memory for as long as its client's requests are in any case. */
     const verified = new Map<string, Principal>();
 
-    function remember(key: string, principal: Principal): void {
-      if (verified.size >= CACHE_MAX) {
+    function remember(token: string, principal: Principal): void {
+      if (token.length > REMEMBERED_CHARS) return;
+      if (verified.size >= REMEMBERED_MAX) {
         // Insertion order: the oldest entry goes. A client that is still there is verified again.
         const oldest = verified.keys().next().value;
         if (oldest !== undefined) verified.delete(oldest);
       }
-      verified.set(key, principal);
+      verified.set(token, principal);
     }
 
     function refuse(reason: string, error: RideError): never {
@@ -109,12 +112,10 @@ export const authPlugin = fp<AuthOptions>(
       }
       // A query may name a token twice, which makes it a list.
       if (typeof token !== 'string') invalid('The token was given more than once');
-      // A hash and not the token: what a heap dump shows cannot be used to sign in.
-      const key = createHash('sha256').update(token).digest('base64');
-      const known = verified.get(key);
+      const known = verified.get(token);
       if (known) {
         if (known.expiresAt > Date.now()) return known;
-        verified.delete(key);
+        verified.delete(token);
         return expired();
       }
       let claims: Claims;
@@ -125,7 +126,7 @@ export const authPlugin = fp<AuthOptions>(
         return invalid('The token is not valid', error);
       }
       const principal = toPrincipal(claims, options.city) ?? invalid('The token lacks sub, role or exp');
-      remember(key, principal);
+      remember(token, principal);
       return principal;
     });
 
@@ -138,16 +139,15 @@ export const authPlugin = fp<AuthOptions>(
 
     app.decorateRequest('principal');
     app.decorateRequest('signInError', null);
-    app.decorate('identify', async (request: FastifyRequest): Promise<void> => {
+    app.decorate('identify', (request, _reply, done) => {
       try {
         request.principal = app.verifyToken(bearerOf(request.headers.authorization));
       } catch (error) {
         request.signInError = error;
       }
+      done();
     });
-    app.decorate('authenticate', async (request: FastifyRequest): Promise<void> => {
-      if (request.signInError !== null) throw request.signInError;
-    });
+    app.decorate('authenticate', (request, _reply, _payload, done) => done(request.signInError as Error | null));
   },
   { name: 'auth' },
 );

@@ -111,8 +111,9 @@ export const errorsPlugin = fp(
       known.push({ path: pathPattern(url), methods: [method].flat() });
     });
     // What a caller needs to ask us about an answer, whatever became of it.
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       void reply.header('x-correlation-id', request.id);
+      done();
     });
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
       const error = toRideError(thrown, request.routeOptions.bodyLimit);

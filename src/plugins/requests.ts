@@ -26,6 +26,10 @@ export const requestsPlugin = fp<RequestsOptions>(
     let isClosing = false;
     const idle = Promise.withResolvers<void>();
 
+    const ended = (): void => {
+      if (--underWay === 0 && isClosing) idle.resolve();
+    };
+
     app.decorate('requests', {
       finish() {
         isClosing = true;
@@ -42,9 +46,7 @@ export const requestsPlugin = fp<RequestsOptions>(
         return done(new RideError('RIDE_DRAINING', 'The server is draining; ask again, elsewhere', hint));
       }
       underWay++;
-      reply.raw.once('close', () => {
-        if (--underWay === 0 && isClosing) idle.resolve();
-      });
+      reply.raw.on('close', ended);
       done();
     });
 

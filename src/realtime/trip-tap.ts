@@ -1,5 +1,5 @@
 /**
- * What this node itself must know of trips whose driver is connected here: his location binding follows the trip's status,
+ * What this node itself must know of trips that someone here follows: what it remembers of them ends, the driver's location binding follows the trip's status,
  * a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is over its two sides stop hearing
  * whether the other is connected.
  */
@@ -11,6 +11,7 @@ import { ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
 import type { Services } from './messages/definition.ts';
 
 export interface TripTapOptions {
+  trips: Pick<Services['trips'], 'changed'>;
   locations: Pick<Services['locations'], 'onTripEvent'>;
   broker(): Broker;
 }
@@ -20,7 +21,7 @@ const LEFT: ReadonlySet<string> = new Set(['offer_declined', 'offer_expired', 'd
 /** After these the rider and the driver they name have no ride with each other any more. */
 const APART: ReadonlySet<string> = new Set(['completed', 'cancelled', 'driver_cancelled']);
 
-export function createTripTap({ locations, broker }: TripTapOptions): (frame: Frame) => void {
+export function createTripTap({ trips, locations, broker }: TripTapOptions): (frame: Frame) => void {
   function part(one: string, other: string): void {
     for (const session of broker().sessionsOf(one)) {
       if (!isOperator(session.principal.role)) broker().unsubscribe(session, `presence:${other}`);
@@ -34,6 +35,7 @@ export function createTripTap({ locations, broker }: TripTapOptions): (frame: Fr
     const { payload } = fromBinary(ServerEnvelopeSchema, binary);
     if (payload.case !== 'tripEvent') return;
     const { tripId, type, status, driverId, riderId } = payload.value;
+    trips.changed(tripId);
     if (driverId !== '' && APART.has(type)) {
       part(riderId, driverId);
       part(driverId, riderId);

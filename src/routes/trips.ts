@@ -192,17 +192,13 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       },
     },
     async ({ principal, params, headers }, reply) => {
-      const trip = await trips.get(principal, params.trip_id);
-      const p = await locations.ofTrip(trip.id);
-      // One of a driver who gave the trip up is not where its driver is.
-      if (p?.driverId !== trip.driverId)
-        throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      const p = await locations.followed(principal, params.trip_id);
       const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale } = p;
       const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
       // Kept by whoever likes, used only after asking.
       void reply.header('etag', tag).header('cache-control', 'private, no-cache');
       if (noneMatches(headers['if-none-match'], tag)) return reply.code(304).send(undefined as never);
-      return { trip_id: trip.id, ...toPositionWire(p) };
+      return { trip_id: params.trip_id, ...toPositionWire(p) };
     },
   );
 

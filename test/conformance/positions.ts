@@ -9,6 +9,8 @@ export interface PositionsPlace {
   node(): Positions;
   /** Forgets where a driver was, as its TTL would. */
   forget(driverId: string): Promise<void>;
+  /** Puts something under the driver's key that is no position. */
+  spoil(driverId: string): Promise<void>;
 }
 
 type Case = (t: Test, place: PositionsPlace) => Promise<void>;
@@ -53,6 +55,36 @@ const cases: Record<string, Case> = {
     });
     t.equal(await b.ofDriver('nobody'), null);
     t.equal(await b.ofTrip('none'), null);
+  },
+
+  'many that are asked for at once are each their own; the same one is the same for all who ask': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const all = Array.from({ length: 600 }, (_, i) =>
+      positionOf({ lat: i / 10, city: `"${i}", [not] é{a}`, headingDeg: 0 }),
+    );
+    await Promise.all(all.map((position) => a.record(position)));
+    const asked = all.flatMap(({ driverId }) => [driverId, `no-${driverId}`, driverId]);
+    t.same(
+      await Promise.all(asked.map((driverId) => b.ofDriver(driverId))),
+      all.flatMap((position) => [position, null, position]),
+    );
+    const moved = { ...all[0]!, lat: 1, recordedAt: 2_000 };
+    const before = b.ofDriver(moved.driverId);
+    await a.record(moved);
+    await before;
+    t.equal((await b.ofDriver(moved.driverId))?.lat, 1, 'who asks later is not given what was read before');
+  },
+
+  'what cannot be read is told to who asked for it, and to nobody else': async (t, place) => {
+    const node = place.node();
+    const [good, bad] = [positionOf(), positionOf()];
+    await node.record(good);
+    await place.spoil(bad.driverId);
+    const [first, refused, second] = await Promise.allSettled(
+      [good, bad, good].map(({ driverId }) => node.ofDriver(driverId)),
+    );
+    t.hasStrict(refused, { status: 'rejected', reason: { code: 'RIDE_UNAVAILABLE' } });
+    for (const one of [first, second]) t.same(one, { status: 'fulfilled', value: good });
   },
 
   'an earlier measurement never replaces a later one, on any node': async (t, place) => {

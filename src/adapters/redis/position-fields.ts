@@ -16,22 +16,40 @@ export function fieldsOf(p: Position): string {
   return JSON.stringify(fields);
 }
 
-const optionalNumber = (text: string | undefined): number | undefined =>
-  text === undefined ? undefined : Number(text);
+/** All of them, in the order in which `positionOf` takes their values. */
+export const POSITION_FIELDS = [
+  'timestamp',
+  'driverId',
+  'tripId',
+  'lat',
+  'lng',
+  'speed',
+  'heading',
+  'accuracy',
+  'vehicleClass',
+  'city',
+  'source',
+] as const;
 
-export function parsePosition(hash: Record<string, string>): Position | null {
-  if (hash.timestamp === undefined) return null;
+type Value = string | false | null;
+
+const optionalNumber = (text: Value | undefined): number | undefined => (text ? Number(text) : undefined);
+
+/** From the values of POSITION_FIELDS, null or false where the hash has none. Null: there is no such position. */
+export function positionOf(values: readonly Value[]): Position | null {
+  const [timestamp, driverId, tripId, lat, lng, speed, heading, accuracy, vehicleClass, city, source] = values;
+  if (!timestamp) return null;
   return {
-    driverId: hash.driverId ?? '',
-    tripId: hash.tripId ?? '',
-    lat: Number(hash.lat),
-    lng: Number(hash.lng),
-    speedMps: optionalNumber(hash.speed),
-    headingDeg: optionalNumber(hash.heading),
-    accuracyM: optionalNumber(hash.accuracy),
-    recordedAt: Number(hash.timestamp),
-    vehicleClass: (hash.vehicleClass ?? 'standard') as VehicleClass,
-    city: hash.city ?? '',
-    source: hash.source ?? 'stream',
+    driverId: driverId || '',
+    tripId: tripId || '',
+    lat: Number(lat),
+    lng: Number(lng),
+    speedMps: optionalNumber(speed),
+    headingDeg: optionalNumber(heading),
+    accuracyM: optionalNumber(accuracy),
+    recordedAt: Number(timestamp),
+    vehicleClass: (vehicleClass || 'standard') as VehicleClass,
+    city: city || '',
+    source: source || 'stream',
   };
 }

@@ -8,12 +8,13 @@
 import type { LatLng } from '../../domain/geo.ts';
 import type { VehicleClass } from '../../domain/roles.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { NearbyDriver, Position, Positions } from '../../ports/positions.ts';
+import type { NearbyDriver, Positions } from '../../ports/positions.ts';
 import { orAway } from './connection.ts';
-import { driverKey, parsePosition, tripKey } from './position-fields.ts';
+import { driverKey, tripKey } from './position-fields.ts';
+import { createPositionReader } from './position-reader.ts';
 import { createPositionWriter } from './position-writer.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { type KeyCommand, runAll } from './slots.ts';
+import { runAll } from './slots.ts';
 
 export interface RedisPositionsOptions {
   ttlMs: number;
@@ -48,9 +49,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     },
   });
 
-  async function read(key: string): Promise<Position | null> {
-    return parsePosition(await orAway(redis.hgetall(key)));
-  }
+  const read = createPositionReader(redis);
 
   async function setUnavailable(driverId: string): Promise<void> {
     await orAway(
@@ -80,15 +79,13 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     )) as [string, string][];
     if (found.length === 0) return [];
     const driverIds = found.map(([driverId]) => driverId);
-    const [classes, ...hashes] = (await orAway(
-      runAll(redis, [
-        ['hmget', ACTIVE_CLASSES, ...driverIds],
-        ...driverIds.map((driverId): KeyCommand => ['hgetall', driverKey(driverId)]),
-      ]),
-    )) as [(VehicleClass | null)[], ...Record<string, string>[]];
+    const [classes, positions] = await Promise.all([
+      orAway(redis.hmget(ACTIVE_CLASSES, ...driverIds)) as Promise<(VehicleClass | null)[]>,
+      Promise.all(driverIds.map((driverId) => read(driverKey(driverId)))),
+    ]);
     const near: NearbyDriver[] = [];
     for (const [index, [driverId, distance]] of found.entries()) {
-      const position = parsePosition(hashes[index]!);
+      const position = positions[index]!;
       if (position) {
         const vehicleClass = classes[index] ?? position.vehicleClass;
         near.push({ position: { ...position, vehicleClass }, distanceM: Number(distance) });

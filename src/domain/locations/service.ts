@@ -217,6 +217,22 @@ export function createLocations(deps: LocationsDeps) {
       return position && { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
     },
 
+    /**
+     * Where the driver of a trip is, for someone who may know. Resolved: the newest position that was acknowledged.
+     * @throws RideError RIDE_NOT_FOUND, also when the driver has sent none yet; RIDE_FORBIDDEN, RIDE_UNAVAILABLE
+     */
+    async followed(principal: Principal, tripId: string): Promise<Position & { ageMs: number; stale: boolean }> {
+      const known = deps.trips.recall(principal, tripId);
+      let { driverId } = known ?? (await deps.trips.parties(principal, tripId));
+      const position = await positions.ofTrip(tripId);
+      // What is remembered never refuses: another driver may have the trip by now.
+      if (known && position?.driverId !== driverId) ({ driverId } = await deps.trips.parties(principal, tripId));
+      // One of a driver who gave the trip up is not where its driver is.
+      if (position === null || position.driverId !== driverId)
+        throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
+      return { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+    },
+
     /** Available drivers around a place that are fresh, nearest first. */
     async nearby(center: LatLng, radiusM: number, limit: number, vehicleClass?: string) {
       for (let looked = 2 * limit; ; looked = Math.min(4 * looked, MOST_NEARBY)) {

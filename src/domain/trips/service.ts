@@ -10,6 +10,7 @@ import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareMinor, type Tariff } from '../pricing/rules.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
+import { type Parties, PartiesMemory } from './parties.ts';
 import {
   decide,
   evolve,
@@ -82,6 +83,7 @@ export type Trips = ReturnType<typeof createTrips>;
 
 export function createTrips(deps: TripsDeps) {
   const { trips, clock, ids } = deps;
+  const memory = new PartiesMemory(clock);
 
   /** A fact as the event with the next seq, dated and numbered. */
   function toEvent(fact: TripFact, trip: Trip, version: number): TripEvent {
@@ -195,6 +197,17 @@ export function createTrips(deps: TripsDeps) {
     );
   }
 
+  /** @throws RideError RIDE_NOT_FOUND; for someone else's trip RIDE_FORBIDDEN */
+  async function get(principal: Principal, id: string): Promise<Trip> {
+    const trip = await mustGet(id);
+    if (!mayRead(principal, trip))
+      throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', {
+        field: 'trip_id',
+        rule: 'a trip of the caller',
+      });
+    return trip;
+  }
+
   return {
     /** @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE */
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
@@ -208,18 +221,22 @@ export function createTrips(deps: TripsDeps) {
     find: (id: string): Promise<Trip | null> => trips.get(id),
     findMany: (ids: readonly string[]): Promise<Trip[]> => trips.getMany(ids),
 
-    /** @throws RideError RIDE_NOT_FOUND; also for someone else's trip RIDE_FORBIDDEN */
-    async get(principal: Principal, id: string): Promise<Trip> {
-      const trip = await mustGet(id);
-      if (!mayRead(principal, trip))
-        throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', {
-          field: 'trip_id',
-          rule: 'a trip of the caller',
-        });
+    get,
+    mayRead,
+
+    /** Rider and driver of a trip that `principal` may read, from the store, and remembered. @throws as `get` */
+    async parties(principal: Principal, id: string): Promise<Parties> {
+      const askedAt = clock.now();
+      const trip = await get(principal, id);
+      memory.keep(id, trip, askedAt);
       return trip;
     },
 
-    mayRead,
+    /** The same as this node remembers it; null when the store has to be asked. */
+    recall: (principal: Principal, id: string): Parties | null => memory.recall(principal, id),
+
+    /** The trip changed, here or elsewhere: called for every event of it that reaches this node. */
+    changed: (id: string): void => memory.end(id),
 
     /** Riders and drivers see their own trips whatever they ask for. */
     async list(principal: Principal, query: TripQuery): Promise<Page<Trip>> {
@@ -282,7 +299,12 @@ export function createTrips(deps: TripsDeps) {
       next.history = [...next.history, event];
       outbox.push(toOutbox(next, event));
     }
-    if (!(await trips.compareAndSet(next, outbox))) return null;
+    try {
+      if (!(await trips.compareAndSet(next, outbox))) return null;
+    } finally {
+      // A write that failed may have happened.
+      memory.end(next.id);
+    }
     deps.relay().kick(next.id, outbox);
     return next;
   }

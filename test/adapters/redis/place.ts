@@ -52,6 +52,9 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
       async forget(driverId) {
         await redis.del(`porter:location:${driverId}`);
       },
+      async spoil(driverId) {
+        await redis.set(`porter:location:${driverId}`, 'no hash');
+      },
     },
     offers: { node: () => createRedisOffers(redis), stored: (offerId) => redis.hgetall(`job:offer:${offerId}`) },
     directory: () => createRedisSessionDirectory(redis, LEASE_MS, quiet),

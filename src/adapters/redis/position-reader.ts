@@ -1,0 +1,82 @@
+/**
+ * Reads positions. Those that one turn of the event loop asks for come by one round trip and as one string, which costs a
+ * busy node a small part of what a reply of its own for each would; and who asks for one that is being asked for shares it.
+ */
+import type { Position } from '../../ports/positions.ts';
+import { redisAway } from './connection.ts';
+import { POSITION_FIELDS, positionOf } from './position-fields.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import { sendAll } from './slots.ts';
+
+/** Keys of one script, which holds up Redis while it runs. */
+const KEYS_MAX = 256;
+
+/**
+ * KEYS positions of any slots: for a single server only
+ * reply: JSON; for each key its values in the order of the fields, false where there is none, or the text of its error
+ */
+const readPositions = `
+local found = {}
+for i, key in ipairs(KEYS) do
+  local values = redis.pcall('HMGET', key, ${POSITION_FIELDS.map((field) => `'${field}'`).join(', ')})
+  found[i] = values.err or values
+end
+return cjson.encode(found)
+`;
+
+type Values = readonly (string | false | null)[];
+/** Values, or what went wrong. */
+type Found = Values | string;
+
+type Waiting = Map<string, PromiseWithResolvers<Position | null>>;
+
+/** @returns reads the position under a key; null when there is none. Rejects with RIDE_UNAVAILABLE. */
+export function createPositionReader(redis: ScriptedRedis): (key: string) => Promise<Position | null> {
+  redis.defineCommand('rideReadPositions', { lua: readPositions });
+  const scripts = redis as unknown as { rideReadPositions(count: number, ...keys: string[]): Promise<string> };
+  let waiting: Waiting = new Map();
+
+  /** Keys of a cluster lie on many nodes, which no script spans. */
+  async function findOnCluster(keys: readonly string[]): Promise<Found[]> {
+    const replies = await sendAll(
+      redis,
+      keys.map((key) => ['hmget', key, ...POSITION_FIELDS]),
+    );
+    return replies.map(([error, values]) => (error ? error.message : (values as Values)));
+  }
+
+  async function settle(keys: readonly string[], asked: Waiting): Promise<void> {
+    let found: readonly Found[];
+    try {
+      found = redis.isCluster
+        ? await findOnCluster(keys)
+        : (JSON.parse(await scripts.rideReadPositions(keys.length, ...keys)) as Found[]);
+    } catch (error) {
+      for (const key of keys) asked.get(key)!.reject(redisAway(error));
+      return;
+    }
+    for (let i = 0; i < keys.length; i++) {
+      const { resolve, reject } = asked.get(keys[i]!)!;
+      const one = found[i]!;
+      if (typeof one === 'string') reject(redisAway(new Error(one)));
+      else resolve(positionOf(one));
+    }
+  }
+
+  function send(): void {
+    const asked = waiting;
+    waiting = new Map();
+    const keys = [...asked.keys()];
+    for (let from = 0; from < keys.length; from += KEYS_MAX) void settle(keys.slice(from, from + KEYS_MAX), asked);
+  }
+
+  return (key) => {
+    let one = waiting.get(key);
+    if (one === undefined) {
+      one = Promise.withResolvers();
+      if (waiting.size === 0) setImmediate(send);
+      waiting.set(key, one);
+    }
+    return one.promise;
+  };
+}
