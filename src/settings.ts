@@ -6,6 +6,7 @@ import type { DomainSettings } from './domain/services.ts';
 import { invalidInput } from './errors.ts';
 import type { GrpcOptions } from './grpc/server.ts';
 import { sendProblem } from './plugins/errors.ts';
+import { requestLog } from './plugins/request-log.ts';
 
 export function domainSettings(c: Config): DomainSettings {
   return {
@@ -48,6 +49,7 @@ const CORR_ID = /^[\w.:-]{1,64}$/;
 export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
   return {
     bodyLimit: c.maxPayloadBytes,
+    childLoggerFactory: requestLog,
     logController: new LogController({
       requestIdLogLabel: 'corr_id',
       // One line a request is for debugging; metrics count every one.

@@ -4,6 +4,8 @@
  *
  * Accounts (OTP, refresh, revocation, JWKS) will stand behind the same seam.
  */
+
+import type { Socket } from 'node:net';
 import jwt from '@fastify/jwt';
 import type { FastifyInstance, onRequestHookHandler, preParsingHookHandler } from 'fastify';
 import fp from 'fastify-plugin';
@@ -139,9 +141,21 @@ export const authPlugin = fp<AuthOptions>(
 
     app.decorateRequest('principal');
     app.decorateRequest('signInError', null);
+    /** The last on a connection, which is mostly its only one: comparing a header is cheaper than looking its token up. */
+    const heard = new WeakMap<Socket, { header: string | undefined; principal: Principal }>();
+
     app.decorate('identify', (request, _reply, done) => {
+      const { socket, headers } = request.raw;
+      const header = headers.authorization;
+      const last = heard.get(socket);
+      if (last && last.header === header && last.principal.expiresAt > Date.now()) {
+        request.principal = last.principal;
+        return done();
+      }
       try {
-        request.principal = app.verifyToken(bearerOf(request.headers.authorization));
+        const principal = app.verifyToken(bearerOf(header));
+        request.principal = principal;
+        heard.set(socket, { header, principal });
       } catch (error) {
         request.signInError = error;
       }

@@ -5,9 +5,10 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import metrics from 'fastify-metrics';
 import fp from 'fastify-plugin';
-import { Counter, type Counter as CounterType, Gauge, Histogram, Registry } from 'prom-client';
+import promClient, { Counter, type Counter as CounterType, Gauge, Histogram, Registry } from 'prom-client';
 import type { ListenAddress } from '../config.ts';
 import type { Meter } from '../ports/meter.ts';
+import { RouteHistogram } from './route-histogram.ts';
 
 /** All values of a registry, as plain data. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -148,6 +149,7 @@ export const restMetricsPlugin = fp<{ registry: Registry }>(
   async (app: FastifyInstance, { registry }) => {
     await app.register(metrics.default, {
       endpoint: null,
+      promClient: { ...promClient, Histogram: RouteHistogram } as unknown as typeof promClient,
       defaultMetrics: { enabled: true, register: registry },
       routeMetrics: {
         enabled: { histogram: true, summary: false },

@@ -6,7 +6,7 @@
 import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { isOperator } from '../domain/roles.ts';
+import { isOperator, type Principal } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
 
 export type Tier = 'default' | 'authenticated' | 'premium';
@@ -33,9 +33,19 @@ function tierOf({ principal }: FastifyRequest): Tier {
   return principal.premium || isOperator(principal.role) ? 'premium' : 'authenticated';
 }
 
-/** One address of IPv6 is a whole network of 2^64: it counts as one. */
-const callerOf = (request: FastifyRequest): string =>
-  request.principal ? `user:${request.principal.userId}` : `address:${normalizeIP(request.ip ?? 'gone')}`;
+/** Names of callers; a principal is the same object for as long as its token is remembered. */
+const users = new WeakMap<Principal, string>();
+
+function callerOf({ principal, ip }: FastifyRequest): string {
+  // One address of IPv6 is a whole network of 2^64: it counts as one.
+  if (!principal) return `address:${normalizeIP(ip ?? 'gone')}`;
+  let name = users.get(principal);
+  if (name === undefined) {
+    name = `user:${principal.userId}`;
+    users.set(principal, name);
+  }
+  return name;
+}
 
 /** What @fastify/rate-limit counts in. */
 function storeOver({ budget, tiers }: RateLimitOptions) {

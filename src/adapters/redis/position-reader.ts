@@ -1,6 +1,6 @@
 /**
  * Reads positions. Those that one turn of the event loop asks for come by one round trip and as one string, which costs a
- * busy node a small part of what a reply of its own for each would; and who asks for one that is being asked for shares it.
+ * busy node a small part of what a reply of its own for each would.
  */
 import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
@@ -28,13 +28,17 @@ type Values = readonly (string | false | null)[];
 /** Values, or what went wrong. */
 type Found = Values | string;
 
-type Waiting = Map<string, PromiseWithResolvers<Position | null>>;
+interface Asked {
+  key: string;
+  resolve(position: Position | null): void;
+  reject(error: Error): void;
+}
 
 /** @returns reads the position under a key; null when there is none. Rejects with RIDE_UNAVAILABLE. */
 export function createPositionReader(redis: ScriptedRedis): (key: string) => Promise<Position | null> {
   redis.defineCommand('rideReadPositions', { lua: readPositions });
   const scripts = redis as unknown as { rideReadPositions(count: number, ...keys: string[]): Promise<string> };
-  let waiting: Waiting = new Map();
+  let waiting: Asked[] = [];
 
   /** Keys of a cluster lie on many nodes, which no script spans. */
   async function findOnCluster(keys: readonly string[]): Promise<Found[]> {
@@ -45,38 +49,32 @@ export function createPositionReader(redis: ScriptedRedis): (key: string) => Pro
     return replies.map(([error, values]) => (error ? error.message : (values as Values)));
   }
 
-  async function settle(keys: readonly string[], asked: Waiting): Promise<void> {
+  async function settle(asked: readonly Asked[]): Promise<void> {
+    const keys = asked.map(({ key }) => key);
     let found: readonly Found[];
     try {
       found = redis.isCluster
         ? await findOnCluster(keys)
         : (JSON.parse(await scripts.rideReadPositions(keys.length, ...keys)) as Found[]);
     } catch (error) {
-      for (const key of keys) asked.get(key)!.reject(redisAway(error));
+      for (const { reject } of asked) reject(redisAway(error));
       return;
     }
-    for (let i = 0; i < keys.length; i++) {
-      const { resolve, reject } = asked.get(keys[i]!)!;
+    for (let i = 0; i < asked.length; i++) {
       const one = found[i]!;
-      if (typeof one === 'string') reject(redisAway(new Error(one)));
-      else resolve(positionOf(one));
+      if (typeof one === 'string') asked[i]!.reject(redisAway(new Error(one)));
+      else asked[i]!.resolve(positionOf(one));
     }
   }
 
   function send(): void {
     const asked = waiting;
-    waiting = new Map();
-    const keys = [...asked.keys()];
-    for (let from = 0; from < keys.length; from += KEYS_MAX) void settle(keys.slice(from, from + KEYS_MAX), asked);
+    waiting = [];
+    for (let from = 0; from < asked.length; from += KEYS_MAX) void settle(asked.slice(from, from + KEYS_MAX));
   }
 
-  return (key) => {
-    let one = waiting.get(key);
-    if (one === undefined) {
-      one = Promise.withResolvers();
-      if (waiting.size === 0) setImmediate(send);
-      waiting.set(key, one);
-    }
-    return one.promise;
-  };
+  return (key) =>
+    new Promise((resolve, reject) => {
+      if (waiting.push({ key, resolve, reject }) === 1) setImmediate(send);
+    });
 }

@@ -1,0 +1,77 @@
+/** The histogram of requests exports what prom-client's own would: as text, as data, and summed over workers. */
+import { AggregatorRegistry, Histogram, Registry } from 'prom-client';
+import t from 'tap';
+import { RouteHistogram } from '../../src/plugins/route-histogram.ts';
+
+const config = {
+  name: 'http_request_duration_seconds',
+  help: 'request duration in seconds',
+  labelNames: ['method', 'route', 'status_code'],
+  buckets: [0.001, 0.01, 0.1, 1],
+};
+const asked = [
+  { method: 'GET', route: '/trips/:id', status_code: 200 },
+  { method: 'GET', route: '/trips/:id', status_code: 404 },
+  { method: 'POST', route: '/trips', status_code: 200 },
+  { method: 'GET', route: '/"quoted"\\\n', status_code: 200 },
+];
+
+/** The same durations in both, by turning time by hand. */
+function measured(t: { after(hook: () => void): void }) {
+  const [ours, theirs] = [new Registry(), new Registry()];
+  const histogram = new RouteHistogram({ ...config, registers: [ours] });
+  const reference = new Histogram({ ...config, registers: [theirs] });
+  const real = performance.now;
+  let now = 0;
+  performance.now = () => now;
+  t.after(() => {
+    performance.now = real;
+  });
+  for (const [n, ms] of [0, 0.5, 1, 1.5, 10, 99, 100, 101, 1000, 1001, 60_000].entries()) {
+    for (const labels of asked.slice(0, 1 + (n % asked.length))) {
+      const stop = histogram.startTimer();
+      now += ms;
+      reference.observe(labels, stop(labels));
+    }
+  }
+  performance.now = real;
+  return { ours, theirs, histogram };
+}
+
+t.test('as text and as data', async (t) => {
+  const { ours, theirs, histogram } = measured(t);
+  const sorted = (text: string): string[] =>
+    text.split('\n').map((line) => line.replace(/\{(.*)\}/, (_, labels) => `{${labels.split(',').sort()}}`));
+  t.same(sorted(await ours.metrics()), sorted(await theirs.metrics()));
+  const values = async (registry: Registry) =>
+    (await registry.getMetricsAsJSON()).map(({ name, help, type, values }) => ({
+      ...{ name, help, type },
+      values: values.map(({ labels, value, ...more }) => ({
+        labels,
+        value,
+        name: (more as { metricName?: string }).metricName,
+      })),
+    }));
+  t.same(await values(ours), await values(theirs));
+  histogram.reset();
+  t.equal((await histogram.get()).values.length, 0);
+  histogram.startTimer()(asked[0]!);
+  t.equal((await histogram.get()).values.at(-1)!.value, 1, 'and begins again');
+});
+
+t.test('what was exported does not change with what is counted later', async (t) => {
+  const { ours, histogram } = measured(t);
+  const before = await ours.getMetricsAsJSON();
+  const copy = structuredClone(before);
+  histogram.startTimer()(asked[0]!);
+  t.same(before, copy);
+});
+
+t.test('summed over workers', async (t) => {
+  const [one, two] = [measured(t), measured(t)];
+  const sum = async (registries: Registry[]) =>
+    AggregatorRegistry.aggregate(
+      await Promise.all(registries.map((registry) => registry.getMetricsAsJSON())),
+    ).getMetricsAsJSON();
+  t.same(await sum([one.ours, two.ours]), await sum([one.theirs, two.theirs]));
+});
