@@ -1,7 +1,10 @@
 /** Tokens that were verified once: remembered for as long as they are good, and nothing that is like one of them is. */
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import t from 'tap';
 import type { Role } from '../../src/domain/roles.ts';
-import { build } from '../helper.ts';
+import { build, type TestScope } from '../helper.ts';
 import { until } from '../until.ts';
 
 const s = await build(t);
@@ -70,5 +73,40 @@ t.test('each of many tokens is its own user, on one connection too', async (t) =
     );
   }
   t.equal((await s.rest('GET', me)).status, 401, 'and without a token nobody');
+});
+/** Asks on one connection, as a proxy may for many clients. */
+function oneConnection(t: TestScope) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const ports = new Set<number>();
+  const ask = async (authorization?: string): Promise<{ status: number; id?: string; code?: string }> => {
+    const headers = authorization === undefined ? {} : { authorization };
+    const request = get(`http://${s.at.http}${me}`, { agent, headers });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    ports.add(response.socket.localPort!);
+    return { ...((await json(response)) as object), status: response.statusCode! };
+  };
+  return { ask, ports };
+}
+
+t.test('who speaks on a connection is found out at each request', async (t) => {
+  const { ask, ports } = oneConnection(t);
+  const [one, two] = [tokenFor('c-1', 60_000), tokenFor('c-2', 60_000)];
+  t.equal((await ask()).status, 401);
+  for (const [token, id] of [
+    [one, 'c-1'],
+    [one, 'c-1'],
+    [two, 'c-2'],
+    [one, 'c-1'],
+  ] as const)
+    t.hasStrict(await ask(`Bearer ${token}`), { status: 200, id });
+  for (const header of [undefined, '', `Bearer ${one}x`, `Basic ${one}`, one])
+    t.equal((await ask(header)).status, 401, `${header?.slice(0, 10)}`);
+  t.hasStrict(await ask(`bearer ${one}`), { status: 200, id: 'c-1' });
+  const short = `Bearer ${tokenFor('c-3', 1000)}`;
+  t.hasStrict(await ask(short), { status: 200, id: 'c-3' });
+  await until(async () => (await ask(short)).status !== 200, 'the token to end');
+  t.hasStrict(await ask(short), { status: 401, code: 'RIDE_TOKEN_EXPIRED' });
+  t.equal(ports.size, 1, 'all on one connection');
 });
 t.end();
