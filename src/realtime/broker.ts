@@ -176,7 +176,7 @@ export class Broker {
   #closed(session: Session, code: ErrorCode | null): void {
     this.#total--;
     this.#count(session, -1);
-    for (const topic of [...session.subscriptions.keys()]) this.unsubscribe(session, topic);
+    for (const { feed } of [...session.subscriptions]) this.unsubscribe(session, feed.topic);
     this.#options.meter.sessionClosed(session.namespace);
     this.#options.directory.closed(this.#entry(session));
     this.#options.onEnded?.(session, code);
@@ -265,7 +265,7 @@ export class Broker {
     const subscription = new Subscription(session, feed);
     if (session.booked?.has(topic)) subscription.place.book();
     feed.subscriptions.add(subscription);
-    session.subscriptions.set(topic, subscription);
+    session.subscriptions.add(subscription);
     return subscription;
   }
 
@@ -290,7 +290,7 @@ export class Broker {
   unsubscribe(session: Session, topic: string): void {
     const subscription = session.subscriptions.get(topic);
     if (!subscription) return;
-    session.subscriptions.delete(topic);
+    session.subscriptions.delete(subscription);
     const feed = this.#feeds.get(topic)!;
     feed.subscriptions.delete(subscription);
     if (feed.subscriptions.size === 0) {

@@ -41,8 +41,8 @@ export interface ConnectionOptions {
 export class Connection {
   readonly session: Session;
   readonly #options: ConnectionOptions;
-  readonly #ready: Promise<void>;
-  #isReady = false;
+  /** Until the welcome is sent. */
+  #ready: Promise<void> | null;
   #inFlight = 0;
   #kept: Kept | null = null;
   /** Called when nothing is in flight any more. */
@@ -52,7 +52,7 @@ export class Connection {
     this.session = session;
     this.#options = options;
     this.#ready = ready.then(() => {
-      this.#isReady = true;
+      this.#ready = null;
     });
   }
 
@@ -160,7 +160,7 @@ export class Connection {
   async #run(task: Task): Promise<void> {
     if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
     // The welcome is the first message of a session, whatever the client sent meanwhile.
-    if (!this.#isReady) await this.#ready;
+    if (this.#ready !== null) await this.#ready;
     if (!this.session.closed) await task();
     if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
     if (this.#inFlight === 0 && this.#kept === null) this.#onIdle?.();

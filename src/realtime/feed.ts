@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, BusMessage, HistoryPage, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import { frameOf, peek } from './envelope.ts';
+import { Few } from './few.ts';
 import { Batch, type Frame } from './frame.ts';
 import { BEGINNING, PAGE, type Page } from './replay.ts';
 import type { Stream, Subscription } from './subscription.ts';
@@ -18,6 +19,9 @@ import type { Joiner, Turn } from './turn.ts';
 const MAX_HELD = 1000;
 /** While history cannot be read, it is asked for again this often. */
 const RETRY_MS = 200;
+/** What feeds without history share: most have none. */
+const NONE: readonly string[] = [];
+const OPENED = Promise.resolve();
 
 /** Handing out that takes less than this is followed by no rest, and no rest is longer than the other. */
 const REST_FROM_MS = 1;
@@ -33,14 +37,14 @@ export interface FeedOptions {
 
 export class Feed implements Joiner, Stream {
   readonly topic: string;
-  readonly subscriptions = new Set<Subscription>();
+  readonly subscriptions = new Few<Subscription>();
   readonly #options: FeedOptions;
   /** Last ordered message that was received; at first, where the topic was when this node began to receive it. */
   received: Position = BEGINNING;
   /** Last ordered message that was given to the subscribers. */
   given: Position = BEGINNING;
   /** The epochs that this node has seen, in order. */
-  readonly #epochs: string[] = [];
+  #epochs: readonly string[] = NONE;
   /** What came this turn: none, one, or several. */
   #pending: Frame | Frame[] | null = null;
   /** Live messages that wait until it is known what came before them; null while nothing is in doubt. */
@@ -75,11 +79,12 @@ export class Feed implements Joiner, Stream {
     // What has come till now lies before the position; it may even be left over from an earlier subscription.
     this.#held = [];
     const { offset, epoch } = await bus.position(this.topic);
-    this.#move({ offset, epoch });
+    this.#move(epoch === '' ? BEGINNING : { offset, epoch });
     this.given = this.received;
     this.#isBusy = false;
     if (this.#hasBroken) await this.#settle();
     else this.#release();
+    this.#opened = OPENED;
   }
 
   /** No subscriber is left. */
@@ -108,7 +113,7 @@ export class Feed implements Joiner, Stream {
   }
 
   #move(to: Position): void {
-    if (to.epoch !== '' && to.epoch !== this.received.epoch) this.#epochs.push(to.epoch);
+    if (to.epoch !== '' && to.epoch !== this.received.epoch) this.#epochs = [...this.#epochs, to.epoch];
     this.received = to;
   }
 

@@ -93,10 +93,10 @@ export class Recovery {
     session.notedAt = now;
     const own = ownTopic(session.principal);
     let isNew = false;
-    for (const [topic, { place, position, isLive }] of session.subscriptions) {
+    for (const { feed, place, position, isLive } of session.subscriptions) {
       if (!isLive || !place.heard(position)) continue;
       isNew = true;
-      if (topic === own) this.#options.inboxes.advance(session.principal.userId, place.confirmed!);
+      if (feed.topic === own) this.#options.inboxes.advance(session.principal.userId, place.confirmed!);
     }
     if (isNew || now > session.savedAt + this.#ttlOf(session.principal.expiresAt) / 2) this.changed(session);
   }
@@ -146,7 +146,7 @@ export class Recovery {
 
   #describe({ principal, namespace, subscriptions, restoring }: Session): SavedSession {
     const topics: Record<string, TopicPosition> = { ...restoring };
-    for (const [topic, { place }] of subscriptions) if (place.confirmed) topics[topic] = place.confirmed;
+    for (const { feed, place } of subscriptions) if (place.confirmed) topics[feed.topic] = place.confirmed;
     return { ...principal, namespace, topics };
   }
 }

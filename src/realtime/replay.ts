@@ -40,7 +40,9 @@ export async function readMissed(read: ReadPage, since: Position, keepRest = fal
       return { frames: [], recovered: false, from: { epoch: page.epoch, offset: page.offset } };
     }
     frames.push(...page.frames);
-    if (page.frames.length < PAGE) return { frames, recovered: true, from: { offset: since.offset, epoch } };
+    if (page.frames.length < PAGE) {
+      return { frames, recovered: true, from: epoch === since.epoch ? since : { offset: since.offset, epoch } };
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { SavedSession } from '../ports/reconnects.ts';
+import { Few } from './few.ts';
 import { Frame, type Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
 import type { Subscription } from './subscription.ts';
@@ -32,6 +33,14 @@ export interface SessionLimits {
 const PAUSE_ABOVE = 0.75;
 const RESUME_BELOW = 0.5;
 
+/** What a session follows. It is looked for one by one: a session follows few topics, most of them one. */
+class Subscriptions extends Few<Subscription> {
+  get(topic: string): Subscription | undefined {
+    for (const subscription of this) if (subscription.feed.topic === topic) return subscription;
+    return undefined;
+  }
+}
+
 export class Session {
   readonly id: string;
   readonly principal: Principal;
@@ -39,7 +48,7 @@ export class Session {
   readonly transport: Transport;
   /** Wall time, epoch ms. */
   readonly connectedAt: number;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new Subscriptions();
   /** Wall time of the last inbound message, epoch ms. */
   lastSeen: number;
   closed = false;
@@ -168,7 +177,7 @@ export class Session {
   #checkPeer(): void {
     if (!this.transport.blocked()) return;
     this.#waitingForDrain = true;
-    this.transport.onDrain(this.#drained);
+    this.transport.onDrain(() => this.#drained());
   }
 
   #count(outgoing: Outgoing): void {
@@ -217,7 +226,7 @@ export class Session {
   }
 
   /** The peer takes again: what waited goes first, as much as it takes. */
-  readonly #drained = (): void => {
+  #drained(): void {
     this.#waitingForDrain = false;
     this.#moved = true;
     const ring = this.#ring;
@@ -233,7 +242,7 @@ export class Session {
     if (ring.length > 0 && !this.#waitingForDrain) {
       // The peer took all at once: the rest follows, and nothing may overtake it.
       this.#waitingForDrain = true;
-      setImmediate(this.#drained);
+      setImmediate(() => this.#drained());
     }
     if (ring.length === 0) this.#ring = null;
     if (this.#full && ring.fill < RESUME_BELOW) {
@@ -241,7 +250,7 @@ export class Session {
       this.release();
     }
     this.settle();
-  };
+  }
 
   /** Nothing of what the peer sends is to be handled but what is urgent, until as many releases have come. */
   hold(): void {

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
+import { Few } from './few.ts';
 import type { Session, SessionLimits, SessionOwner } from './session.ts';
 import type { Turn } from './turn.ts';
 
@@ -24,7 +25,7 @@ export interface ShardOptions {
 
 export class Shard implements SessionOwner {
   readonly sessions = new Map<string, Session>();
-  readonly byUser = new Map<string, Set<Session>>();
+  readonly byUser = new Map<string, Few<Session>>();
   readonly limits: SessionLimits;
   readonly meter: Meter;
   readonly #wheel: Set<Session>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set());
@@ -45,9 +46,12 @@ export class Shard implements SessionOwner {
 
   add(session: Session): void {
     this.sessions.set(session.id, session);
-    const peers = this.byUser.get(session.principal.userId);
-    if (peers) peers.add(session);
-    else this.byUser.set(session.principal.userId, new Set([session]));
+    let peers = this.byUser.get(session.principal.userId);
+    if (!peers) {
+      peers = new Few();
+      this.byUser.set(session.principal.userId, peers);
+    }
+    peers.add(session);
     this.#await(session, this.#dueOf(session));
   }
 

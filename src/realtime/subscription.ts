@@ -23,6 +23,7 @@ export interface Sink {
 
 /** The topic as its subscriptions see it. */
 export interface Stream {
+  readonly topic: string;
   /** Last ordered message that was received, and that was given to the subscriptions. */
   readonly received: Position;
   readonly given: Position;
@@ -88,8 +89,14 @@ export class Subscription {
       return;
     }
     for (const frame of outgoing.frames) this.#give(frame);
+    this.#fallIn();
+  }
+
+  /** From here on the sink is where the feed is, if it has come that far. */
+  #fallIn(): void {
     const { given } = this.feed;
     this.#inStep = given.epoch === this.#at.epoch && given.offset >= this.#at.offset;
+    if (this.#inStep) this.#at = given;
   }
 
   #give(frame: Frame): void {
@@ -124,7 +131,8 @@ export class Subscription {
       if (!this.feed.follows(this)) break;
       const frames = pageOf(missed.frames, at);
       this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
-      this.#startAt(frames.at(-1)!, epochs);
+      const { offset, epoch } = frames.at(-1)!;
+      this.#startAt({ offset, epoch }, epochs);
       at += frames.length;
     }
     return missed;
@@ -158,8 +166,8 @@ export class Subscription {
   }
 
   /** Only what comes after `position`, which was read when the feed had seen so many `epochs`. */
-  #startAt({ offset, epoch }: Position, epochs: number): void {
-    this.#at = { offset, epoch };
+  #startAt(position: Position, epochs: number): void {
+    this.#at = position;
     this.#epochs = epochs;
   }
 
@@ -170,6 +178,7 @@ export class Subscription {
     // One that came meanwhile is no older, and another follows if it is.
     if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
     for (const frame of waiting) this.#give(frame);
+    this.#fallIn();
   }
 }
 

@@ -6,14 +6,14 @@
  */
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { RawData, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
-import type { Connection } from '../realtime/connection.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import type { Credentials, SignedIn, SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
+import type { SessionSocket } from './session-socket.ts';
 import { BINARY_PROTOCOL, namespaces } from './upgrades.ts';
 
 export interface WebSocketOptions {
@@ -104,22 +104,6 @@ function credentialsOf(request: FastifyRequest): Credentials {
 
 const bearerOf = (header: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
 
-/** 1000 and no code at all (RFC 6455 section 7.4.1) say that the client is done; 1001, of a page that goes away, does not. */
-const FAREWELLS = new Set([1000, 1005]);
-
-function serve(ws: WebSocket, connection: Connection): void {
-  ws.on('message', (data: RawData, isBinary: boolean) => {
-    if (isBinary) connection.binary(data as Buffer);
-    else connection.text(data as Buffer);
-  });
-  ws.on('close', (code) => {
-    if (FAREWELLS.has(code)) connection.left();
-    else connection.gone();
-  });
-  // `ws` closes by itself with the fitting code (1002, 1007, 1009); the session ends with the close.
-  ws.on('error', () => connection.gone());
-}
-
 /** The reply of a request that is being upgraded, until it is. */
 const upgrades = new WeakMap<FastifyRequest, FastifyReply>();
 
@@ -127,11 +111,13 @@ const upgrades = new WeakMap<FastifyRequest, FastifyReply>();
  * Ends what still ties the HTTP request and its reply to the socket: they would live as long as the session and cost it more
  * memory than the session itself.
  */
-function letGo(ws: WebSocket, request: FastifyRequest): void {
+function letGo(ws: SessionSocket, request: FastifyRequest): void {
   upgrades.get(request)?.raw.detachSocket(request.socket);
   upgrades.delete(request);
-  // @fastify/websocket's own listener, whose closure holds both; `serve` puts another one in its place.
-  ws.removeAllListeners('error');
+  // The address, which Node keeps with the socket; who asks again has it read again.
+  (request.socket as Socket & { _peername?: object })._peername = undefined;
+  // @fastify/websocket's own listener, whose closure holds both.
+  ws.takeErrors();
 }
 
 export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
@@ -160,14 +146,14 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
           rule: 'websocket',
         });
       },
-      wsHandler: (ws: WebSocket, request: FastifyRequest) => {
+      wsHandler: (socket: WebSocket, request: FastifyRequest) => {
+        // As upgrades.ts has it.
+        const ws = socket as SessionSocket;
         letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
         try {
-          serve(
-            ws,
-            options.gateway.accept(request.signedIn, name, new WebSocketTransport(ws, request.socket, encoding)),
-          );
+          const transport = new WebSocketTransport(ws, request.socket, encoding);
+          ws.serve(options.gateway.accept(request.signedIn, name, transport));
         } catch (error) {
           // The last free place was taken between the upgrade and now.
           const code = error instanceof RideError ? error.code : 'RIDE_INTERNAL';

@@ -10,6 +10,7 @@ import fp from 'fastify-plugin';
 import type { Role } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
+import { SessionSocket } from './session-socket.ts';
 
 export const JSON_PROTOCOL = 'ride.v1.json';
 export const BINARY_PROTOCOL = 'ride.v1.protobuf';
@@ -54,15 +55,18 @@ export interface WebSocketPluginOptions {
 /** Upgrades of the whole server, registered at its root: whoever asks for one, anywhere, has knocked. */
 export const webSocketPlugin = fp<WebSocketPluginOptions>(
   async (app: FastifyInstance, { maxPayloadBytes, drainDeadline, door }) => {
-    // `closeTimeout` is in the documentation of ws and not yet in its types.
-    const server: WebsocketPluginOptions['options'] & { closeTimeout: number } = {
+    const server = {
       maxPayload: maxPayloadBytes * HARD_LIMIT_FACTOR,
       closeTimeout: Math.min(CLOSE_TIMEOUT_MS, drainDeadline),
       perMessageDeflate: false,
+      WebSocket: SessionSocket,
+      // The broker has all sessions, and ends them before the server closes.
+      clientTracking: false,
       handleProtocols: (offered: Set<string>) =>
         [BINARY_PROTOCOL, JSON_PROTOCOL].find((name) => offered.has(name)) ?? false,
     };
-    await app.register(websocket, { options: server });
+    // As the documentation of ws has them; its types lack `closeTimeout`, and know no class that extends its own.
+    await app.register(websocket, { options: server as unknown as WebsocketPluginOptions['options'] });
     app.addHook('onRequest', async (request) => {
       if (!wantsWebSocket(request.raw)) return;
       door.knock(request.ip);

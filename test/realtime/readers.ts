@@ -188,7 +188,7 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
 
   /** Resolves when the node listens, or has no reader to listen for. */
   async function listening(): Promise<void> {
-    const anyone = (): boolean => readers.some(({ session }) => session?.subscriptions.has(topic));
+    const anyone = (): boolean => readers.some(({ session }) => session?.subscriptions.get(topic) !== undefined);
     await until(async () => !anyone() || (await node.listeners(topic)) > 0, 'the node to listen again');
   }
 

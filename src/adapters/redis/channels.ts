@@ -48,8 +48,7 @@ interface Entry {
   /** It stood before. */
   missed: boolean;
   /** Those who wait for it, and since when (process clock, ms). */
-  waiting: PromiseWithResolvers<void> | null;
-  since: number;
+  waiting: (PromiseWithResolvers<void> & { since: number }) | null;
 }
 
 /** Channels of one SUBSCRIBE. */
@@ -101,17 +100,14 @@ class ChannelSet implements Channels {
   subscribe(channel: string): Promise<void> {
     let entry = this.#entries.get(channel);
     if (!entry) {
-      entry = { channel, count: 0, link: null, stands: false, missed: false, waiting: null, since: 0 };
+      entry = { channel, count: 0, link: null, stands: false, missed: false, waiting: null };
       this.#entries.set(channel, entry);
       this.#homeless.add(entry);
       this.#schedule();
     }
     entry.count++;
     if (entry.stands) return Promise.resolve();
-    if (entry.waiting === null) {
-      entry.waiting = Promise.withResolvers();
-      entry.since = performance.now();
-    }
+    entry.waiting ??= { ...Promise.withResolvers<void>(), since: performance.now() };
     return entry.waiting.promise;
   }
 
@@ -264,7 +260,7 @@ class ChannelSet implements Channels {
     if (++this.#ticks % PROBE_TICKS === 0) for (const link of this.#topology.links()) void link.probe();
     const overdue = performance.now() - COMMAND_TIMEOUT_MS;
     for (const entry of this.#homeless) {
-      if (entry.waiting && entry.since < overdue) this.#settle(entry, redisAway(this.#refusal));
+      if (entry.waiting && entry.waiting.since < overdue) this.#settle(entry, redisAway(this.#refusal));
     }
   }
 }
