@@ -13,6 +13,7 @@ import { ingest } from './cases/ingest.ts';
 import { idleMemory } from './cases/memory.ts';
 import { twoNodes } from './cases/nodes.ts';
 import { restLocation } from './cases/rest.ts';
+import { manySessions } from './cases/sessions.ts';
 import { manyTopics } from './cases/topics.ts';
 import type { Context } from './harness/context.ts';
 import { stopAll } from './harness/programs.ts';
@@ -31,6 +32,7 @@ const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
   rest: restLocation,
   ingest,
   memory: idleMemory,
+  sessions: manySessions,
   chaos,
 };
 
@@ -67,12 +69,12 @@ async function onGround(profiles: string | undefined, work: (ground: Ground) => 
   }
 }
 
-async function run({ cases: names, size, rounds, out, profile }: Options): Promise<void> {
+async function run({ cases: names, size, rounds, out, profile, holdMs }: Options): Promise<void> {
   const fresh: Record<string, CaseRecord> = {};
   const runCase = async (name: string, ground: Ground): Promise<void> => {
     say(`${name}:`);
     const loadBefore = loadavg()[0]!;
-    const result = await cases[name]!({ ground, size, rounds, log: say });
+    const result = await cases[name]!({ ground, size, rounds, log: say, ...(holdMs ? { holdMs } : {}) });
     fresh[name] = { at: new Date().toISOString(), size, rounds, machine: machine(), loadBefore, result };
     summarise(result);
   };

@@ -14,21 +14,27 @@ export interface Options {
   /** Folder for CPU profiles of the servers; none are made without. */
   profile?: string;
   maxMinutes: number;
+  /** How long the case `sessions` holds them; its own time without. */
+  holdMs?: number;
 }
 
 const DEFAULT_ROUNDS: Record<Size, number> = { full: 3, quick: 1, tiny: 1 };
 const DEFAULT_MINUTES: Record<Size, number> = { full: 90, quick: 15, tiny: 3 };
 const docs = fileURLToPath(new URL('../docs', import.meta.url));
 
+/** Cases that a full run without names leaves out: they take long, and the machine for themselves. */
+const ON_REQUEST = ['sessions'];
+
 export const usage = (names: readonly string[]): string => `script/bench [CASE…] [options]
 
-Cases: ${names.join(', ')}; all when none is named.
+Cases: ${names.join(', ')}; all when none is named, but ${ON_REQUEST.join(', ')} then only with --quick.
 
   --quick            a small run, to see that all is well
   --tiny             the smallest, for tests: no figures worth reading
   --rounds N         rounds; every server has its turn in each (3, or 1 with --quick)
   --out DIR          where benchmarks.md and benchmarks/ are written (docs)
   --profile DIR      CPU profiles of the servers, for node bench/profile.ts DIR
+  --hold-seconds N   how long sessions are held (300, or less with --quick)
   --max-minutes N    ends everything after N minutes (90, or 15 with --quick)
 `;
 
@@ -44,17 +50,23 @@ export function parseOptions(args: readonly string[], names: readonly string[]):
       out: { type: 'string', default: docs },
       profile: { type: 'string' },
       'max-minutes': { type: 'string' },
+      'hold-seconds': { type: 'string' },
     },
   });
   const unknown = positionals.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`there is no case ${unknown}; there are ${names.join(', ')}`);
   const size: Size = values.tiny ? 'tiny' : values.quick ? 'quick' : 'full';
   return {
-    cases: positionals.length === 0 ? [...names] : names.filter((name) => positionals.includes(name)),
+    cases: names.filter((name) =>
+      positionals.length === 0 ? size !== 'full' || !ON_REQUEST.includes(name) : positionals.includes(name),
+    ),
     size,
     rounds: whole('--rounds', values.rounds, DEFAULT_ROUNDS[size]),
     out: isAbsolute(values.out) ? values.out : resolve(values.out),
     ...(values.profile === undefined ? {} : { profile: resolve(values.profile) }),
+    ...(values['hold-seconds'] === undefined
+      ? {}
+      : { holdMs: 1000 * whole('--hold-seconds', values['hold-seconds'], 0) }),
     maxMinutes: whole('--max-minutes', values['max-minutes'], DEFAULT_MINUTES[size]),
   };
 }

@@ -3,7 +3,7 @@ import { alternate, bySize, type Context } from '../harness/context.ts';
 import { freePort, HOST } from '../harness/programs.ts';
 import { startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
-import { profiled, SECRET, startRide } from '../harness/ride.ts';
+import { measured, SECRET, startRide } from '../harness/ride.ts';
 import { medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { type BenchTrip, makeTrips, placeOf } from '../harness/trips.ts';
@@ -42,7 +42,7 @@ async function startServer(context: Context, name: Name, trip: BenchTrip) {
   }
   const port = await freePort();
   const { folder, profiles } = context.ground;
-  const env = profiled(profiles, 'grpc');
+  const env = measured(profiles, 'grpc');
   const peer = await startRemote<GrpcBroadcastApi>({ name: 'grpc', file: 'peers/grpc-broadcast.ts', folder, env });
   await peer.call('listen', { port, topic: `trip:${trip.id}`, driverId: trip.driverId });
   return { ...peer, port };

@@ -2,7 +2,7 @@
 import type { Context } from '../harness/context.ts';
 import { freePort, HOST, type Program } from '../harness/programs.ts';
 import { type Remote, startGenerator, startRemote } from '../harness/remote.ts';
-import { profiled, SECRET, startRide } from '../harness/ride.ts';
+import { measured, SECRET, startRide } from '../harness/ride.ts';
 import type { DialectOptions, Member } from '../load/dialects.ts';
 import type { SocketsApi } from '../load/sockets.ts';
 import type { FastifyPeerApi } from '../peers/fastify.ts';
@@ -41,7 +41,7 @@ export async function startWebSocketServer(
     return { ...server, port: server.http, kind: 'ride' };
   }
   const port = await freePort();
-  const env = profiled(profiles, name);
+  const env = measured(profiles, name);
   const common = { name, folder, env };
   if (name === 'socketio') {
     const peer = await startRemote<SocketIoPeerApi>({ ...common, file: 'peers/socketio.ts' });
@@ -67,12 +67,25 @@ export interface Joining {
   lookAtAll: boolean;
   /** Locations in one message of ours. */
   batch?: number;
+  /** Address to connect from. */
+  from?: string;
+  /** How long it may take. */
+  limitMs?: number;
 }
 
 export async function connectLoad(load: Remote<SocketsApi>, server: WebSocketServer, joining: Joining): Promise<void> {
-  const { members, follow, lookAtAll, batch = 1 } = joining;
+  const { members, follow, lookAtAll, batch = 1, from, limitMs = 120_000 } = joining;
   const dialect = { kind: server.kind, secret: SECRET, batch, eventBytes: EVENT_BYTES };
   const { host, port } = server;
-  const args = { host, port, dialect, members, follow, lookAtAll, minEventBytes: MIN_EVENT_BYTES };
-  await load.call('connect', args, 120_000);
+  const args = {
+    host,
+    port,
+    dialect,
+    members,
+    follow,
+    lookAtAll,
+    minEventBytes: MIN_EVENT_BYTES,
+    ...(from ? { from } : {}),
+  };
+  await load.call('connect', args, limitMs);
 }

@@ -3,7 +3,7 @@ import { alternate, bySize, type Context } from '../harness/context.ts';
 import { freePort, HOST, type Program } from '../harness/programs.ts';
 import { startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
-import { profiled, SECRET, startRide } from '../harness/ride.ts';
+import { measured, SECRET, startRide } from '../harness/ride.ts';
 import { medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { CpuMeter } from '../harness/usage.ts';
@@ -44,7 +44,7 @@ export async function startGrpc(context: Context, name: GrpcName): Promise<GrpcS
     return { ...server, port: server.grpc, echo: false };
   }
   const port = await freePort();
-  const env = profiled(profiles, name);
+  const env = measured(profiles, name);
   const peer = await startRemote<GrpcPeerApi>({ name, file: 'peers/grpc.ts', folder, env });
   await peer.call('listen', { port });
   return { ...peer, host: HOST, port, echo: true };

@@ -3,7 +3,7 @@ import { alternate, bySize, type Context } from '../harness/context.ts';
 import { freePort } from '../harness/programs.ts';
 import { startRemote } from '../harness/remote.ts';
 import { atLeast, atMost, type CaseResult } from '../harness/result.ts';
-import { profiled, startRide } from '../harness/ride.ts';
+import { measured, startRide } from '../harness/ride.ts';
 import { median, medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { CpuMeter } from '../harness/usage.ts';
@@ -107,7 +107,7 @@ async function runSockets(context: Context, name: Name, members: Member[], scale
 async function startEcho(context: Context) {
   const port = await freePort();
   const { folder, profiles } = context.ground;
-  const env = profiled(profiles, 'echo');
+  const env = measured(profiles, 'echo');
   const peer = await startRemote<WsPeerApi>({ name: 'echo', file: 'peers/ws.ts', folder, env });
   await peer.call('listen', { port, echo: true });
   return { ...peer, port };

@@ -6,7 +6,7 @@ import { SECRET } from '../harness/ride.ts';
 import { median } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { placeOf } from '../harness/trips.ts';
-import { residentBytes } from '../harness/usage.ts';
+import { collectGarbage, residentBytes } from '../harness/usage.ts';
 import type { Member } from '../load/dialects.ts';
 import type { StreamsApi } from '../load/streams.ts';
 import { connectLoad, LABELS, type ServerName, startLoad, startWebSocketServer } from './contenders.ts';
@@ -35,9 +35,11 @@ const idle = (from: number, count: number): Member[] =>
     place: placeOf(0),
   }));
 
-/** Resident memory once it has settled: the median of some readings. */
+/** Resident memory without garbage, once it has settled: the median of some readings. */
 async function settled(pid: number, { settleMs }: Scale): Promise<number> {
   const readings: number[] = [];
+  await sleep(settleMs);
+  collectGarbage(pid);
   for (let i = 0; i < READINGS; i++) {
     await sleep(settleMs / READINGS);
     readings.push(residentBytes(pid));
@@ -106,8 +108,8 @@ async function ofStreams(context: Context, name: GrpcName, perConnection: boolea
 export async function idleMemory(context: Context): Promise<CaseResult> {
   const scale = bySize<Scale>(
     context,
-    { webSockets: 10_000, streams: 4000, settleMs: 12_000 },
-    { webSockets: 2000, streams: 500, settleMs: 3000 },
+    { webSockets: 10_000, streams: 4000, settleMs: 6000 },
+    { webSockets: 4000, streams: 1000, settleMs: 2000 },
     { webSockets: 50, streams: 20, settleMs: 100 },
   );
   const contenders = [
@@ -123,7 +125,7 @@ export async function idleMemory(context: Context): Promise<CaseResult> {
   return {
     title: 'Idle memory',
     method: [
-      `Growth of the server's resident memory (VmRSS) from ${Math.ceil(scale.webSockets * FIRST_SHARE)} to as many and ${scale.webSockets} more idle WebSocket sessions, and from ${Math.ceil(scale.streams * FIRST_SHARE)} to as many and ${scale.streams} more gRPC streams, divided by their number, read when it has settled. Every session says a heartbeat every 5 s, at the peers too.`,
+      `Growth of the server's resident memory (VmRSS) from ${Math.ceil(scale.webSockets * FIRST_SHARE)} to as many and ${scale.webSockets} more idle WebSocket sessions, and from ${Math.ceil(scale.streams * FIRST_SHARE)} to as many and ${scale.streams} more gRPC streams, divided by their number. Before each reading the server, ours or the peer, is made to collect its garbage and to give unused pages back, so that what is compared is what it keeps and not how far its heap has grown. Every session says a heartbeat every 5 s, at the peers too.`,
     ],
     tables: [
       {

@@ -3,7 +3,7 @@ import { alternate, bySize, type Context } from '../harness/context.ts';
 import { freePort, HOST } from '../harness/programs.ts';
 import { startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
-import { profiled, SECRET, startRide } from '../harness/ride.ts';
+import { measured, SECRET, startRide } from '../harness/ride.ts';
 import { medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { type BenchTrip, makeTrips } from '../harness/trips.ts';
@@ -43,7 +43,7 @@ async function startServer(context: Context, name: Name, trips: readonly BenchTr
     name,
     file: 'peers/fastify.ts',
     folder,
-    env: profiled(profiles, name),
+    env: measured(profiles, name),
   });
   await peer.call('listen', { port, tripIds: trips.map((trip) => trip.id) });
   return { ...peer, port };

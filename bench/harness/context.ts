@@ -7,6 +7,8 @@ export interface Context {
   ground: Ground;
   size: Size;
   rounds: number;
+  /** How long a case that holds something holds it, instead of its own time. */
+  holdMs?: number;
   log(line: string): void;
 }
 

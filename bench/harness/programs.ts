@@ -35,6 +35,8 @@ export interface StartOptions {
   ready: (line: string) => boolean;
   /** Opens a channel for messages. */
   ipc?: boolean;
+  /** How long its orderly end may take, milliseconds. */
+  stopLimitMs?: number;
 }
 
 export const HOST = '127.0.0.1';
@@ -81,7 +83,7 @@ export async function start(options: StartOptions): Promise<Started> {
     name: options.name,
     pid: child.pid ?? 0,
     gone: gone.promise,
-    stop: () => end(child, gone.promise),
+    stop: () => end(child, gone.promise, options.stopLimitMs ?? STOP_LIMIT_MS),
   };
   running.add(program);
   if (child.pid !== undefined) void gone.promise.then(guard(child.pid, options.folder));
@@ -108,9 +110,9 @@ export async function start(options: StartOptions): Promise<Started> {
   }
 }
 
-async function end(child: ChildProcess, gone: Promise<unknown>): Promise<void> {
+async function end(child: ChildProcess, gone: Promise<unknown>, limitMs: number): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-  const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  const hard = setTimeout(() => child.kill('SIGKILL'), limitMs);
   await gone;
   clearTimeout(hard);
 }

@@ -82,12 +82,15 @@ export async function startRemote<H extends Handlers>(options: RemoteOptions): P
     if (error === undefined) call?.resolve(result);
     else call?.reject(new Error(`${options.name}: ${error}`));
   });
+  let ended: string | undefined;
   child.once('exit', (code, signal) => {
-    for (const call of waiting.values()) call.reject(new Error(`${options.name} ended (${signal ?? code})`));
+    ended = `${options.name} ended (${signal ?? code})`;
+    for (const call of waiting.values()) call.reject(new Error(ended));
   });
   return {
     ...program,
     async call(name, args, limitMs = CALL_LIMIT_MS) {
+      if (ended !== undefined) throw new Error(ended);
       const id = ++calls;
       const reply = Promise.withResolvers<unknown>();
       waiting.set(id, reply);

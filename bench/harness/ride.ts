@@ -14,6 +14,9 @@ export const SECRET = 'a-secret-for-benchmarks-and-nothing-else';
 const NO_REFUSAL = '100000000';
 /** As Prometheus does it. */
 const SCRAPE_EVERY_MS = 5000;
+/** A server with many sessions and workers takes its time to end them. */
+const STOP_LIMIT_MS = 40_000;
+const collector = new URL('collect.ts', import.meta.url).href;
 const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** Folder and Redis that all real servers of a run share, so that a restart finds its trips again. */
@@ -54,15 +57,18 @@ export async function startRedis(folder: string): Promise<Program & { url: strin
   return { ...program, url: `redis://${HOST}:${port}` };
 }
 
-/** Makes a process write a CPU profile when it ends. */
-export const profiled = (folder: string | undefined, name: string): NodeJS.ProcessEnv =>
-  folder === undefined
-    ? {}
-    : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(folder, name)} --cpu-prof-interval=500` };
+/** Makes a server collect its garbage when it is asked to, and write a CPU profile when it ends if a folder is given. */
+export function measured(folder: string | undefined, name: string): NodeJS.ProcessEnv {
+  const options = [`--import=${collector}`];
+  if (folder !== undefined)
+    options.push('--cpu-prof', `--cpu-prof-dir=${join(folder, name)}`, '--cpu-prof-interval=500');
+  return { NODE_OPTIONS: options.join(' ') };
+}
 
-export async function startRide(ground: Ground, name = 'ride'): Promise<RideServer> {
-  if (ground.only) return { ...(await ground.only), stop: async () => {} };
-  return launch(ground, name);
+/** @param settings of a server that is not at its default; it is no other's */
+export async function startRide(ground: Ground, name = 'ride', settings?: NodeJS.ProcessEnv): Promise<RideServer> {
+  if (ground.only && !settings) return { ...(await ground.only), stop: async () => {} };
+  return launch(ground, name, settings);
 }
 
 /** The one server that all of a tiny run share. */
@@ -70,7 +76,7 @@ export function shareRide(ground: Ground): void {
   ground.only = launch(ground, 'ride');
 }
 
-async function launch(ground: Ground, name: string): Promise<RideServer> {
+async function launch(ground: Ground, name: string, settings: NodeJS.ProcessEnv = {}): Promise<RideServer> {
   const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const { program } = await start({
     name,
@@ -79,7 +85,7 @@ async function launch(ground: Ground, name: string): Promise<RideServer> {
     folder: ground.folder,
     env: {
       ...process.env,
-      ...profiled(ground.profiles, name),
+      ...measured(ground.profiles, name),
       RIDESTREAM_MODE: 'development',
       NODE_ID: name,
       HTTP_LISTEN_ADDR: `${HOST}:${http}`,
@@ -99,7 +105,9 @@ async function launch(ground: Ground, name: string): Promise<RideServer> {
       SOCKET_LIMIT_LOCATION: NO_REFUSAL,
       SOCKET_LIMIT_CHAT: NO_REFUSAL,
       DRAIN_JITTER: '0s',
+      ...settings,
     },
+    stopLimitMs: STOP_LIMIT_MS,
     ready: (line) => line.includes('"msg":"listening"'),
   });
   const scrapes = setInterval(() => {

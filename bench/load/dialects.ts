@@ -8,6 +8,7 @@ import {
   ACK,
   ERROR,
   errorText,
+  heartbeatIntervalOf,
   heartbeatMessage,
   LOCATION,
   LocationTemplate,
@@ -55,6 +56,8 @@ export interface Dialect {
   follow(topic: string): Buffer;
   /** Sent now and then so that the server knows the connection lives. */
   heartbeat(): Buffer;
+  /** How often the server wants one, by its welcome. */
+  heartbeatMs(data: Buffer, start: number, end: number): number;
   pong: Buffer | null;
   /** Makes the writer of a member's messages: fills `target` from `at` with the next one, returns where it ends. */
   writer(member: Member): { bytes: number; write(target: Buffer, at: number, count: number): number };
@@ -66,6 +69,9 @@ export interface Dialect {
   /** Of an error, for people. */
   errorOf(data: Buffer, start: number, end: number): string;
 }
+
+/** Where the server asks for none: as ours does by default. */
+export const HEARTBEAT_MS = 5000;
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -88,6 +94,10 @@ function rideDialect({ secret, batch }: DialectOptions): Dialect {
     greeting: () => null,
     follow: (topic) => maskedFrame(BINARY, subscribeMessage(topic)),
     heartbeat: () => maskedFrame(BINARY, heartbeatMessage()),
+    heartbeatMs(data, start, end) {
+      const { payloadStart, payloadEnd } = read(data, start, end);
+      return heartbeatIntervalOf(data, payloadStart, payloadEnd);
+    },
     pong: null,
     writer(member) {
       const template = new LocationTemplate(member.place, member.publishesTo.replace(/^trip:/, ''), batch);
@@ -129,6 +139,7 @@ function plainDialect({ eventBytes }: DialectOptions): Dialect {
     greeting: () => null,
     follow: (topic) => maskedFrame(TEXT, Buffer.from(topic)),
     heartbeat: () => maskedFrame(TEXT, Buffer.alloc(0)),
+    heartbeatMs: () => HEARTBEAT_MS,
     pong: null,
     writer(member) {
       const event = Buffer.alloc(eventBytes, '.');
@@ -179,6 +190,7 @@ function socketIoDialect({ eventBytes }: DialectOptions): Dialect {
     greeting: () => text('40'),
     follow: (topic) => text(`420["join","${topic}"]`),
     heartbeat: () => text('42["beat"]'),
+    heartbeatMs: () => HEARTBEAT_MS,
     pong: text('3'),
     writer(member) {
       const head = `42["pub","${member.publishesTo}","`;

@@ -5,7 +5,7 @@
 import { serve } from '../harness/remote.ts';
 import { type Latency, Samples } from '../harness/statistics.ts';
 import { now, sinceStamp } from '../harness/time.ts';
-import { createDialect, type Dialect, type DialectOptions, type Member } from './dialects.ts';
+import { createDialect, type Dialect, type DialectOptions, HEARTBEAT_MS, type Member } from './dialects.ts';
 import { Outbox } from './outbox.ts';
 import { type FrameListener, WireSocket } from './wire/websocket.ts';
 
@@ -20,6 +20,8 @@ export interface ConnectArgs {
   lookAtAll: boolean;
   /** Shortest event; other messages are shorter. */
   minEventBytes: number;
+  /** Address to connect from; one that has enough ports when there is none. */
+  from?: string;
 }
 
 export interface Counted {
@@ -42,7 +44,6 @@ const CONNECT_AT_ONCE = 64;
 const STAGE_LIMIT_MS = 30_000;
 /** One event in as many is looked at for its latency. */
 const SAMPLE_EVERY = 61;
-const HEARTBEAT_MS = 5000;
 const HEARTBEAT_STEPS = 100;
 /** From this many connections on, one address has not enough ports. */
 const PER_ADDRESS = 25_000;
@@ -53,6 +54,7 @@ let members: Member[] = [];
 let sockets: WireSocket[] = [];
 let outbox: Outbox;
 let heartbeats: NodeJS.Timeout | undefined;
+let heartbeatMs = 0;
 let untilSample = SAMPLE_EVERY;
 
 const latency = new Samples();
@@ -105,6 +107,7 @@ const listener: FrameListener = {
       case 'ping':
         return socket.write(dialect.pong!);
       case 'welcome':
+        keepHeartbeat(dialect.heartbeatMs(data, start, start + length));
         return advance('welcomed');
       case 'followed':
         return advance('followed');
@@ -138,13 +141,24 @@ function reset(): void {
   ackLatency.clear();
 }
 
-/** Each connection says something every few seconds; they take turns, so that it is never all at once. */
-function startHeartbeats(): void {
+/** Each connection says something as often as the server wants; they take turns, so that it is never all at once. */
+function keepHeartbeat(everyMs: number): void {
+  if (everyMs === heartbeatMs) return;
+  clearInterval(heartbeats);
+  heartbeatMs = everyMs;
+  const stepMs = everyMs / HEARTBEAT_STEPS;
+  const startedAt = now();
   let step = 0;
   heartbeats = setInterval(() => {
-    step = (step + 1) % HEARTBEAT_STEPS;
-    for (let i = step; i < sockets.length; i += HEARTBEAT_STEPS) sockets[i]!.write(dialect.heartbeat());
-  }, HEARTBEAT_MS / HEARTBEAT_STEPS);
+    const heartbeat = dialect.heartbeat();
+    // By the clock: a busy process is called less often, and nobody's turn may be left out or late for it.
+    const due = Math.floor((now() - startedAt) / stepMs);
+    for (step = Math.max(step, due - HEARTBEAT_STEPS); step < due; step++) {
+      for (let i = step % HEARTBEAT_STEPS; i < sockets.length; i += HEARTBEAT_STEPS) {
+        if (sockets[i]!.isOpen) sockets[i]!.write(heartbeat);
+      }
+    }
+  }, stepMs);
 }
 
 async function follow(): Promise<void> {
@@ -169,10 +183,12 @@ const api = {
     listener.wholeFrames = true;
     Object.assign(stages, { opened: 0, welcomed: 0, followed: 0 });
     reset();
+    outbox = new Outbox(sockets, members, dialect);
+    keepHeartbeat(HEARTBEAT_MS);
     const ready = (): number =>
       args.dialect.kind === 'plain' || args.dialect.kind === 'echo' ? stages.opened : stages.welcomed;
     for (const [index, member] of members.entries()) {
-      const localAddress = `127.0.0.${1 + Math.floor(index / PER_ADDRESS)}`;
+      const localAddress = args.from ?? `127.0.0.${1 + Math.floor(index / PER_ADDRESS)}`;
       const target = {
         host: args.host,
         port: args.port,
@@ -184,8 +200,6 @@ const api = {
       await until('welcome', () => index + 1 - ready() < CONNECT_AT_ONCE);
     }
     await until('welcome', () => ready() >= members.length);
-    outbox = new Outbox(sockets, members, dialect);
-    startHeartbeats();
     if (args.follow) await follow();
     listener.wholeFrames = args.lookAtAll;
   },
@@ -224,6 +238,7 @@ const api = {
 
   close(): void {
     clearInterval(heartbeats);
+    heartbeatMs = 0;
     outbox?.stop();
     for (const socket of sockets) socket.close();
     sockets = [];

@@ -21,7 +21,18 @@ t.test('every case measures the real server and its peers', async (t) => {
   await run(process.execPath, [main, '--tiny', '--out', out]);
   const report = await readFile(join(out, 'benchmarks.md'), 'utf8');
   const { cases } = JSON.parse(await readFile(join(out, 'benchmarks/results.json'), 'utf8')) as Results;
-  t.same(Object.keys(cases), ['fanout', 'topics', 'nodes', 'grpc', 'broadcast', 'rest', 'ingest', 'memory', 'chaos']);
+  t.same(Object.keys(cases), [
+    'fanout',
+    'topics',
+    'nodes',
+    'grpc',
+    'broadcast',
+    'rest',
+    'ingest',
+    'memory',
+    'sessions',
+    'chaos',
+  ]);
   for (const [name, { result, size }] of Object.entries(cases)) {
     t.equal(size, 'tiny');
     t.ok(result.claims.length > 0, `${name} has ratios`);

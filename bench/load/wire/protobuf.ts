@@ -134,6 +134,7 @@ export const GO_AWAY = 33;
 export const SUBSCRIBED = 34;
 const FIRST_PAYLOAD = 20;
 const LOCATION_ACCURACY = 7;
+const WELCOME_HEARTBEAT_INTERVAL = 5;
 
 /** Where the last `readVarint` ended. */
 let cursor = 0;
@@ -204,6 +205,19 @@ export function stampOfLocation(data: Buffer, start: number, end: number): numbe
       readVarint(data, cursor);
       at = cursor;
     }
+  }
+  return Number.NaN;
+}
+
+/** heartbeat_interval_ms of a Welcome. */
+export function heartbeatIntervalOf(data: Buffer, start: number, end: number): number {
+  for (let at = start; at < end; ) {
+    const field = readVarint(data, at) >> 3;
+    // Every field before it is a string or a whole number.
+    const isText = (data[at]! & 7) === BYTES;
+    const value = readVarint(data, cursor);
+    if (field === WELCOME_HEARTBEAT_INTERVAL) return value;
+    at = isText ? cursor + value : cursor;
   }
   return Number.NaN;
 }

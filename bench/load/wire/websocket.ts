@@ -93,6 +93,11 @@ export class WireSocket {
     this.socket.on('close', () => this.#end('the connection ended'));
   }
 
+  /** The handshake is done and the connection has not ended. */
+  get isOpen(): boolean {
+    return this.#open && !this.#ended;
+  }
+
   write(data: Buffer): void {
     this.socket.write(data);
   }
