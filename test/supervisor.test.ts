@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Follower } from './clients/follower.ts';
 import { readMetrics, type Sample, sum } from './clients/metrics.ts';
 import { connect, type Peer } from './clients/peer.ts';
+import { follower } from './clients/roamer.ts';
 import { everythingHeard, saidMore, Talk } from './clients/talk.ts';
 import { firstRide } from './e2e/first-ride.ts';
 import { assignedRide } from './scene.ts';
@@ -142,9 +142,9 @@ async function killedWorkerLosesNothing(t: Test, s: RunningProgram): Promise<voi
   const redis = await redisPid(s);
   const rides = await Promise.all(Array.from({ length: 6 }, () => assignedRide(t, s)));
   const followers = rides.flatMap((ride) =>
-    [ride.rider, ride.driver].map((user) => new Follower(t, s.at, user.token, [`trip:${ride.id}`])),
+    [ride.rider, ride.driver].map((user) => follower(t, s.at, user.token, `trip:${ride.id}`)),
   );
-  await Promise.all(followers.map((follower) => follower.live));
+  await Promise.all(followers.map(({ live }) => live));
   const talks = rides.map((ride, index) => new Talk(ride.id, followers[2 * index]!));
   await saidMore(talks, 10);
   const counted = await readMetrics(s.program.metrics);
@@ -157,13 +157,13 @@ async function killedWorkerLosesNothing(t: Test, s: RunningProgram): Promise<voi
 
   for (const [index, talk] of talks.entries())
     await everythingHeard(t, talk, followers.slice(2 * index, 2 * index + 2));
-  t.ok(followers.every((follower) => follower.gaps === 0));
+  t.ok(followers.every(({ books }) => books.gaps.length === 0));
   t.ok(
-    followers.some((follower) => follower.connections > 1),
+    followers.some(({ stays }) => stays.length > 1),
     'somebody was on the worker that was killed',
   );
   t.ok(
-    followers.some((follower) => follower.connections === 1),
+    followers.some(({ stays }) => stays.length === 1),
     'and somebody was not',
   );
   t.equal(await redisPid(s), redis, 'the private Redis is the same');
@@ -181,7 +181,7 @@ async function killedWorkerLosesNothing(t: Test, s: RunningProgram): Promise<voi
       .map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
   t.same(fell(counted), [], 'no counter went back');
 
-  for (const follower of followers) await follower.stop();
+  for (const one of followers) await one.close();
 }
 
 /** SIGTERM to the supervisor: every client is told, and nothing stays behind. */

@@ -12,6 +12,8 @@ export class Books {
   readonly places = new Map<string, Place>();
   /** What came again. */
   repeats = 0;
+  /** Messages at a place that it was past already. */
+  replayed = 0;
   /** Where messages of an epoch did not follow on each other. */
   readonly holes: string[] = [];
   /** Messages that came, for the first time, behind a later one of their epoch. */
@@ -28,6 +30,8 @@ export class Books {
   take(topic: string, place: Place, id: string, message: Message, sentAtMs: number): void {
     const last = this.places.get(topic);
     if (!last || last.epoch !== place.epoch || last.offset < place.offset) this.places.set(topic, place);
+    const isReplay = last?.epoch === place.epoch && place.offset <= last.offset;
+    if (isReplay) this.replayed++;
     this.#jump(topic, last, place);
     // The same event may also have been published twice.
     const key = `${topic} ${id}`;
@@ -36,7 +40,7 @@ export class Books {
       return;
     }
     this.#seen.add(key);
-    if (last?.epoch === place.epoch && place.offset <= last.offset) this.late.push(`${topic}: ${id}`);
+    if (isReplay) this.late.push(`${topic}: ${id}`);
     this.delaysMs.push(Date.now() - sentAtMs);
     const taken = this.taken.get(topic) ?? [];
     this.taken.set(topic, taken);

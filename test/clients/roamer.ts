@@ -238,3 +238,26 @@ export class Roamer {
     this.#lostAt = 0;
   }
 }
+
+/** One that follows a topic from its beginning, by its own place, and ends with the test. */
+export function follower(
+  t: { after(hook: () => Promise<void>): void },
+  at: Address,
+  accessToken: string,
+  topic: string,
+): Roamer {
+  const roamer = new Roamer({
+    at,
+    transport: 'websocket-json',
+    accessToken,
+    way: 'places',
+    heartbeatMs: 500,
+    onGoAway() {},
+    onError(error) {
+      throw new Error(error);
+    },
+  });
+  roamer.follow(topic);
+  t.after(() => roamer.close());
+  return roamer;
+}

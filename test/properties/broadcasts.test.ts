@@ -38,6 +38,14 @@ const step: fc.Arbitrary<Step> = fc.record({
   ),
 });
 
+/** Who is where at first, and what happens then. */
+const program = fc.record({
+  inside: fc.subarray(
+    Array.from({ length: CLIENTS * ROOMS }, (_, i): [number, number] => [i % CLIENTS, Math.floor(i / CLIENTS)]),
+  ),
+  steps: fc.array(step, { minLength: 1, maxLength: 20 }),
+});
+
 interface Room {
   topic: string;
   /** Begins a broadcast; rejects when it is refused. */
@@ -179,10 +187,11 @@ t.test('whoever is in a room gets what is broadcast to it, soon and once', async
       guests.push(new Guest(await connect(t, node.at, transport, token)));
     }
   }
-  const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
+  const property = fc.asyncProperty(program, async ({ inside, steps }) => {
+    await Promise.all(inside.map(([one, index]) => guests[one]!.join(index, rooms[index]!)));
     const faults = await play(guests, rooms, steps);
     if (faults.length > 0) throw new Error(faults.join('\n'));
   });
-  await t.resolves(fc.assert(property, { numRuns: 100, interruptAfterTimeLimit: 30_000 }));
+  await t.resolves(fc.assert(property, { numRuns: 100, interruptAfterTimeLimit: 30_000, includeErrorInReport: true }));
 });
 t.end();
