@@ -12,8 +12,8 @@ export class Books {
   readonly places = new Map<string, Place>();
   /** What came again. */
   repeats = 0;
-  /** Messages at a place that it was past already. */
-  replayed = 0;
+  /** Topics that came again at a place that it was past already, each as often as that happened. */
+  readonly replayed: string[] = [];
   /** Where messages of an epoch did not follow on each other. */
   readonly holes: string[] = [];
   /** Messages that came, for the first time, behind a later one of their epoch. */
@@ -31,7 +31,7 @@ export class Books {
     const last = this.places.get(topic);
     if (!last || last.epoch !== place.epoch || last.offset < place.offset) this.places.set(topic, place);
     const isReplay = last?.epoch === place.epoch && place.offset <= last.offset;
-    if (isReplay) this.replayed++;
+    if (isReplay) this.replayed.push(topic);
     this.#jump(topic, last, place);
     // The same event may also have been published twice.
     const key = `${topic} ${id}`;

@@ -48,7 +48,7 @@ export async function everythingHeard(t: Test, talk: Talk, followers: readonly R
     await until(() => heard(talk, follower).length >= said.length, 'all has arrived');
     t.same(heard(talk, follower).toSorted(), said.toSorted(), 'every message once');
     t.same(heard(talk, follower), heard(talk, followers[0]!), 'in the order in which the others have it');
-    t.equal(follower.books.replayed, 0, 'no place in the topic was given twice');
+    t.notOk(follower.books.replayed.includes(`trip:${talk.tripId}`), 'no place in the topic was given twice');
     t.same(follower.books.holes, [], 'nor was one left out');
   }
 }
