@@ -80,7 +80,7 @@ function writeOf(field: DescField): string {
 }
 
 /** Messages that `root` is made of, the innermost first. */
-function messagesOf(root: DescMessage, seen = new Set<DescMessage>()): Set<DescMessage> {
+export function messagesOf(root: DescMessage, seen = new Set<DescMessage>()): Set<DescMessage> {
   for (const field of root.fields) if (field.message && !seen.has(field.message)) messagesOf(field.message, seen);
   return seen.add(root);
 }

@@ -6,9 +6,11 @@ import { fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
 import type { BusMessage } from '../ports/bus.ts';
 import { Frame } from './frame.ts';
+import { readClientEnvelope } from './generated/client-envelope.ts';
 import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
 import { type ServerEnvelope, writeServerEnvelope } from './generated/server-envelope.ts';
 import type { ServerPayload } from './payload.ts';
+import { Reader, UNUSUAL } from './reader.ts';
 import { Writer } from './wire.ts';
 
 /** Characters. */
@@ -73,10 +75,24 @@ export function decodeJson(text: string): ClientEnvelope {
   }
 }
 
-/** @throws RideError RIDE_MALFORMED, RIDE_INVALID_INPUT */
-export function decodeBinary(bytes: Uint8Array): ClientEnvelope {
+const reader = new Reader();
+
+/** By the static decoder; null for what the library has to look at. */
+export function decodeUsual(bytes: Buffer): ClientEnvelope | null {
   try {
-    return checked(fromBinary(ClientEnvelopeSchema, bytes));
+    return readClientEnvelope(reader, reader.start(bytes));
+  } catch (error) {
+    if (error === UNUSUAL) return null;
+    throw error;
+  } finally {
+    reader.done();
+  }
+}
+
+/** @throws RideError RIDE_MALFORMED, RIDE_INVALID_INPUT */
+export function decodeBinary(bytes: Buffer): ClientEnvelope {
+  try {
+    return checked(decodeUsual(bytes) ?? fromBinary(ClientEnvelopeSchema, bytes));
   } catch (error) {
     throw error instanceof RideError ? error : malformed(error);
   }

@@ -100,7 +100,7 @@ t.test('examples of clients are what the server decodes, in both encodings', asy
     t.equal(fault(kind, payload), null);
     const decoded = decodeJson(JSON.stringify(payload));
     t.same(toJson(ClientEnvelopeSchema, decoded, { useProtoFieldName: true }), payload, kind);
-    t.same(decodeBinary(toBinary(ClientEnvelopeSchema, decoded)), decoded, `${kind}, in binary`);
+    t.same(decodeBinary(Buffer.from(toBinary(ClientEnvelopeSchema, decoded))), decoded, `${kind}, in binary`);
   }
 });
 

@@ -1,12 +1,13 @@
-/** The static encoder against the library: whatever it writes, protobuf-es reads back the same. */
+/** The static codec against the library: whatever it writes, protobuf-es reads back the same, and whatever it reads, too. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { type DescField, type DescMessage, fromBinary, ScalarType, toBinary } from '@bufbuild/protobuf';
+import { create, type DescField, type DescMessage, fromBinary, ScalarType, toBinary, toJson } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t from 'tap';
 import { CODEC_FILE, generateCodec } from '../../script/codec.ts';
-import { encodeEnvelope } from '../../src/realtime/envelope.ts';
-import { ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
+import { DECODER_FILE, generateDecoder } from '../../script/decoder.ts';
+import { decodeUsual, encodeEnvelope } from '../../src/realtime/envelope.ts';
+import { ClientEnvelopeSchema, ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
 import type { ServerPayload } from '../../src/realtime/payload.ts';
 
 t.test('the generated encoder is current', async (t) => {
@@ -101,4 +102,80 @@ t.test('a number that is no whole number is refused and leaves nothing behind', 
     t.throws(() => encodeEnvelope(header, { case: 'ack', value: { accepted: bad } }), RangeError);
   }
   t.same(encodeEnvelope(header, { case: 'ack', value: { accepted: 1 } }), good);
+});
+
+t.test('the generated decoder is current', async (t) => {
+  t.equal(await readFile(DECODER_FILE, 'utf8'), generateDecoder(), 'run script/contracts');
+});
+
+function clientScalar(type: ScalarType): fc.Arbitrary<unknown> {
+  if (type === ScalarType.INT64)
+    return fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt(0n, 2n ** 53n));
+  if (type === ScalarType.UINT64) return fc.oneof(fc.bigInt(0n, 2n ** 64n - 1n), fc.bigInt(0n, 2n ** 53n));
+  if (type === ScalarType.INT32) return fc.integer();
+  return scalar(type);
+}
+
+function clientValueOf(field: DescField): fc.Arbitrary<unknown> {
+  if (field.fieldKind === 'message') return clientMessageOf(field.message);
+  if (field.fieldKind === 'enum') return fc.constantFrom(...field.enum.values.map(({ number }) => number), 77);
+  if (field.fieldKind === 'scalar') return clientScalar(field.scalar);
+  if (field.fieldKind === 'list' && field.message) return fc.array(clientMessageOf(field.message), { maxLength: 5 });
+  throw new Error(`no values for ${field}`);
+}
+
+const clientMessageOf = (message: DescMessage): fc.Arbitrary<Record<string, unknown>> =>
+  fc.record(Object.fromEntries(message.fields.map((field) => [field.localName, clientValueOf(field)])), {
+    requiredKeys: [],
+  });
+
+const payloads = ClientEnvelopeSchema.oneofs[0]!.fields;
+
+const envelopes = fc
+  .tuple(fc.string({ maxLength: 64 }), fc.bigInt(0n, 2n ** 53n), fc.constantFrom(...payloads))
+  .chain(([corrId, lamport, field]) =>
+    clientMessageOf(field.message!).map((value) =>
+      toBinary(
+        ClientEnvelopeSchema,
+        create(ClientEnvelopeSchema, {
+          corrId,
+          lamport,
+          payload: { case: field.localName, value: create(field.message!, value) },
+        } as never),
+      ),
+    ),
+  );
+
+/** The same as the library, or left to it. */
+function agree(bytes: Buffer): boolean {
+  const fast = decodeUsual(bytes);
+  if (fast === null) return false;
+  const slow = fromBinary(ClientEnvelopeSchema, bytes);
+  assert.deepEqual(normal(fast), normal(slow));
+  assert.deepEqual(toJson(ClientEnvelopeSchema, fast), toJson(ClientEnvelopeSchema, slow));
+  return true;
+}
+
+t.test('what it reads is what the library reads, and the rest is left to the library', async (t) => {
+  let read = 0;
+  fc.assert(
+    fc.property(envelopes, (bytes) => {
+      if (agree(Buffer.from(bytes))) read++;
+    }),
+    { numRuns: 1000 },
+  );
+  t.ok(read > 200, `${read} of 1000 read`);
+});
+
+t.test('damaged bytes are never read as something that the library refuses or reads otherwise', async (t) => {
+  const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(envelopes, damage, fc.nat(), (bytes, changes, cut) => {
+      const damaged = Buffer.from(bytes).subarray(0, bytes.length - (cut % 3));
+      for (const [at, byte] of changes) if (damaged.length > 0) damaged[at % damaged.length] = byte;
+      agree(damaged);
+    }),
+    { numRuns: 3000 },
+  );
+  t.pass();
 });
