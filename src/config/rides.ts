@@ -6,7 +6,7 @@ export const ridesSettings = {
     'LOCATION_FLUSH',
     duration(0, SECOND),
     '2ms',
-    'Longest wait of a location while another pipeline is under way; an idle Redis is asked at once.',
+    'Longest wait of a location while another write is under way; an idle Redis is asked at once.',
   ),
   locationBatchMax: required(
     'LOCATION_BATCH_MAX',
@@ -51,7 +51,12 @@ export const ridesSettings = {
     '5000',
     'Radius around the pick-up in which drivers are sought, metres.',
   ),
-  matchCandidates: required('MATCH_CANDIDATES', integer(1, 500), '40', 'Nearest drivers looked at for one offer.'),
+  matchCandidates: required(
+    'MATCH_CANDIDATES',
+    integer(1, 500),
+    '40',
+    'Nearest drivers looked at first for one offer; while none of them can take it, four times as many, up to 5000.',
+  ),
   matchRetry: required('MATCH_RETRY', duration(100, HOUR), '5s', 'Wait before drivers are sought again (domain time).'),
   offerTtl: required(
     'OFFER_TTL',

@@ -38,7 +38,7 @@ export interface Positions {
   onFirst(listener: (driverId: string) => void): void;
   ofDriver(driverId: string): Promise<Position | null>;
   ofTrip(tripId: string): Promise<Position | null>;
-  /** Available drivers within `radiusM` of a place, nearest first, at most `limit`. */
+  /** Available drivers within `radiusM` of a place, nearest first, at most `limit`; fewer only when there are no more. */
   nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]>;
   /**
    * Puts a driver among the available ones, at its last position and with the class he drives, which `nearby` tells from now on

@@ -184,6 +184,21 @@ const cases: Record<string, Case> = {
     await until(async () => (await positions.countAvailable()) === before - 1, 'it leaves the index');
   },
 
+  'drivers whose positions ran out do not hide who is behind them': async (t, place) => {
+    const positions = place.node();
+    const inRow = Array.from({ length: 4 }, (_, i) => positionOf({ lat: 47.4 + i / METRES_A_DEGREE, lng: 8.5 }));
+    for (const one of inRow) {
+      await positions.record(one);
+      await positions.setAvailable(one.driverId, 'standard');
+    }
+    for (const one of inRow.slice(0, 3)) await place.forget(one.driverId);
+    const found = await positions.nearby(inRow[0]!, 100, 2);
+    t.same(
+      found.map(({ position }) => position.driverId),
+      [inRow[3]!.driverId],
+    );
+  },
+
   'the poles are places too': async (t, place) => {
     const positions = place.node();
     const driver = positionOf({ lat: 90, lng: 10 });

@@ -51,11 +51,11 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
 
   const read = createPositionReader(redis);
 
-  async function setUnavailable(driverId: string): Promise<void> {
+  async function remove(driverIds: readonly string[]): Promise<void> {
     await orAway(
       runAll(redis, [
-        ['zrem', ACTIVE_DRIVERS, driverId],
-        ['hdel', ACTIVE_CLASSES, driverId],
+        ['zrem', ACTIVE_DRIVERS, ...driverIds],
+        ['hdel', ACTIVE_CLASSES, ...driverIds],
       ]),
     );
   }
@@ -84,17 +84,18 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       Promise.all(driverIds.map((driverId) => read(driverKey(driverId)))),
     ]);
     const near: NearbyDriver[] = [];
+    const gone: string[] = [];
     for (const [index, [driverId, distance]] of found.entries()) {
       const position = positions[index]!;
       if (position) {
         const vehicleClass = classes[index] ?? position.vehicleClass;
         near.push({ position: { ...position, vehicleClass }, distanceM: Number(distance) });
-      } else {
-        // The hash has a TTL, the index has none: a driver without a position left long ago.
-        void setUnavailable(driverId).catch(() => {});
-      }
+      } else gone.push(driverId);
     }
-    return near;
+    if (gone.length === 0) return near;
+    // The hash has a TTL, the index has none: a driver without a position left long ago, and hides who is behind him.
+    await remove(gone);
+    return found.length < limit ? near : nearby(center, radiusM, limit);
   }
 
   return {
@@ -116,7 +117,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       );
       return true;
     },
-    setUnavailable,
+    setUnavailable: (driverId) => remove([driverId]),
     countAvailable: () => orAway(redis.zcard(ACTIVE_DRIVERS)),
   };
 }
