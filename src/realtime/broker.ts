@@ -176,7 +176,7 @@ export class Broker {
   #closed(session: Session, code: ErrorCode | null): void {
     this.#total--;
     this.#count(session, -1);
-    for (const { feed } of [...session.subscriptions]) this.unsubscribe(session, feed.topic);
+    for (const { feed } of [...session.subscriptions]) this.#detach(session, feed.topic);
     this.#options.meter.sessionClosed(session.namespace);
     this.#options.directory.closed(this.#entry(session));
     this.#options.onEnded?.(session, code);
@@ -247,7 +247,7 @@ export class Broker {
         this.#options.onSubscriptions?.(session);
         return result;
       } catch (error) {
-        if (isStill()) this.unsubscribe(session, topic);
+        if (isStill()) this.#detach(session, topic);
         throw error;
       }
     });
@@ -287,7 +287,13 @@ export class Broker {
     session.subscriptions.get(topic)?.place.book();
   }
 
+  /** The session is done with the topic, and with its books of it, so that one topic after the other finds room. */
   unsubscribe(session: Session, topic: string): void {
+    session.booked?.delete(topic);
+    this.#detach(session, topic);
+  }
+
+  #detach(session: Session, topic: string): void {
     const subscription = session.subscriptions.get(topic);
     if (!subscription) return;
     session.subscriptions.delete(subscription);

@@ -56,6 +56,21 @@ t.test('subscriptions of one session are bounded; the one too many does no harm'
   }
 });
 
+t.test('a client that keeps its own books may follow one topic after the other for as long as it lives', async (t) => {
+  const s = await build(t, { env: { MAX_SUBSCRIPTIONS: '4' } });
+  const { token } = await member(s, 'admin');
+  const peer = await connect(t, s.at, 'websocket-json', token);
+  for (let n = 1; n <= 6; n++) {
+    const topic = `zone:z${n}`;
+    t.ok((await peer.ask({ received: { topic, offset: 0 } })).ack, topic);
+    t.ok((await peer.ask({ subscribe: { topic } })).subscribed);
+    t.ok((await peer.ask({ unsubscribe: { topic } })).ack);
+  }
+  for (const n of [1, 2, 3, 4]) t.ok((await peer.ask({ received: { topic: `zone:z${n}`, offset: 0 } })).ack);
+  const refusal = { code: 'RIDE_INVALID_INPUT', field: 'topic', rule: 'one of at most 4 topics at a time' };
+  isRefused(t, await peer.ask({ received: { topic: 'zone:z5', offset: 0 } }), refusal, 'before any is followed');
+});
+
 t.test('positions that cannot be are refused, not taken for a failure of the server', async (t) => {
   const s = await build(t);
   const rider = await member(s, 'rider');
