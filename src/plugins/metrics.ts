@@ -5,10 +5,10 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import metrics from 'fastify-metrics';
 import fp from 'fastify-plugin';
-import promClient, { Counter, type Counter as CounterType, Gauge, Histogram, Registry } from 'prom-client';
+import promClient, { Counter, type Counter as CounterType, Gauge, Registry } from 'prom-client';
 import type { ListenAddress } from '../config.ts';
 import type { Meter } from '../ports/meter.ts';
-import { RouteHistogram } from './route-histogram.ts';
+import { PlainHistogram } from './plain-histogram.ts';
 
 /** All values of a registry, as plain data. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -40,6 +40,7 @@ function children(counter: Counter<string>): (a: string, b: string) => Child {
   };
 }
 
+const NO_LABELS = {};
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5];
 
 export function createMetrics(): Metrics {
@@ -50,7 +51,7 @@ export function createMetrics(): Metrics {
     help: 'Sessions of this process',
     registers,
   });
-  const latency = new Histogram({
+  const latency = new PlainHistogram({
     name: 'ride_stream_latency_seconds',
     help: 'From receiving a message to queueing its answer',
     labelNames: ['event'],
@@ -82,9 +83,10 @@ export function createMetrics(): Metrics {
     registers,
   });
   const locations = new Counter({ name: 'realtime_location_updates_total', help: 'Location updates kept', registers });
-  const fanOut = new Histogram({
+  const fanOut = new PlainHistogram({
     name: 'realtime_fanout_latency_seconds',
     help: 'From publishing to queueing for local subscribers',
+    labelNames: [],
     buckets: LATENCY_BUCKETS_S,
     registers,
   });
@@ -119,7 +121,7 @@ export function createMetrics(): Metrics {
       messagesOut: (namespace, kind, count) => sentChild(namespace, kind).inc(count),
       dropped: (reason) => dropped.inc({ reason }),
       locationsKept: (count) => locations.inc(count),
-      fanOut: (seconds) => fanOut.observe(seconds),
+      fanOut: (seconds) => fanOut.observe(NO_LABELS, seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
       redisHit(operation, count = 1) {
@@ -149,7 +151,7 @@ export const restMetricsPlugin = fp<{ registry: Registry }>(
   async (app: FastifyInstance, { registry }) => {
     await app.register(metrics.default, {
       endpoint: null,
-      promClient: { ...promClient, Histogram: RouteHistogram } as unknown as typeof promClient,
+      promClient: { ...promClient, Histogram: PlainHistogram } as unknown as typeof promClient,
       defaultMetrics: { enabled: true, register: registry },
       routeMetrics: {
         enabled: { histogram: true, summary: false },

@@ -60,21 +60,27 @@ export class Connection {
   text(data: Buffer): void {
     if (this.#tooLarge(data.length)) return;
     const text = data.toString();
-    this.#decode(
-      data.length,
-      () => decodeJson(text),
-      () => corrIdOf(text),
-    );
+    let envelope: ClientEnvelope;
+    try {
+      envelope = decodeJson(text);
+    } catch (error) {
+      this.#refuse(error, corrIdOf(text));
+      return;
+    }
+    this.#take(data.length, envelope);
   }
 
   /** A message as binary protobuf. */
   binary(data: Buffer): void {
     if (this.#tooLarge(data.length)) return;
-    this.#decode(
-      data.length,
-      () => decodeBinary(data),
-      () => '',
-    );
+    let envelope: ClientEnvelope;
+    try {
+      envelope = decodeBinary(data);
+    } catch (error) {
+      this.#refuse(error, '');
+      return;
+    }
+    this.#take(data.length, envelope);
   }
 
   /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
@@ -102,26 +108,22 @@ export class Connection {
   }
 
   #tooLarge(bytes: number): boolean {
-    const { maxPayloadBytes, inbound } = this.#options;
+    const { maxPayloadBytes } = this.#options;
     if (bytes <= maxPayloadBytes) return false;
     const rule = `at most ${maxPayloadBytes} bytes`;
     const error = new RideError('RIDE_PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes; it must be ${rule}`, {
       field: 'payload',
       rule,
     });
-    this.#accept(0, false, () => inbound.undecodable(this.session, error, ''));
+    this.#refuse(error, '');
     return true;
   }
 
-  #decode(bytes: number, decode: () => ClientEnvelope, corrIdOf: () => string): void {
-    let envelope: ClientEnvelope;
-    try {
-      envelope = decode();
-    } catch (error) {
-      const corrId = corrIdOf();
-      this.#accept(0, false, () => this.#options.inbound.undecodable(this.session, error, corrId));
-      return;
-    }
+  #refuse(error: unknown, corrId: string): void {
+    this.#accept(0, false, () => this.#options.inbound.undecodable(this.session, error, corrId));
+  }
+
+  #take(bytes: number, envelope: ClientEnvelope): void {
     this.#accept(bytes, isUrgent(envelope), () => this.#options.inbound.handle(this.session, envelope));
   }
 

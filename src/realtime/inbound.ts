@@ -2,7 +2,7 @@
  * One inbound message, the same on every transport: find its definition, check the role, run it, answer with an ack or an
  * error under the same corr_id. A refusal never ends the session.
  */
-import { asRideError, invalidInput, RideError } from '../errors.ts';
+import { asRideError, RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -12,14 +12,12 @@ import { Frame } from './frame.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
 import type { Lamport } from './lamport.ts';
 import type { LimitedClass, Limiter } from './limiter.ts';
-import type { ClientMessage, Reply, Services, SessionHandle } from './messages/definition.ts';
+import type { ClientMessage, Reply, Services } from './messages/definition.ts';
 import { clientMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
 import type { Recovery } from './recovery.ts';
 import type { Session } from './session.ts';
-import { authorizeTopic, canonicalTopic, MAX_TOPIC } from './topics.ts';
-
-const NOTHING = { offset: 0, epoch: '' };
+import { MessageHandle } from './session-handle.ts';
 
 export interface InboundOptions {
   broker: Broker;
@@ -46,6 +44,7 @@ export interface Inbound {
 
 export function createInbound(options: InboundOptions): Inbound {
   const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, log } = options;
+  const parts = { broker, services, recovery, reply };
   let sequence = 0;
 
   function reply(session: Session, corrId: string, payload: ServerPayload): void {
@@ -69,42 +68,6 @@ export function createInbound(options: InboundOptions): Inbound {
         retryAfterMs: error.retryAfterMs ?? 0,
       },
     });
-  }
-
-  function handleOf(session: Session, corrId: string): SessionHandle {
-    return {
-      id: session.id,
-      principal: session.principal,
-      async subscribe(name, since, announce) {
-        const topic = canonicalTopic(name);
-        await authorizeTopic(session.principal, topic, services);
-        return broker.subscribe(session, topic, since, announce);
-      },
-      answer: (payload) => reply(session, corrId, payload),
-      unsubscribe(name) {
-        const topic = canonicalTopic(name);
-        // What a session must hear to stay in step with its user: offers, and the end of his part in a trip.
-        if (topic === `user:${session.principal.userId}`)
-          throw invalidInput('topic', 'another topic than the caller’s own, which every session follows');
-        broker.unsubscribe(session, topic);
-      },
-      acknowledge(name, position) {
-        const topic = canonicalTopic(name);
-        if (position.offset === 0) {
-          if (topic.length > MAX_TOPIC) throw invalidInput('topic', `at most ${MAX_TOPIC} characters`);
-          broker.keepBooks(session, topic);
-          return;
-        }
-        const subscription = session.subscriptions.get(topic);
-        if (!subscription) throw invalidInput('topic', 'one that this session follows');
-        const { epoch, offset } = subscription.position;
-        if (position.epoch === epoch && position.offset > offset) {
-          throw invalidInput('offset', `at most ${offset}, the last that was sent`);
-        }
-        // An epoch that has ended says nothing of the present one; that the client keeps its own books still counts.
-        recovery.acknowledge(session, topic, position.epoch === epoch ? position : NOTHING);
-      },
-    };
   }
 
   function toPayload(answer: NonNullable<Reply>): ServerPayload {
@@ -135,7 +98,7 @@ export function createInbound(options: InboundOptions): Inbound {
         rule: `sent by ${definition.roles.join(' or ')}`,
       });
     }
-    return definition.handle(handleOf(session, envelope.corrId), payload.value as never, services);
+    return definition.handle(new MessageHandle(session, envelope.corrId, parts), payload.value as never, services);
   }
 
   return {

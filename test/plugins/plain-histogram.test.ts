@@ -1,7 +1,7 @@
 /** The histogram of requests exports what prom-client's own would: as text, as data, and summed over workers. */
 import { AggregatorRegistry, Histogram, Registry } from 'prom-client';
 import t from 'tap';
-import { RouteHistogram } from '../../src/plugins/route-histogram.ts';
+import { PlainHistogram } from '../../src/plugins/plain-histogram.ts';
 
 const config = {
   name: 'http_request_duration_seconds',
@@ -19,7 +19,7 @@ const asked = [
 /** The same durations in both, by turning time by hand. */
 function measured(t: { after(hook: () => void): void }) {
   const [ours, theirs] = [new Registry(), new Registry()];
-  const histogram = new RouteHistogram({ ...config, registers: [ours] });
+  const histogram = new PlainHistogram({ ...config, registers: [ours] });
   const reference = new Histogram({ ...config, registers: [theirs] });
   const real = performance.now;
   let now = 0;
@@ -74,4 +74,17 @@ t.test('summed over workers', async (t) => {
       await Promise.all(registries.map((registry) => registry.getMetricsAsJSON())),
     ).getMetricsAsJSON();
   t.same(await sum([one.ours, two.ours]), await sum([one.theirs, two.theirs]));
+});
+
+t.test('without labels', async (t) => {
+  const [ours, theirs] = [new Registry(), new Registry()];
+  const { name, help, buckets } = config;
+  const histogram = new PlainHistogram({ name, help, buckets, labelNames: [], registers: [ours] });
+  const reference = new Histogram({ name, help, buckets, registers: [theirs] });
+  t.equal(await ours.metrics(), await theirs.metrics(), 'before anything was measured');
+  for (const seconds of [0, 0.005, 0.1, 2]) {
+    histogram.observe({}, seconds);
+    reference.observe(seconds);
+  }
+  t.equal(await ours.metrics(), await theirs.metrics());
 });
