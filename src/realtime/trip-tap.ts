@@ -1,7 +1,7 @@
 /**
- * What this node itself must know of trips that someone here follows: what it remembers of them ends, the driver's location binding follows the trip's status,
- * a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is over its two sides stop hearing
- * whether the other is connected.
+ * What this node itself must know of trips that someone here follows: what it remembers of them ends, the driver's location
+ * binding follows the trip's status, a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is
+ * over its two sides stop hearing whether the other is connected.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import { isOperator } from '../domain/roles.ts';

@@ -10,6 +10,7 @@ import type { Offers } from '../../ports/offers.ts';
 import type { Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
+import { isAvailable } from '../drivers/driver.ts';
 import type { Drivers } from '../drivers/service.ts';
 import type { TravelModel } from '../geo.ts';
 import type { Ids } from '../ids.ts';
@@ -79,8 +80,7 @@ export function createDispatch(deps: DispatchDeps) {
   /** The index of available drivers is a copy; the document is the truth, and mends the copy where they differ. */
   async function isFree(driverId: string, vehicleClass: VehicleClass): Promise<boolean> {
     const driver = await drivers.get(driverId);
-    const isAvailable = driver?.status === 'looking' && driver.activeTripId === null;
-    if (isAvailable && driver.vehicleClass === vehicleClass) return true;
+    if (driver && isAvailable(driver) && driver.vehicleClass === vehicleClass) return true;
     if (driver) await drivers.reindex(driver);
     else await positions.setUnavailable(driverId);
     return false;

@@ -18,6 +18,9 @@ export interface Driver extends StoredDocument {
   updatedAt: number;
 }
 
+/** He may be offered a trip; the index of available drivers is a copy of this. */
+export const isAvailable = ({ status, activeTripId }: Driver): boolean => status === 'looking' && activeTripId === null;
+
 export const driverCollection: CollectionSpec<Driver> = {
   name: 'drivers',
   indexes: [

@@ -5,7 +5,7 @@ import type { Positions } from '../../ports/positions.ts';
 import type { Collection, Page } from '../../ports/store.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
-import type { Driver, DriverStatus } from './driver.ts';
+import { type Driver, type DriverStatus, isAvailable } from './driver.ts';
 
 export interface DriversDeps {
   drivers: Collection<Driver>;
@@ -56,8 +56,6 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
       throw error;
     }
   }
-
-  const isAvailable = (driver: Driver): boolean => driver.status === 'looking' && driver.activeTripId === null;
 
   /**
    * Brings the index of available drivers in line with the document. Two nodes may do so at once, each after a change of its
