@@ -83,7 +83,7 @@ export class Connection {
     this.#take(data.length, envelope);
   }
 
-  /** The client will send no more: resolves when what it sent is answered and written; the session has ended then. */
+  /** The client will send no more: resolves when what it sent is answered and taken; the session has ended then. */
   async finish(): Promise<void> {
     await this.#ready;
     if (this.#inFlight > 0 || this.#kept !== null) {
@@ -91,7 +91,7 @@ export class Connection {
       this.#onIdle = idle.resolve;
       await idle.promise;
     }
-    this.session.flush();
+    await this.session.drained();
     this.left();
   }
 

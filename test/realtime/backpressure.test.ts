@@ -109,6 +109,20 @@ t.test('what cannot be read waits too; what is urgent does not', async (t) => {
   t.equal(handled.length, 106, 'and nothing was lost');
 });
 
+t.test('who has said all he has to say still gets what waits for him, and only then the end', async (t) => {
+  const { session, connection, peer, fill, settled } = await scene(t);
+  await fill(5);
+  const finished = connection.finish();
+  await settled();
+  peer.sip(3);
+  await settled();
+  t.equal(session.closed, false, 'he has taken some of it');
+  peer.sip(100);
+  await finished;
+  t.equal(session.closed, true);
+  t.same(peer.frames.map(eventIdOf), ['n1', 'n2', 'n3', 'n4', 'n5', 'n6']);
+});
+
 t.test('who is not read is not silent, as long as he takes something', async (t) => {
   const { node, session, peer, fill, ask } = await scene(t);
   const TIMEOUT = 60_000;
