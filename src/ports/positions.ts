@@ -30,7 +30,7 @@ export interface NearbyDriver {
 
 export interface Positions {
   /**
-   * Stores one position, joined with others into one pipeline. Resolves true when it was kept, false when a newer one was
+   * Stores one position, joined with others into one write. Resolves true when it was kept, false when a newer one was
    * there. Rejects with RIDE_UNAVAILABLE when Redis cannot be reached.
    */
   record(position: Position): Promise<boolean>;

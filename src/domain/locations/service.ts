@@ -1,6 +1,6 @@
 /**
  * Locations of drivers: checked, stored in Redis, and only then acknowledged and fanned out to the trip's followers and the
- * zone. One decode, one check, a place in the next pipeline: no await of the store on the way, except the first time a
+ * zone. One decode, one check, a place in the next write: no await of the store on the way, except the first time a
  * driver names a trip.
  */
 import { RideError } from '../../errors.ts';

@@ -496,8 +496,9 @@ export declare const UnsubscribeSchema: GenMessage<Unsubscribe>;
 /**
  * The client has taken an ordered message. With `topic`, `offset` and `epoch` it has taken everything of that topic up to there:
  * what a reconnect begins after, and on its own `user:<id>` what waits for the user's next connection no longer. From the first
- * such message on the server guesses no more for that topic, so a client that keeps its own books says this once right after
- * the welcome (offset 0 when it has nothing yet).
+ * such message on the server guesses no more for that topic until its subscription is ended, so a client that keeps its own
+ * books says this once before it follows the topic, of what it follows by itself right after the welcome (offset 0 when it has
+ * nothing yet).
  *
  * @generated from message ride.v1.Received
  */
@@ -510,7 +511,7 @@ export declare type Received = Message<"ride.v1.Received"> & {
   eventId: string;
 
   /**
-   * A topic that the session follows.
+   * A topic that the session follows; with offset 0 also one that it is about to follow.
    *
    * @generated from field: string topic = 2;
    */
