@@ -27,6 +27,8 @@ export interface GrpcOptions {
   door: Door;
   signIn: SignIn;
   maxPayloadBytes: number;
+  /** How long the peer of a stream that has ended may take to read what is left; then it is cut off. */
+  closeTimeoutMs?: number;
   /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
   tls?: { certFile: string; keyFile: string; clientCaFile?: string };
 }
@@ -75,12 +77,13 @@ function hostOf(peer: string): string {
 }
 
 /** Streams are served by themselves, the methods of reflection and health by grpc-js. */
-function interceptor({ door, signIn, gateway }: GrpcOptions): ServerInterceptor {
+function interceptor({ door, signIn, gateway, closeTimeoutMs }: GrpcOptions): ServerInterceptor {
   const open: Open = async (stream, metadata) => {
     door.knock(hostOf(stream.getPeer()));
     return gateway.accept(await signIn(credentialsOf(metadata)), 'grpc', stream);
   };
-  return ({ path }, call) => (path === PATH ? new GrpcStream(call, open) : new ServerInterceptingCall(call));
+  return ({ path }, call) =>
+    path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new ServerInterceptingCall(call);
 }
 
 async function credentials(tls: GrpcOptions['tls']): Promise<ServerCredentials> {

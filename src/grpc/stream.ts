@@ -3,6 +3,7 @@
  * which is told a call's events as they come and gives messages as bytes: the two Node streams that grpc-js puts before a handler
  * would cost more than the rest of a message together. See docs/decisions/0008-grpc-fast-path.md.
  */
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
 import { asRideError, type ErrorCode } from '../errors.ts';
 import type { Connection } from '../realtime/connection.ts';
@@ -16,6 +17,8 @@ const HIGH_WATER_BYTES = 65_536;
 const WRITE_BYTES = 512;
 /** grpc-js cancels a call by ending its side and resetting the stream a moment later: that is no farewell. */
 const RESET_MS = 20;
+/** How long a peer may take to read what is left, and to end its own side. */
+const CLOSE_TIMEOUT_MS = 10_000;
 const DONE: Status = { code: status.OK, details: 'OK', metadata: null };
 
 /** Makes the receiving end of a stream that begins. @throws what refuses it */
@@ -45,6 +48,7 @@ export const serialize = (outgoing: Frame | Batch): Buffer =>
 export class GrpcStream extends ServerInterceptingCall implements Transport {
   readonly #call: ServerInterceptingCallInterface;
   readonly #open: Open;
+  readonly #closeTimeoutMs: number;
   #connection: Connection | null = null;
   /** Nothing is written any more. */
   #isOver = false;
@@ -57,10 +61,11 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
   #waitingBytes = 0;
   #onDrain: (() => void) | null = null;
 
-  constructor(call: ServerInterceptingCallInterface, open: Open) {
+  constructor(call: ServerInterceptingCallInterface, open: Open, closeTimeoutMs = CLOSE_TIMEOUT_MS) {
     super(call);
     this.#call = call;
     this.#open = open;
+    this.#closeTimeoutMs = closeTimeoutMs;
   }
 
   /** grpc-js begins the call: its events come here, and not to the listener that feeds a handler. */
@@ -164,9 +169,14 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
     this.#end(statusOf({ code, message: reason }));
   }
 
-  /** What was written goes before it. */
+  /** What was written goes before it, if the peer takes it in time. */
   #end(ending: Status): void {
     this.#isOver = true;
     this.#call.sendStatus(ending);
+    // A stream that no session counts any more would keep its memory for as long as the peer likes. grpc-js offers no way to cut it.
+    const { stream } = this.#call as unknown as { stream: ServerHttp2Stream };
+    if (stream.destroyed) return;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.#closeTimeoutMs);
+    stream.once('close', () => clearTimeout(timer));
   }
 }

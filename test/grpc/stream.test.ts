@@ -1,5 +1,5 @@
 /** Streams of the gRPC server by themselves: real grpc-js on both sides, and in the place of the core a connection that notes all. */
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, constants } from 'node:http2';
 import { Client, type ClientDuplexStream, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import t from 'tap';
 import { startGrpcServer } from '../../src/grpc/server.ts';
@@ -51,6 +51,7 @@ const server = await startGrpcServer({
   door: { knock() {} } as never,
   signIn: async () => ({}) as SignedIn,
   maxPayloadBytes: 65_536,
+  closeTimeoutMs: 500,
 });
 t.teardown(() => server.close());
 const address = `127.0.0.1:${server.port}`;
@@ -181,5 +182,28 @@ t.test('ends: by the client, by the server with a reason, and by going away', as
   await until(() => cancelled.core.gone_ > 0, 'to be told that it is gone');
   cancelled.core.stream.write(message('to nobody'));
   t.equal(cancelled.core.finished, 0, 'which is no orderly end');
+});
+
+t.test('an ended stream is cut off when its peer neither reads what is left nor ends its side', async (t) => {
+  const peer = async (initialWindowSize: number) => {
+    const session = connectHttp2(`http://${address}`, { settings: { initialWindowSize } });
+    t.teardown(() => session.destroy());
+    const before = opened.length;
+    const headers = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };
+    const request = session.request(headers);
+    const cut = new Promise<number | undefined>((resolve) => request.on('close', () => resolve(request.rstCode)));
+    request.on('error', () => {});
+    request.resume();
+    await until(() => opened.length > before, 'the stream to be accepted');
+    return { cut, core: opened.at(-1)! };
+  };
+  const deaf = await peer(0);
+  deaf.core.stream.write(message('never read'));
+  deaf.core.stream.close('RIDE_SLOW_READER', 'resume from the last offset');
+  t.equal(await deaf.cut, constants.NGHTTP2_CANCEL, 'who reads nothing');
+  t.equal(deaf.core.gone_, 1);
+  const endless = await peer(65_535);
+  endless.core.stream.close('RIDE_SLOW_READER', 'resume from the last offset');
+  t.equal(await endless.cut, constants.NGHTTP2_CANCEL, 'who never ends');
 });
 t.end();
