@@ -50,6 +50,8 @@ export type Meaning = 'event' | 'welcome' | 'followed' | 'ack' | 'ping' | 'error
 export interface Dialect {
   path(member: Member): string;
   headers(member: Member): Record<string, string>;
+  /** The server says welcome before it is spoken to. */
+  welcomes: boolean;
   /** Said when the handshake is done. */
   greeting(): Buffer | null;
   /** Asks to follow one topic; each answer means 'followed'. */
@@ -86,6 +88,7 @@ const RIDE_PATHS = { driver: '/ws/driver', rider: '/ws/client', admin: '/ws/admi
 
 function rideDialect({ secret, batch }: DialectOptions): Dialect {
   return {
+    welcomes: true,
     path: (member) => RIDE_PATHS[member.role],
     headers: (member) => ({
       Authorization: `Bearer ${signToken(member, secret)}`,
@@ -134,6 +137,7 @@ function rideDialect({ secret, batch }: DialectOptions): Dialect {
 /** Of the plain peers: a text frame names a topic to follow, a binary one is an event: topic number, stamp, padding. */
 function plainDialect({ eventBytes }: DialectOptions): Dialect {
   return {
+    welcomes: false,
     path: () => '/',
     headers: () => ({}),
     greeting: () => null,
@@ -163,6 +167,7 @@ function plainDialect({ eventBytes }: DialectOptions): Dialect {
 function echoDialect(options: DialectOptions): Dialect {
   return {
     ...rideDialect(options),
+    welcomes: false,
     path: () => '/',
     headers: () => ({}),
     meaning(opcode, data, start, end) {
@@ -185,6 +190,7 @@ function socketIoDialect({ eventBytes }: DialectOptions): Dialect {
   const padding = '.'.repeat(Math.max(0, eventBytes - EVENT_HEAD.length - 2 - STAMP_CHARS));
   const text = (content: string): Buffer => maskedFrame(TEXT, Buffer.from(content));
   return {
+    welcomes: true,
     path: () => '/socket.io/?EIO=4&transport=websocket',
     headers: () => ({}),
     greeting: () => text('40'),

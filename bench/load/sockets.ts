@@ -62,6 +62,8 @@ const ackLatency = new Samples();
 const count = { startedAt: now(), events: 0, acks: 0, errors: 0, bytes: 0, ended: 0, reason: '' };
 /** What the connecting side waits for. */
 const stages = { opened: 0, welcomed: 0, followed: 0 };
+/** Connections, by index, that may be spoken on: Socket.IO ends one that says more than its greeting before it is welcome. */
+let welcomed: boolean[] = [];
 let changed = Promise.withResolvers<void>();
 
 function advance(stage: keyof typeof stages): void {
@@ -108,6 +110,7 @@ const listener: FrameListener = {
         return socket.write(dialect.pong!);
       case 'welcome':
         keepHeartbeat(dialect.heartbeatMs(data, start, start + length));
+        welcomed[socket.index] = true;
         return advance('welcomed');
       case 'followed':
         return advance('followed');
@@ -155,7 +158,7 @@ function keepHeartbeat(everyMs: number): void {
     const due = Math.floor((now() - startedAt) / stepMs);
     for (step = Math.max(step, due - HEARTBEAT_STEPS); step < due; step++) {
       for (let i = step % HEARTBEAT_STEPS; i < sockets.length; i += HEARTBEAT_STEPS) {
-        if (sockets[i]!.isOpen) sockets[i]!.write(heartbeat);
+        if (sockets[i]!.isOpen && (welcomed[i] || !dialect.welcomes)) sockets[i]!.write(heartbeat);
       }
     }
   }, stepMs);
@@ -182,11 +185,11 @@ const api = {
     ({ members, minEventBytes } = args);
     listener.wholeFrames = true;
     Object.assign(stages, { opened: 0, welcomed: 0, followed: 0 });
+    welcomed = [];
     reset();
     outbox = new Outbox(sockets, members, dialect);
     keepHeartbeat(HEARTBEAT_MS);
-    const ready = (): number =>
-      args.dialect.kind === 'plain' || args.dialect.kind === 'echo' ? stages.opened : stages.welcomed;
+    const ready = (): number => (dialect.welcomes ? stages.welcomed : stages.opened);
     for (const [index, member] of members.entries()) {
       const localAddress = args.from ?? `127.0.0.${1 + Math.floor(index / PER_ADDRESS)}`;
       const target = {
