@@ -29,7 +29,13 @@ export function unavailable(message: string, cause?: unknown): RideError {
   return new RideError('RIDE_UNAVAILABLE', message, { retryAfterMs: RETRY_AFTER_MS, cause });
 }
 
+/** Of the socket itself: a write that fails as the server goes down comes as it is, in no error of the driver. */
+const SOCKET_ERRORS = new Set(['ECONNRESET', 'ECONNREFUSED', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTCONN']);
+
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');
+
 function isAway(error: unknown): boolean {
+  if (SOCKET_ERRORS.has(codeOf(error))) return true;
   if (error instanceof MongoNetworkError || error instanceof MongoSystemError) return true;
   if (error instanceof MongoWriteConcernError || error instanceof MongoOperationTimeoutError) return true;
   if (error instanceof MongoClientClosedError || error instanceof MongoNotConnectedError) return true;
