@@ -16,7 +16,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Door } from '../realtime/door.ts';
 import type { Gateway } from '../realtime/gateway.ts';
-import type { Credentials, SignIn } from '../realtime/sign-in.ts';
+import { bearerOf, type Credentials, type SignIn } from '../realtime/sign-in.ts';
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
 import { GrpcStream, type Open, serialize } from './stream.ts';
@@ -66,7 +66,7 @@ const service: ServiceDefinition = {
 function credentialsOf(metadata: Metadata): Credentials {
   const first = (name: string): string => String(metadata.get(name)[0] ?? '');
   return {
-    accessToken: /^Bearer +(\S+)$/i.exec(first('authorization'))?.[1],
+    accessToken: bearerOf(first('authorization')),
     reconnectToken: first('reconnect-token') || undefined,
   };
 }

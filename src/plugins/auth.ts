@@ -64,7 +64,7 @@ function toPrincipal(claims: Claims, city: string): Principal | null {
 }
 
 /** `Bearer x` → `x`. */
-export function bearerOf(header: string | undefined): string | undefined {
+function bearerOf(header: string | undefined): string | undefined {
   return /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
 }
 

@@ -19,6 +19,9 @@ export interface SignedIn {
   saved: Redeemed | null;
 }
 
+/** `Bearer x` → `x`, of a header or metadata. */
+export const bearerOf = (value: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(value ?? '')?.[1];
+
 /**
  * With both tokens the sign-in is the access token's, and the reconnect token restores what it stands for if it still can; it
  * must be of the same user and role. A reconnect token is worth nothing afterwards.

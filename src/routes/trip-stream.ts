@@ -6,6 +6,7 @@ import { Type } from 'typebox';
 import type { Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
+import { bearerOf } from '../realtime/sign-in.ts';
 import { problems } from './problems.ts';
 
 export interface TripStreamOptions {
@@ -29,7 +30,7 @@ const EventId = Type.String({ pattern: '^[\\w-]{0,64}:\\d{1,15}$' });
 
 /** EventSource can set no header. */
 function tokenOf({ headers, query }: FastifyRequest): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? (query as { access_token?: string }).access_token;
+  return bearerOf(headers.authorization) ?? (query as { access_token?: string }).access_token;
 }
 
 const DESCRIPTION = `Events are named after the messages of the streams and carry their payload as JSON: \`trip_event\`,

@@ -11,7 +11,7 @@ import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
-import type { Credentials, SignedIn, SignIn } from '../realtime/sign-in.ts';
+import { bearerOf, type Credentials, type SignedIn, type SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
 import type { SessionSocket } from './session-socket.ts';
 import { BINARY_PROTOCOL, namespaces } from './upgrades.ts';
@@ -101,8 +101,6 @@ function credentialsOf(request: FastifyRequest): Credentials {
       (typeof header === 'string' ? header : undefined) ?? after(RECONNECT_PROTOCOL) ?? query.reconnect_token,
   };
 }
-
-const bearerOf = (header: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
 
 /** The reply of a request that is being upgraded, until it is. */
 const upgrades = new WeakMap<FastifyRequest, FastifyReply>();
