@@ -4,7 +4,7 @@
  * One caller's excess never touches another's (property 5).
  */
 import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify';
 import fp from 'fastify-plugin';
 import { isOperator, type Principal } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
@@ -15,6 +15,8 @@ export type Tier = 'default' | 'authenticated' | 'premium';
 export interface RequestBudget {
   /** Pays for `cost` requests: 0, or how long the caller has to wait, milliseconds. Never rejects. */
   spend(caller: string, tier: Tier, cost: number): number | Promise<number>;
+  /** Pays from what is in hand: how many requests are left then; null when that does not suffice, and nothing is paid. */
+  spendInHand(caller: string, tier: Tier, cost: number): number | null;
   /** Requests that the caller has left, as far as this node knows. */
   left(caller: string, tier: Tier): number;
 }
@@ -47,6 +49,9 @@ function callerOf({ principal, ip }: FastifyRequest): string {
   return name;
 }
 
+/** Until all that was used is there again, milliseconds. */
+const refillMs = (used: number, max: number): number => Math.max(1, (used * RATE_WINDOW_MS) / max);
+
 /** What @fastify/rate-limit counts in. */
 function storeOver({ budget, tiers }: RateLimitOptions) {
   const names = Object.keys(tiers) as Tier[];
@@ -54,7 +59,7 @@ function storeOver({ budget, tiers }: RateLimitOptions) {
     incr(
       caller: string,
       tell: (error: Error | null, count?: { current: number; ttl: number }) => void,
-      windowMs: number,
+      _windowMs: number,
       max: number,
     ): void {
       // The store is told the height of the tier; of two of one height either will do.
@@ -62,7 +67,7 @@ function storeOver({ budget, tiers }: RateLimitOptions) {
       const answer = (waitMs: number): void => {
         const used = waitMs > 0 ? max + 1 : max - budget.left(caller, tier);
         // Until the next one may come, or the bucket is full again.
-        tell(null, { current: used, ttl: waitMs > 0 ? waitMs : Math.max(1, (used * windowMs) / max) });
+        tell(null, { current: used, ttl: waitMs > 0 ? waitMs : refillMs(used, max) });
       };
       const waitMs = budget.spend(caller, tier, 1);
       if (typeof waitMs === 'number') answer(waitMs);
@@ -77,13 +82,11 @@ function storeOver({ budget, tiers }: RateLimitOptions) {
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
   async (app: FastifyInstance, options) => {
+    const { budget, tiers } = options;
     await app.register(rateLimit, {
-      global: true,
-      // As a route's own hook it comes after those of the scope, which find out who asks; before anything is read or refused, so
-      // that bad tokens count against their address.
-      hook: 'onRequest',
+      global: false,
       timeWindow: RATE_WINDOW_MS,
-      max: (request) => options.tiers[tierOf(request)],
+      max: (request) => tiers[tierOf(request)],
       keyGenerator: callerOf,
       store: storeOver(options),
       enableDraftSpec: true,
@@ -96,6 +99,25 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
             rule: `at most ${context.max} requests a minute`,
           },
         ),
+    });
+    const count = app.rateLimit();
+
+    /** Most requests are paid from the lease in hand, which takes no promise: @fastify/rate-limit has those that may wait or be refused. */
+    const pay: onRequestHookHandler = (request, reply, done) => {
+      const tier = tierOf(request);
+      const left = budget.spendInHand(callerOf(request), tier, 1);
+      if (left === null) return count.call(app, request, reply);
+      const max = tiers[tier];
+      void reply
+        .header('ratelimit-limit', max)
+        .header('ratelimit-remaining', left)
+        .header('ratelimit-reset', Math.ceil(refillMs(max - left, max) / 1000));
+      done();
+    };
+    // As a route's own hook it comes after those of the scope, which find out who asks; before anything is read or refused, so
+    // that bad tokens count against their address.
+    app.addHook('onRoute', (route) => {
+      route.onRequest = [route.onRequest ?? [], pay].flat();
     });
   },
   { name: 'rate-limit', dependencies: ['auth'] },

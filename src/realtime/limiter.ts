@@ -86,26 +86,23 @@ export class Limiter<C extends string = LimitedClass> {
     const shape = this.#shapes[rateClass];
     const lease = this.#leaseOf(userId, rateClass, now);
     const price = Math.min(cost, shape.capacity);
-    if (lease.tokens >= price) {
-      pay(lease, price);
-      const stock = stockOf(lease, shape);
-      // Early enough that a steady sender never waits.
-      if (lease.tokens < stock / 4 && lease.asking === null && now >= lease.retryAt) {
-        this.#ask(lease, shape, 1, stock - lease.tokens);
-      }
-      return 0;
-    }
+    if (this.#payInHand(lease, shape, price, now)) return 0;
     if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
     return this.#wait(lease, shape, price);
   }
 
+  /** Pays as `spend` does if that needs nothing but the lease: then what is left, as of `left`; else null, and nothing is paid. */
+  spendInHand(userId: string, rateClass: C, cost: number): number | null {
+    const now = this.#now();
+    const shape = this.#shapes[rateClass];
+    const lease = this.#leaseOf(userId, rateClass, now);
+    return this.#payInHand(lease, shape, Math.min(cost, shape.capacity), now) ? leftOf(lease, shape, now) : null;
+  }
+
   /** What the user may still send now, as far as this node knows: what it leased and what the bucket last said. */
   left(userId: string, rateClass: C): number {
-    const { capacity, windowMs } = this.#shapes[rateClass];
     const now = this.#now();
-    const lease = this.#leaseOf(userId, rateClass, now);
-    const gained = (Math.max(0, now - lease.leftAt) * capacity) / windowMs;
-    return Math.min(capacity, Math.floor(lease.tokens + lease.left + gained));
+    return leftOf(this.#leaseOf(userId, rateClass, now), this.#shapes[rateClass], now);
   }
 
   /** Users whose leases are remembered. */
@@ -159,6 +156,17 @@ export class Limiter<C extends string = LimitedClass> {
       leases[rateClass] = lease;
     }
     return lease;
+  }
+
+  #payInHand(lease: Lease, shape: BucketShape, price: number, now: number): boolean {
+    if (lease.tokens < price) return false;
+    pay(lease, price);
+    const stock = stockOf(lease, shape);
+    // Early enough that a steady sender never waits.
+    if (lease.tokens < stock / 4 && lease.asking === null && now >= lease.retryAt) {
+      this.#ask(lease, shape, 1, stock - lease.tokens);
+    }
+    return true;
   }
 
   async #wait(lease: Lease, shape: BucketShape, price: number): Promise<number> {
@@ -238,6 +246,11 @@ export class Limiter<C extends string = LimitedClass> {
 function pay(lease: Lease, price: number): void {
   lease.tokens -= price;
   lease.spent += price;
+}
+
+function leftOf(lease: Lease, { capacity, windowMs }: BucketShape, now: number): number {
+  const gained = (Math.max(0, now - lease.leftAt) * capacity) / windowMs;
+  return Math.min(capacity, Math.floor(lease.tokens + lease.left + gained));
 }
 
 /**

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 
 /** A strong entity tag from the parts that make the representation what it is. */
 export const entityTag = (...parts: readonly (string | number | boolean | undefined)[]): string =>
-  `"${hash('sha1', parts.join('\n'), 'base64url')}"`;
+  `"${hash('sha1', parts.join('\n'), 'hex')}"`;
 
 /** Whether an If-None-Match header names `tag`. Compares weakly, as section 13.1.2 says. */
 export function noneMatches(header: string | undefined, tag: string): boolean {

@@ -198,7 +198,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       // Kept by whoever likes, used only after asking.
       void reply.header('etag', tag).header('cache-control', 'private, no-cache');
       if (noneMatches(headers['if-none-match'], tag)) return reply.code(304).send(undefined as never);
-      return { trip_id: params.trip_id, ...toPositionWire(p) };
+      return { ...toPositionWire(p), trip_id: params.trip_id };
     },
   );
 

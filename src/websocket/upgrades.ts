@@ -67,10 +67,10 @@ export const webSocketPlugin = fp<WebSocketPluginOptions>(
     };
     // As the documentation of ws has them; its types lack `closeTimeout`, and know no class that extends its own.
     await app.register(websocket, { options: server as unknown as WebsocketPluginOptions['options'] });
-    app.addHook('onRequest', async (request) => {
-      if (!wantsWebSocket(request.raw)) return;
+    app.addHook('onRequest', (request, _reply, done) => {
+      if (!wantsWebSocket(request.raw)) return done();
       door.knock(request.ip);
-      if (isUpgrade(request.raw)) return;
+      if (isUpgrade(request.raw)) return done();
       const rule = `asked for by GET of ${[...paths].join(', ')}`;
       throw new RideError('RIDE_NOT_FOUND', 'There is no WebSocket here', { field: 'upgrade', rule });
     });

@@ -108,9 +108,14 @@ t.test('REST by route and status, never by path', async (t) => {
   const before = await read();
   for (let n = 0; n < 3; n++) await s.rest('GET', `/api/v1/trips/none-${n}`, token);
   await s.rest('GET', '/api/v1/no/such/route', token);
+  await fetch(`http://${s.at.http}/api/v1/trips/none-0`, {
+    method: 'HEAD',
+    headers: { authorization: `Bearer ${token}` },
+  });
   const after = await read();
   const route = { method: 'GET', route: '/api/v1/trips/:trip_id', status_code: '404' };
   t.equal(grown(before, after, 'http_request_duration_seconds_count', route), 3);
+  t.equal(grown(before, after, 'http_request_duration_seconds_count'), 3, 'neither what has no route nor a HEAD');
   t.notOk(
     after.some(({ labels }) => Object.values(labels).some((value) => value.includes('none-'))),
     'no label carries an id',

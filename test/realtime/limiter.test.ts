@@ -84,6 +84,25 @@ t.test('what is left counts down by what was spent, whatever is leased', async (
   t.equal(away.left('v', 'general'), 60, 'by itself too');
 });
 
+t.test('what is in hand pays at once and counts as all else; what is not costs nothing', async (t) => {
+  const { limiter, asked } = nodeOn(t, await startRedis(t));
+  t.equal(limiter.spendInHand('u', 'general', 1), null, 'nothing is leased yet');
+  t.equal(asked(), 0, 'and nothing was asked for');
+  let inHand = 0;
+  for (let n = 1; n <= 100; n++) {
+    const left = limiter.spendInHand('u', 'general', 1);
+    if (left === null) t.equal(await limiter.spend('u', 'general', 1), 0);
+    else {
+      inHand++;
+      t.equal(left, 100 - n);
+    }
+    t.equal(limiter.left('u', 'general'), 100 - n);
+    await until(() => limiter.idle('u'), 'nothing to be asked for');
+  }
+  t.equal(inHand, 99, 'all but the first: the lease is topped up');
+  t.equal(limiter.spendInHand('u', 'general', 1), null, 'the limit holds');
+});
+
 t.test('who waits as long as he is told is let through', async (t) => {
   const { limiter } = nodeOn(t, await startRedis(t), 10_000);
   await burst(limiter, 'u', 100);
