@@ -76,8 +76,13 @@ export class Turn {
   }
 
   readonly #end = (): void => {
-    this.#scheduled = false;
-    this.#run(this.#budgetMs);
+    try {
+      this.#run(this.#budgetMs);
+    } finally {
+      // Only now: what the end itself brings (a topic's sessions) is part of it, and needs no other.
+      this.#scheduled = false;
+      if (this.#joiners.length > 0 || this.#dirty.size > 0) this.#schedule();
+    }
   };
 
   /** Writes everything at once, whatever the budget; for the end of the process. */
@@ -106,6 +111,5 @@ export class Turn {
       if (now > deadline) break;
     }
     if (flushed >= ENOUGH_WRITES) this.#writeMs += SMOOTHING * ((now - startedAt) / flushed - this.#writeMs);
-    if (this.#dirty.size > 0) this.#schedule();
   }
 }

@@ -22,6 +22,45 @@ t.test('topics are joined, then sessions write, all in one turn', async (t) => {
   t.same(seen, ['join', 'write', 'write of what was joined']);
 });
 
+t.test('a turn asks for its end once; what its end brings is another turn only when it was left over', async (t) => {
+  const real = globalThis.setImmediate;
+  t.teardown(() => {
+    globalThis.setImmediate = real;
+  });
+  let ends = 0;
+  globalThis.setImmediate = Object.assign(
+    ((run: () => void) => {
+      ends++;
+      return real(run);
+    }) as typeof real,
+    real,
+  );
+  const next = () => new Promise<void>((resolve) => real(resolve));
+  const turn = new Turn(1);
+  turn.addJoiner({ join: () => turn.addSession(0, { flush() {} }) });
+  await next();
+  await next();
+  t.equal(ends, 1);
+  let written = 0;
+  const slow = {
+    flush() {
+      written++;
+      spin(2);
+    },
+  };
+  turn.addJoiner({
+    join() {
+      turn.addSession(0, slow);
+      turn.addSession(1, slow);
+    },
+  });
+  await next();
+  t.equal(written, 1, 'the second is beyond the budget');
+  await next();
+  t.equal(written, 2);
+  t.equal(ends, 3);
+});
+
 t.test('a resting topic is joined after its rest, and by a flush at once', async (t) => {
   const turn = new Turn(1000);
   const seen: string[] = [];
