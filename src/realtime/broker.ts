@@ -87,7 +87,14 @@ export class Broker {
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
     this.#feedOptions = { bus, log, turn: this.#turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
-      const header = peek(message.payload);
+      let header: ReturnType<typeof peek>;
+      try {
+        header = peek(message.payload);
+      } catch (error) {
+        // Whoever else publishes on a channel must not end every node that listens.
+        log.warn({ err: error, topic: message.topic }, 'a message that is no envelope was ignored');
+        return;
+      }
       lamport.merge(header.lamport);
       const feed = this.#feeds.get(message.topic);
       if (!feed) return;

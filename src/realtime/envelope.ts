@@ -141,7 +141,11 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; next: numbe
   }
 }
 
-/** Kind, Lamport time and time of sending (wall, epoch ms) of an encoded ServerEnvelope, by stepping over its fields. */
+/**
+ * Kind, Lamport time and time of sending (wall, epoch ms) of an encoded ServerEnvelope, by stepping over its fields. The kind of
+ * one that this version does not know is ''.
+ * @throws RangeError when the bytes are no sequence of fields
+ */
 export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAtMs: number } {
   let kind = '';
   let lamport = 0;
@@ -161,10 +165,10 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAt
       const length = readVarint(bytes, at);
       kind ||= serverKinds.get(field) ?? '';
       at = length.next + length.value;
-    } else {
-      at += wire === 1 ? 8 : 4;
-    }
+    } else if (wire === 1 || wire === 5) at += wire === 1 ? 8 : 4;
+    else throw new RangeError(`no wire type: ${wire}`);
   }
+  if (at !== bytes.length) throw new RangeError('truncated field');
   return { kind, lamport, sentAtMs };
 }
 

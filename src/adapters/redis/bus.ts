@@ -48,12 +48,15 @@ const historyKey = (topic: string): string => `history:{${topic}}`;
 
 const bytesOf = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
-function decode(topic: string, data: Buffer): BusMessage {
+/** Null when none of ours sent it. */
+function decode(topic: string, data: Buffer): BusMessage | null {
   const end = data.indexOf(NEWLINE);
+  if (end < 0) return null;
   const payload = data.subarray(end + 1);
-  if (end <= 0 || data[0] === SENDER_MARK) return { topic, offset: 0, epoch: '', payload };
-  const [epoch, offset] = data.toString('latin1', 0, end).split(' ');
-  return { topic, epoch: epoch!, offset: Number(offset), payload };
+  if (end === 0 || data[0] === SENDER_MARK) return { topic, offset: 0, epoch: '', payload };
+  const [epoch = '', offset] = data.toString('latin1', 0, end).split(' ');
+  const place = { epoch, offset: Number(offset) };
+  return Number.isSafeInteger(place.offset) && place.offset > 0 ? { topic, ...place, payload } : null;
 }
 
 export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): RedisBus {
@@ -64,8 +67,10 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     commands: redis,
     onMessage(topic, data) {
       // What this process sent, its own subscribers have.
-      if (data[0] === SENDER_MARK && data.compare(own, 0, own.length, 0, own.length) === 0) return;
-      listener(decode(topic, data));
+      if (data[0] === SENDER_MARK && data.subarray(0, own.length).equals(own)) return;
+      const message = decode(topic, data);
+      if (message !== null) listener(message);
+      else options.log.warn({ topic }, 'a message that none of ours sent was ignored');
     },
     onError: options.onError,
     log: options.log,
