@@ -25,6 +25,9 @@ export interface PositionWriterOptions {
 
 /** Positions of one write. */
 const MAX_TOGETHER = 500;
+/** So many make a write of their own while others are under way, so that Redis and this process work at the same time. */
+const ENOUGH = 50;
+const MAX_UNDER_WAY = 4;
 
 interface Waiting {
   recordedAt: number;
@@ -162,7 +165,7 @@ export function createPositionWriter(
   return (position) =>
     new Promise<boolean>((resolve, reject) => {
       add(position, { recordedAt: position.recordedAt, resolve, reject });
-      if (++size >= MAX_TOGETHER) flush();
+      if (++size >= MAX_TOGETHER || (size >= ENOUGH && underWay > 0 && underWay < MAX_UNDER_WAY)) flush();
       else gather();
     });
 }
