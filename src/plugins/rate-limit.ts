@@ -52,9 +52,14 @@ function callerOf({ principal, ip }: FastifyRequest): string {
 /** Until all that was used is there again, milliseconds. */
 const refillMs = (used: number, max: number): number => Math.max(1, (used * RATE_WINDOW_MS) / max);
 
+/** The tier whose bucket pays: of several of one height, which is all that the store is told, always the same. */
+function payingTier(tiers: RateLimitOptions['tiers'], max: number): Tier {
+  for (const name in tiers) if (tiers[name as Tier] === max) return name as Tier;
+  throw new RangeError(`No tier has ${max} requests`);
+}
+
 /** What @fastify/rate-limit counts in. */
 function storeOver({ budget, tiers }: RateLimitOptions) {
-  const names = Object.keys(tiers) as Tier[];
   return class BudgetStore implements FastifyRateLimitStore {
     incr(
       caller: string,
@@ -62,8 +67,7 @@ function storeOver({ budget, tiers }: RateLimitOptions) {
       _windowMs: number,
       max: number,
     ): void {
-      // The store is told the height of the tier; of two of one height either will do.
-      const tier = names.find((name) => tiers[name] === max)!;
+      const tier = payingTier(tiers, max);
       const answer = (waitMs: number): void => {
         const used = waitMs > 0 ? max + 1 : max - budget.left(caller, tier);
         // Until the next one may come, or the bucket is full again.
@@ -104,10 +108,9 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
     /** Most requests are paid from the lease in hand, which takes no promise: @fastify/rate-limit has those that may wait or be refused. */
     const pay: onRequestHookHandler = (request, reply, done) => {
-      const tier = tierOf(request);
-      const left = budget.spendInHand(callerOf(request), tier, 1);
+      const max = tiers[tierOf(request)];
+      const left = budget.spendInHand(callerOf(request), payingTier(tiers, max), 1);
       if (left === null) return count.call(app, request, reply);
-      const max = tiers[tier];
       void reply
         .header('ratelimit-limit', max)
         .header('ratelimit-remaining', left)

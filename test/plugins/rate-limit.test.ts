@@ -1,7 +1,11 @@
 /** Requests a minute by tier, paid from buckets in Redis over all nodes; one caller's excess is his own (property 5). */
 import fc from 'fast-check';
+import Fastify from 'fastify';
+import fp from 'fastify-plugin';
 import t from 'tap';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
+import type { Principal } from '../../src/domain/roles.ts';
+import { type RequestBudget, rateLimitPlugin } from '../../src/plugins/rate-limit.ts';
 import { build } from '../helper.ts';
 import { type Member, member } from '../scene.ts';
 import { startRedis } from '../servers/redis.ts';
@@ -49,6 +53,42 @@ t.test('tiers: 429 with the wait, and headers that count down', async (t) => {
     t.equal(refused.headers.get('retry-after'), String(Math.ceil(refused.body.retry_after_ms / 1000)));
     t.equal(refused.headers.get('ratelimit-remaining'), '0');
   }
+});
+
+t.test('tiers of one height pay from one bucket, in hand or not', async (t) => {
+  const app = Fastify();
+  t.after(() => app.close());
+  const paid: string[] = [];
+  const [inHand, asked] = [new Map<string, number>(), new Map<string, number>()];
+  const budget: RequestBudget = {
+    spendInHand(_caller, tier) {
+      const tokens = inHand.get(tier) ?? 0;
+      if (tokens === 0) return null;
+      inHand.set(tier, tokens - 1);
+      paid.push(tier);
+      return 9 - paid.length;
+    },
+    spend(_caller, tier) {
+      asked.set(tier, (asked.get(tier) ?? 0) + 1);
+      inHand.set(tier, 8);
+      paid.push(tier);
+      return 0;
+    },
+    left: () => 9 - paid.length,
+  };
+  app.decorateRequest('principal');
+  await app.register(fp(async () => {}, { name: 'auth' }));
+  app.addHook('onRequest', async (request) => {
+    request.principal = { userId: 'u', role: 'rider' } as Principal;
+  });
+  await app.register(rateLimitPlugin, { budget, tiers: { default: 9, authenticated: 9, premium: 20 } });
+  app.get('/', () => 'here');
+  for (let n = 1; n <= 9; n++) {
+    const { headers } = await app.inject('/');
+    t.hasStrict(headers, { 'ratelimit-limit': '9', 'ratelimit-remaining': String(9 - n) });
+  }
+  t.equal(new Set(paid).size, 1);
+  t.same([...asked.values()], [1], 'all but the first in hand');
 });
 
 t.test('without sign-in the address counts: requests for tokens and bad tokens alike', async (t) => {
