@@ -8,7 +8,6 @@ import {
   type Metadata,
   Server,
   ServerCredentials,
-  ServerInterceptingCall,
   type ServerInterceptor,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
@@ -19,6 +18,7 @@ import type { Gateway } from '../realtime/gateway.ts';
 import { bearerOf, type Credentials, type SignIn } from '../realtime/sign-in.ts';
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
+import { PacedCall } from './paced.ts';
 import { GrpcStream, type Open, serialize } from './stream.ts';
 
 export interface GrpcOptions {
@@ -82,8 +82,7 @@ function interceptor({ door, signIn, gateway, closeTimeoutMs }: GrpcOptions): Se
     door.knock(hostOf(stream.getPeer()));
     return gateway.accept(await signIn(credentialsOf(metadata)), 'grpc', stream);
   };
-  return ({ path }, call) =>
-    path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new ServerInterceptingCall(call);
+  return ({ path }, call) => (path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new PacedCall(call));
 }
 
 async function credentials(tls: GrpcOptions['tls']): Promise<ServerCredentials> {

@@ -1,4 +1,5 @@
 /** Streams of the gRPC server by themselves: real grpc-js on both sides, and in the place of the core a connection that notes all. */
+import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { Client, type ClientDuplexStream, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import t from 'tap';
@@ -10,7 +11,8 @@ import type { Gateway } from '../../src/realtime/gateway.ts';
 import type { SignedIn } from '../../src/realtime/sign-in.ts';
 import { until } from '../until.ts';
 
-const PATH = '/ride.v1.RideStreamService/Connect';
+const SERVICE = 'ride.v1.RideStreamService';
+const PATH = `/${SERVICE}/Connect`;
 const same = (bytes: Buffer): Buffer => bytes;
 
 /** The core's end of a stream. */
@@ -205,5 +207,34 @@ t.test('an ended stream is cut off when its peer neither reads what is left nor 
   const endless = await peer(65_535);
   endless.core.stream.close('RIDE_SLOW_READER', 'resume from the last offset');
   t.equal(await endless.cut, constants.NGHTTP2_CANCEL, 'who never ends');
+});
+
+t.test('who asks what is served and reads no answer is not read either, until he does', async (t) => {
+  const session = connectHttp2(`http://${address}`, { settings: { initialWindowSize: 0 } });
+  t.teardown(() => session.destroy());
+  const ask = Buffer.concat([Buffer.from([0x22, SERVICE.length]), Buffer.from(SERVICE)]);
+  const framed = Buffer.concat([Buffer.from([0, 0, 0, 0, ask.length]), ask]);
+  // More than the window of a stream lets through unread.
+  const questions = Math.ceil((4 * 65_536) / framed.length);
+  const request = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  request.resume();
+  let isTaken = false;
+  request.end(Buffer.concat(Array<Buffer>(questions).fill(framed)), () => {
+    isTaken = true;
+  });
+  await once(request, 'response');
+  // It has its answer when what was read of the questions has been handled.
+  const other = await open(t);
+  other.call.end();
+  await other.status;
+  t.notOk(isTaken, 'what is not answered stays with the one who asks');
+  session.settings({ initialWindowSize: 65_535 });
+  await once(request, 'end');
+  t.ok(isTaken, 'he reads: all is answered');
 });
 t.end();
