@@ -1,6 +1,6 @@
 /** Writes docs/errors.md from the registry in src/errors.ts. */
 import { writeFile } from 'node:fs/promises';
-import { errorCodes, grpcStatus } from '../src/errors.ts';
+import { errorColumns, errorRows } from '../src/plugins/errors-page.ts';
 
 const HEAD = `# Errors
 
@@ -8,8 +8,8 @@ Written by \`script/contracts\` from [src/errors.ts](../src/errors.ts); do not e
 
 Every refusal carries one of these codes, the same on every transport:
 
-- **REST** answers with the HTTP status and an RFC 9457 problem document (\`application/problem+json\`): \`type\` (the row below as
-  \`/docs/errors#<code>\`), \`title\`, \`status\`, \`detail\`, \`code\`, \`corr_id\`, and where they apply \`field\`, \`rule\`, \`retry_after_ms\` (with
+- **REST** answers with the HTTP status and an RFC 9457 problem document (\`application/problem+json\`): \`type\` (the row below, served
+  at \`/docs/errors#<code>\`), \`title\`, \`status\`, \`detail\`, \`code\`, \`corr_id\`, and where they apply \`field\`, \`rule\`, \`retry_after_ms\` (with
   the header \`Retry-After\`) and \`facts\` (who won a race, at which version).
 - **A message on a stream** (WebSocket or gRPC) is answered by an \`error\` envelope under its \`corr_id\`: \`code\`, \`message\`, \`field\`, \`rule\`,
   \`retryable\`, \`retry_after_ms\`. The session goes on.
@@ -20,22 +20,14 @@ Every refusal carries one of these codes, the same on every transport:
 
 *Retryable* says that the same call may succeed later; after \`retry_after_ms\`, where it is given.
 
-| code | HTTP | gRPC | close | retryable | what it means |
+| ${errorColumns.join(' | ')} |
 |---|---|---|---|---|---|
 `;
 
-const constantCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase();
-const grpcName = new Map<number, string>(
-  Object.entries(grpcStatus).map(([name, number]) => [number, constantCase(name)]),
-);
-
 export function errorsDoc(): string {
-  const rows = Object.entries(errorCodes).map(([code, spec]) => {
-    const { http, grpc, retryable, title } = spec;
-    const close = 'close' in spec && spec.close !== undefined ? String(spec.close) : '';
-    const anchor = `<a id="${code.toLowerCase()}"></a>`;
-    return `| ${anchor}\`${code}\` | ${http} | ${grpc} ${grpcName.get(grpc)} | ${close} | ${retryable ? 'yes' : 'no'} | ${title} |\n`;
-  });
+  const rows = errorRows.map(
+    ({ code, anchor, cells }) => `| <a id="${anchor}"></a>\`${code}\` | ${cells.join(' | ')} |\n`,
+  );
   return `${HEAD}${rows.join('')}`;
 }
 

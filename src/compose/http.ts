@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { DomainServices } from '../domain/services.ts';
 import { authPlugin } from '../plugins/auth.ts';
 import { errorsPlugin } from '../plugins/errors.ts';
+import { errorsPagePlugin } from '../plugins/errors-page.ts';
 import { inputPlugin } from '../plugins/input.ts';
 import mapPagePlugin from '../plugins/map-page.ts';
 import { restMetricsPlugin } from '../plugins/metrics.ts';
@@ -51,6 +52,7 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });
   await app.register(openapiPlugin);
+  await app.register(errorsPagePlugin);
   await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });
   await app.register(probeRoutes, { state, checks: { store: () => store.ping(), redis: () => redis.ping() } });
   await app.register(mapPagePlugin, {

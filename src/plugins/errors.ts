@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { asRideError, RideError } from '../errors.ts';
+import { problemType } from './errors-page.ts';
 
 interface Ajv {
   instancePath: string;
@@ -67,7 +68,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     .code(error.spec.http)
     .type('application/problem+json')
     .send({
-      type: `/docs/errors#${error.code.toLowerCase()}`,
+      type: problemType(error.code),
       title: error.spec.title,
       status: error.spec.http,
       detail: error.message,
