@@ -24,6 +24,7 @@ const bad: Record<string, readonly string[]> = {
   RIDESTREAM_MODE: ['test', 'Production'],
   HTTP_LISTEN_ADDR: ['8080', ':65536', 'localhost', '::1:8080', ':-1', ':80a'],
   GRPC_LISTEN_ADDR: ['7443', 'host:'],
+  CORS_ORIGINS: ['app.example.com', 'https://app.example.com/', 'https://a.com,*', ','],
   METRICS_LISTEN_ADDR: [':999999'],
   NODE_ID: ['Node 1', 'a'.repeat(33), 'ä'],
   REGION: ['EU', 'eu_west'],

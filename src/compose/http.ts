@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { DomainServices } from '../domain/services.ts';
 import { authPlugin } from '../plugins/auth.ts';
+import { corsPlugin } from '../plugins/cors.ts';
 import { errorsPlugin } from '../plugins/errors.ts';
 import { errorsPagePlugin } from '../plugins/errors-page.ts';
 import { inputPlugin } from '../plugins/input.ts';
@@ -45,6 +46,7 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   const { config, outside, realtime, state, log } = parts;
   const { store, redis, bus, registry, meter } = outside;
   await app.register(errorsPlugin);
+  if (config.corsOrigins) await app.register(corsPlugin, { origins: config.corsOrigins });
   await app.register(webSocketPlugin, { ...config, door: realtime.door });
   await app.register(requestsPlugin, { state });
   await app.register(inputPlugin);

@@ -88,6 +88,19 @@ export const listenAddress: Kind<ListenAddress> = {
   },
 };
 
+/** As a browser names it in `Origin`: scheme, host, and a port that is not the scheme's own. Packaged apps have schemes of their own. */
+const isOrigin = (s: string): boolean =>
+  /^[a-z][a-z\d+.-]*:\/\/[\w.:[\]-]+$/.test(s) && (!/^https?:/.test(s) || (URL.canParse(s) && new URL(s).origin === s));
+
+export const origins: Kind<readonly string[]> = {
+  rule: 'origins such as https://app.example.com separated by commas, or * for any',
+  parse: (s) => {
+    if (s === '*') return [s];
+    const list = s.split(',').map((origin) => origin.trim());
+    return list.every(isOrigin) ? list : undefined;
+  },
+};
+
 export function url(...protocols: readonly string[]): Kind<string> {
   return {
     rule: `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
