@@ -1,6 +1,7 @@
 /** Wire schemas that several resources share (TypeBox, so JSON Schema 2020-12 and OpenAPI 3.1 as they stand). */
 import { type Static, type TSchema, Type } from 'typebox';
 import { limits } from './locations/rules.ts';
+import { city, type NameRule, userId } from './names.ts';
 import { vehicleClasses } from './roles.ts';
 
 /** One of some strings. */
@@ -20,7 +21,13 @@ export const Longitude = Type.Number({
 });
 export const EpochMs = Type.Integer({ minimum: 0, description: 'epoch milliseconds' });
 export const Id = Type.String({ minLength: 1, maxLength: 128 });
-export const CitySchema = Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: 'city, as in the setting CITY' });
+
+/** A text that keeps a rule of names. */
+export const Named = ({ pattern, rule }: NameRule, description = rule) =>
+  Type.String({ pattern: pattern.source, description });
+
+export const UserId = Named(userId);
+export const CitySchema = Named(city, 'city, as in the setting CITY');
 export const VehicleClassSchema = OneOf(vehicleClasses);
 
 export const Closed = { additionalProperties: false } as const;

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import jwt from '@fastify/jwt';
 import type { FastifyInstance, onRequestHookHandler, preParsingHookHandler } from 'fastify';
 import fp from 'fastify-plugin';
+import { city, userId } from '../domain/names.ts';
 import { type Principal, type Role, roles, type VehicleClass, vehicleClasses } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -49,16 +50,49 @@ interface Claims {
 const REMEMBERED_MAX = 50_000;
 const REMEMBERED_CHARS = 2048;
 
-/** Null when the token lacks sub, role or exp. */
-function toPrincipal(claims: Claims, city: string): Principal | null {
-  if (typeof claims.sub !== 'string' || claims.sub === '' || !roles.includes(claims.role)) return null;
-  if (typeof claims.exp !== 'number') return null;
+interface ClaimRule {
+  /** Completes the sentence "… must be". */
+  rule: string;
+  isOptional?: boolean;
+  keeps(value: unknown): boolean;
+}
+
+const oneOf = (values: readonly unknown[]) => ({
+  rule: `one of ${values.join(', ')}`,
+  keeps: (value: unknown) => values.includes(value),
+});
+
+const named = ({ pattern, rule }: typeof userId) => ({
+  rule,
+  keeps: (value: unknown) => typeof value === 'string' && pattern.test(value),
+});
+
+/** The table of docs/protocol.md. A claim that breaks its rule is refused, never taken for something else. */
+const claimRules: Record<keyof Claims, ClaimRule> = {
+  sub: named(userId),
+  role: oneOf(roles),
+  exp: { rule: 'a number, the seconds since 1970 when the token ends', keeps: Number.isFinite },
+  city: { ...named(city), isOptional: true },
+  vehicle_class: { ...oneOf(vehicleClasses), isOptional: true },
+  premium: { ...oneOf([true, false]), isOptional: true },
+};
+
+/** The first claim that breaks its rule; null when all keep theirs. */
+function brokenClaim(claims: Claims): { claim: string; rule: string } | null {
+  for (const [claim, { rule, isOptional, keeps }] of Object.entries(claimRules)) {
+    const value = claims[claim as keyof Claims];
+    if (!(isOptional && value === undefined) && !keeps(value)) return { claim, rule };
+  }
+  return null;
+}
+
+function toPrincipal(claims: Claims, defaultCity: string): Principal {
   return {
     userId: claims.sub,
     role: claims.role,
-    city: claims.city ?? city,
-    vehicleClass: vehicleClasses.includes(claims.vehicle_class!) ? claims.vehicle_class! : 'standard',
-    premium: claims.premium === true,
+    city: claims.city ?? defaultCity,
+    vehicleClass: claims.vehicle_class ?? 'standard',
+    premium: claims.premium ?? false,
     expiresAt: claims.exp * 1000,
   };
 }
@@ -101,7 +135,7 @@ export const authPlugin = fp<AuthOptions>(
     };
 
     const invalid = (message: string, cause?: unknown): never => {
-      const rule = 'a token that this server trusts, with sub, role and exp';
+      const rule = 'a token that this server trusts';
       return refuse('invalid', new RideError('RIDE_UNAUTHENTICATED', message, { field, rule, cause }));
     };
 
@@ -127,7 +161,13 @@ export const authPlugin = fp<AuthOptions>(
         if ((error as { code?: string }).code === 'FAST_JWT_EXPIRED') return expired();
         return invalid('The token is not valid', error);
       }
-      const principal = toPrincipal(claims, options.city) ?? invalid('The token lacks sub, role or exp');
+      const broken = brokenClaim(claims);
+      if (broken) {
+        const { claim, rule } = broken;
+        const details = { field: claim, rule };
+        refuse('invalid', new RideError('RIDE_UNAUTHENTICATED', `The token’s ${claim} must be ${rule}`, details));
+      }
+      const principal = toPrincipal(claims, options.city);
       remember(token, principal);
       return principal;
     });

@@ -1,6 +1,7 @@
 /** Every failure of a request becomes an RFC 9457 problem document with a code of src/errors.ts. Nothing else leaves. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { ruleOfPattern } from '../domain/names.ts';
 import { asRideError, RideError } from '../errors.ts';
 import { problemType } from './errors-page.ts';
 
@@ -28,7 +29,8 @@ function ruleOf(error: Ajv): string {
   if (error.keyword === 'required') return 'given';
   if (error.keyword === 'additionalProperties') return 'left out: there is no such field';
   if (error.keyword === 'enum') return `one of ${(error.params.allowedValues as unknown[]).join(', ')}`;
-  return (error.message ?? error.keyword).replace(/^must be /, '').replace(/^must /, 'such that it must ');
+  const named = error.keyword === 'pattern' ? ruleOfPattern(error.params.pattern) : undefined;
+  return named ?? (error.message ?? error.keyword).replace(/^must be /, '').replace(/^must /, 'such that it must ');
 }
 
 function fromValidation(error: FastifyError): RideError {

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Ids } from '../domain/ids.ts';
 import { roles } from '../domain/roles.ts';
-import { CitySchema, Closed, OneOf, VehicleClassSchema } from '../domain/schemas.ts';
+import { CitySchema, Closed, OneOf, UserId, VehicleClassSchema } from '../domain/schemas.ts';
 import { problems } from './problems.ts';
 
 export interface AuthRouteOptions {
@@ -15,9 +15,7 @@ export interface AuthRouteOptions {
 const Body = Type.Object(
   {
     role: OneOf(roles),
-    user_id: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: '1 to 64 letters, digits, _ or -' }),
-    ),
+    user_id: Type.Optional(UserId),
     city: Type.Optional(CitySchema),
     vehicle_class: Type.Optional(VehicleClassSchema),
     premium: Type.Optional(Type.Boolean()),

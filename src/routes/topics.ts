@@ -1,7 +1,8 @@
 /** For operators: who follows a topic now. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { EpochMs, PageQuerySchema, pageOf } from '../domain/schemas.ts';
+import { topic } from '../domain/names.ts';
+import { EpochMs, Named, PageQuerySchema, pageOf } from '../domain/schemas.ts';
 import type { MemberPage } from '../realtime/members.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -33,7 +34,7 @@ export const topicRoutes: FastifyPluginAsyncTypebox<TopicRouteOptions> = async (
           'The sessions of all nodes that follow a topic now, by node and session id. A session that comes or goes between two pages may be missing or be gone; none is listed twice.',
         tags: ['operations'],
         security: [{ bearer: [] }],
-        params: Type.Object({ topic: Type.String({ minLength: 3, maxLength: 200, pattern: '^[a-z]+:[!-~]+$' }) }),
+        params: Type.Object({ topic: Named(topic) }),
         querystring: Type.Object(PageQuerySchema, { additionalProperties: false }),
         response: { 200: pageOf(Member, 'TopicMemberPage'), ...problems(400, 401, 403, 429, 503) },
       },

@@ -3,8 +3,9 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { eventId } from '../domain/names.ts';
 import type { Principal } from '../domain/roles.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, Named } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { bearerOf } from '../realtime/sign-in.ts';
 import { problems } from './problems.ts';
@@ -24,9 +25,6 @@ export interface TripStreamOptions {
     since: string | undefined,
   ): void;
 }
-
-/** `<epoch>:<offset>`; a topic that had no event yet has no epoch. */
-const EventId = Type.String({ pattern: '^[\\w-]{0,64}:\\d{1,15}$' });
 
 /** EventSource can set no header. */
 function tokenOf({ headers, query }: FastifyRequest): string | undefined {
@@ -56,14 +54,13 @@ export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = as
         security: [{ bearer: [] }, { query_token: [] }],
         params: Type.Object({ trip_id: Id }),
         querystring: Type.Object({
-          since: Type.Optional({
-            ...EventId,
-            description: 'The id of the last event seen, where Last-Event-ID cannot be set; `:0` is the beginning',
-          }),
+          since: Type.Optional(
+            Named(eventId, 'The id of the last event seen, where Last-Event-ID cannot be set; `:0` is the beginning'),
+          ),
           access_token: Type.Optional(Type.String({ description: 'The token, where Authorization cannot be set' })),
         }),
         headers: Type.Object({
-          'last-event-id': Type.Optional({ ...EventId, description: 'Set by EventSource when it reconnects' }),
+          'last-event-id': Type.Optional(Named(eventId, 'Set by EventSource when it reconnects')),
         }),
         response: {
           200: {

@@ -6,8 +6,9 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
+import { etag } from '../domain/names.ts';
 import { isOperator, type Principal } from '../domain/roles.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, Named } from '../domain/schemas.ts';
 import {
   ReasonSchema,
   TripHistorySchema,
@@ -43,9 +44,7 @@ const IdempotencyHeaders = Type.Object({
   ),
 });
 const VersionHeaders = Type.Object({
-  'if-match': Type.Optional(
-    Type.String({ pattern: '^"\\d{1,15}"$', description: 'The ETag that the step was decided on' }),
-  ),
+  'if-match': Type.Optional(Named(etag, 'The ETag that the step was decided on')),
 });
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');

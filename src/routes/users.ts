@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { PresenceSchema, toPresenceWire } from '../domain/presence/schemas.ts';
 import type { Presence } from '../domain/presence/service.ts';
-import { Id } from '../domain/schemas.ts';
+import { UserId } from '../domain/schemas.ts';
 import { problems } from './problems.ts';
 
 export interface UserRouteOptions {
@@ -21,7 +21,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRouteOptions> = async (ap
           'For the user, for operators, and for the other side of a trip while it lasts. Followed live by the topic `presence:<user id>`.',
         tags: ['users'],
         security: [{ bearer: [] }],
-        params: Type.Object({ user_id: Id }),
+        params: Type.Object({ user_id: UserId }),
         response: { 200: PresenceSchema, ...problems(400, 401, 403, 429, 503) },
       },
     },

@@ -112,6 +112,11 @@ t.test('who may not follow is told before the stream begins', async (t) => {
   for (const id of ['7', 'a b:7', 'e:-1', `${'e'.repeat(65)}:1`]) {
     t.same(await refusal(bearer(ride.rider.token, { 'last-event-id': id })), [400, 'RIDE_INVALID_INPUT'], id);
   }
+  const noEpoch = await openEvents(t, s.at.http, pathOf(ride, '?since=0'), bearer(ride.rider.token));
+  t.hasStrict(await noEpoch.problem(), {
+    field: 'since',
+    detail: 'since must be <epoch>:<offset>, the id of an event; :0 is the beginning',
+  });
   const head = await fetch(`http://${s.at.http}${pathOf(ride)}`, { method: 'HEAD', headers: bearer(ride.rider.token) });
   t.equal(head.status, 405, 'there is no head without a stream');
   t.equal(await sessionsOf(s, 'sse'), 0, 'none of them became a session');

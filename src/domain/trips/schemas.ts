@@ -10,6 +10,7 @@ import {
   OneOf,
   PageQuerySchema,
   pageOf,
+  UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
 import { type Place, type TripEvent, tripEventTypes, tripStatuses } from './rules.ts';
@@ -105,8 +106,8 @@ export const TripQuerySchema = Type.Object(
   {
     status: Type.Optional(TripStatusSchema),
     city: Type.Optional(CitySchema),
-    driver_id: Type.Optional(Id),
-    rider_id: Type.Optional(Id),
+    driver_id: Type.Optional(UserId),
+    rider_id: Type.Optional(UserId),
     order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
     ...PageQuerySchema,
   },

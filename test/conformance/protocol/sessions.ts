@@ -99,6 +99,25 @@ const opening: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
+    title: 'a claim that is not as the table says is refused by its name',
+    on: everywhere,
+    async run(c) {
+      for (const [claim, value] of [
+        ['sub', 'a rider'],
+        ['sub', 'x'.repeat(181)],
+        ['role', 'root'],
+        ['city', 'New York'],
+        ['vehicle_class', 'spaceship'],
+        ['premium', 'yes'],
+      ] as const) {
+        const exp = Math.floor(Date.now() / 1000) + 60;
+        const { status, code, field } = await refusal(c, signed(c, { exp, [claim]: value }));
+        assert.equal(status, statusOn(c.transport, 401, GRPC.unauthenticated), claim);
+        assert.deepEqual([code, field], ['RIDE_UNAUTHENTICATED', claim]);
+      }
+    },
+  },
+  {
     title: 'no token, and one that is none, are refused before anything else',
     on: everywhere,
     async run(c) {
