@@ -46,6 +46,23 @@ export class ConfigError extends Error {
 
 const DEVELOPMENT_SECRET = settings.jwtSecret.default;
 
+const LISTENERS = ['httpListen', 'grpcListen', 'metricsListen'] as const;
+
+const WHY_NOT: Record<string, string> = {
+  EADDRINUSE: 'is in use by another program',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  EACCES: 'may not be listened on by this user',
+};
+
+/** What a listener could not do, with the settings that name its port; null for any other failure. */
+export function listenProblem(error: unknown, config: Config): ConfigError | null {
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const why = WHY_NOT[code ?? ''];
+  if (syscall !== 'listen' || why === undefined || port === undefined) return null;
+  const names = LISTENERS.filter((key) => config[key].port === port).map((key) => settings[key].name);
+  return new ConfigError([`${names.join(', ')}: ${address}:${port} ${why}`]);
+}
+
 /**
  * Reads the settings out of `env`.
  * @throws ConfigError with one line for each problem, all at once.

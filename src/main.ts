@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { type PrivateRedis, startPrivateRedis } from './adapters/redis/private-server.ts';
 import type { AppOptions } from './app.ts';
-import { ConfigError, loadConfig } from './config.ts';
+import { ConfigError, listenProblem, loadConfig } from './config.ts';
 import { RideError } from './errors.ts';
 import { loggerOptions } from './settings.ts';
 import { canHaveWorkers, createSupervisor } from './supervisor.ts';
@@ -75,7 +75,7 @@ async function serve(config: AppOptions['config'], log: pino.Logger, ownRedis: P
   const at = await server.listen().catch((error: unknown) => {
     // Told to stop before it was up: `stop` ends the process.
     if (stopping) return null;
-    throw error;
+    throw listenProblem(error, config) ?? error;
   });
   if (!at || stopping) return;
   const facts = {

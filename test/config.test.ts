@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t from 'tap';
-import { ConfigError, loadConfig, settings } from '../src/config.ts';
+import { ConfigError, listenProblem, loadConfig, settings } from '../src/config.ts';
 
 /** The problems of an environment; empty when there are none. */
 function problemsOf(env: Record<string, string>): readonly string[] {
@@ -246,6 +247,35 @@ t.test('the program says it on stderr and exits 1 before anything is started', a
   const production = await run({ ...env, RIDESTREAM_MODE: 'production' });
   t.equal(production.code, 1, 'production on development secrets');
   t.match(production.err, /^ridestream: JWT_SECRET: must be a secret of at least 32 characters/);
+});
+
+t.test('a port that is taken is named with its setting, in one line', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => void taken.close());
+  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const free = { HTTP_LISTEN_ADDR: ':0', GRPC_LISTEN_ADDR: ':0', METRICS_LISTEN_ADDR: ':0', LOG_LEVEL: 'silent' };
+  for (const name of ['HTTP_LISTEN_ADDR', 'GRPC_LISTEN_ADDR', 'METRICS_LISTEN_ADDR']) {
+    for (const workers of ['1', '2']) {
+      // Short, because a socket path may have 103 bytes.
+      const folder = await mkdtemp(join(tmpdir(), 'rs-'));
+      t.after(() => rm(folder, { recursive: true }));
+      const { code, err } = await run({ ...free, DATA_DIR: folder, WORKERS: workers, [name]: address });
+      t.equal(code, 1);
+      t.equal(err, `ridestream: ${name}: ${address} is in use by another program\n`, `WORKERS=${workers}`);
+    }
+  }
+});
+
+t.test('what a listener could not do', async (t) => {
+  const config = loadConfig({ HTTP_LISTEN_ADDR: '10.9.9.9:80', GRPC_LISTEN_ADDR: '10.9.9.9:80' });
+  const failure = (code: string, more: object = {}) =>
+    Object.assign(new Error(code), { code, syscall: 'listen', address: '10.9.9.9', port: 80, ...more });
+  const named = 'HTTP_LISTEN_ADDR, GRPC_LISTEN_ADDR: 10.9.9.9:80';
+  t.same(listenProblem(failure('EACCES'), config)?.problems, [`${named} may not be listened on by this user`]);
+  t.same(listenProblem(failure('EADDRNOTAVAIL'), config)?.problems, [`${named} is no address of this machine`]);
+  t.equal(listenProblem(failure('ECONNREFUSED', { syscall: 'connect' }), config), null, 'no listener');
+  t.equal(listenProblem(new TypeError('x'), config), null, 'a defect keeps its stack');
 });
 
 t.test('docs/settings.md is what the table says', async (t) => {

@@ -214,7 +214,7 @@ t.test('what stops a worker from starting stops the server, and is said', async 
   const { port } = server.address() as { port: number };
   await t.rejects(
     startProgram(t, { ...settings, GRPC_LISTEN_ADDR: `127.0.0.1:${port}` }),
-    /EADDRINUSE/,
+    /GRPC_LISTEN_ADDR: 127\.0\.0\.1:\d+ is in use by another program/,
     'a port of somebody else',
   );
 });
