@@ -19,11 +19,11 @@ import type { Context } from './harness/context.ts';
 import { stopAll } from './harness/programs.ts';
 import type { CaseResult } from './harness/result.ts';
 import { type Ground, shareRide, startRedis } from './harness/ride.ts';
-import { type Options, parseOptions, usage } from './options.ts';
+import { type CaseName, caseNames, type Options, parseOptions, usage } from './options.ts';
 import { type CaseRecord, figure } from './report/markdown.ts';
 import { machine, writeReport } from './report/write.ts';
 
-const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
+const cases: Record<CaseName, (context: Context) => Promise<CaseResult>> = {
   fanout: fanOut,
   topics: manyTopics,
   nodes: twoNodes,
@@ -39,11 +39,13 @@ const cases: Record<string, (context: Context) => Promise<CaseResult>> = {
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function options(): Options {
-  const names = Object.keys(cases);
   try {
-    return parseOptions(process.argv.slice(2), names);
+    const chosen = parseOptions(process.argv.slice(2));
+    if (chosen) return chosen;
+    process.stdout.write(`${usage()}\n`);
+    process.exit(0);
   } catch (error) {
-    say(`script/bench: ${(error as Error).message}\n\n${usage(names)}`);
+    say(`script/bench: ${(error as Error).message}\n\n${usage()}`);
     process.exit(2);
   }
 }
@@ -71,10 +73,10 @@ async function onGround(profiles: string | undefined, work: (ground: Ground) => 
 
 async function run({ cases: names, size, rounds, out, profile, holdMs }: Options): Promise<void> {
   const fresh: Record<string, CaseRecord> = {};
-  const runCase = async (name: string, ground: Ground): Promise<void> => {
+  const runCase = async (name: CaseName, ground: Ground): Promise<void> => {
     say(`${name}:`);
     const loadBefore = loadavg()[0]!;
-    const result = await cases[name]!({ ground, size, rounds, log: say, ...(holdMs ? { holdMs } : {}) });
+    const result = await cases[name]({ ground, size, rounds, log: say, ...(holdMs ? { holdMs } : {}) });
     fresh[name] = { at: new Date().toISOString(), size, rounds, machine: machine(), loadBefore, result };
     summarise(result);
   };
@@ -87,7 +89,7 @@ async function run({ cases: names, size, rounds, out, profile, holdMs }: Options
   } else {
     for (const name of names) await onGround(profiles(name), (ground) => runCase(name, ground));
   }
-  const kept = await writeReport(out, fresh, Object.keys(cases));
+  const kept = await writeReport(out, fresh, caseNames);
   for (const name of kept) say(`${name}: the figures of the last full run stand; a ${size} one does not replace them`);
 }
 

@@ -6,7 +6,7 @@ import type { Size } from './harness/context.ts';
 
 export interface Options {
   /** Names of the cases to run. */
-  cases: string[];
+  cases: CaseName[];
   size: Size;
   rounds: number;
   /** Folder of the report. */
@@ -25,9 +25,24 @@ const docs = fileURLToPath(new URL('../docs', import.meta.url));
 /** Cases that a full run without names leaves out: they take long, and the machine for themselves. */
 const ON_REQUEST = ['sessions'];
 
-export const usage = (names: readonly string[]): string => `script/bench [CASE…] [options]
+/** In the order in which they run. */
+export const caseNames = [
+  'fanout',
+  'topics',
+  'nodes',
+  'grpc',
+  'broadcast',
+  'rest',
+  'ingest',
+  'memory',
+  'sessions',
+  'chaos',
+] as const;
+export type CaseName = (typeof caseNames)[number];
 
-Cases: ${names.join(', ')}; all when none is named, but ${ON_REQUEST.join(', ')} then only with --quick.
+export const usage = (): string => `script/bench [CASE…] [options]
+
+Cases: ${caseNames.join(', ')}; all when none is named, but ${ON_REQUEST.join(', ')} then only with --quick.
 
   --quick            a small run, to see that all is well
   --tiny             the smallest, for tests: no figures worth reading
@@ -35,11 +50,12 @@ Cases: ${names.join(', ')}; all when none is named, but ${ON_REQUEST.join(', ')}
   --out DIR          where benchmarks.md and benchmarks/ are written (docs)
   --profile DIR      CPU profiles of the servers, for node bench/profile.ts DIR
   --hold-seconds N   how long sessions are held (300, or less with --quick)
+  --help             this text
   --max-minutes N    ends everything after N minutes (90, or 15 with --quick)
 `;
 
-/** @throws Error that says what is wrong with the arguments */
-export function parseOptions(args: readonly string[], names: readonly string[]): Options {
+/** Null when help was asked for. @throws Error that says what is wrong with the arguments */
+export function parseOptions(args: readonly string[]): Options | null {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -51,13 +67,15 @@ export function parseOptions(args: readonly string[], names: readonly string[]):
       profile: { type: 'string' },
       'max-minutes': { type: 'string' },
       'hold-seconds': { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
     },
   });
-  const unknown = positionals.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no case ${unknown}; there are ${names.join(', ')}`);
+  if (values.help) return null;
+  const unknown = positionals.find((name) => !(caseNames as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new Error(`there is no case ${unknown}; there are ${caseNames.join(', ')}`);
   const size: Size = values.tiny ? 'tiny' : values.quick ? 'quick' : 'full';
   return {
-    cases: names.filter((name) =>
+    cases: caseNames.filter((name) =>
       positionals.length === 0 ? size !== 'full' || !ON_REQUEST.includes(name) : positionals.includes(name),
     ),
     size,
@@ -76,3 +94,5 @@ function whole(name: string, text: string | undefined, fallback: number): number
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`${name}: ${text} must be a whole number from 1 to 9999`);
   return Number(text);
 }
+
+if (import.meta.main) console.log(usage());

@@ -13,6 +13,17 @@ die() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# For --help: what MODULE prints, which imports no packages, where the Node at hand can run it; elsewhere bootstrap comes first.
+help_first() {
+  local module=$1 text
+  shift
+  case " $* " in *" --help "* | *" -h "*) ;; *) return 0 ;; esac
+  text=$(node "$module" 2>/dev/null) || return 0
+  [ -n "$text" ] || return 0
+  printf '%s\n' "$text"
+  exit
+}
+
 # Runs a command that says nothing unless it fails.
 quietly() {
   local output status=0

@@ -174,3 +174,5 @@ function readArguments(args: readonly string[]): Record<string, unknown> {
     throw new OptionError((error as Error).message);
   }
 }
+
+if (import.meta.main) console.log(helpText());

@@ -9,19 +9,7 @@ import { standApart } from '../../scene.ts';
 import type { Place } from './case.ts';
 import { ownPlace, signToken } from './own-server.ts';
 import { type Outcome, runProtocol } from './suite.ts';
-
-const USAGE = `script/conformance: holds a server against docs/protocol.md
-
-  --url URL           its HTTP address, such as http://localhost:8080; without it the suite starts a server of its own
-  --grpc HOST:PORT    its gRPC address; default: the host of --url with port 7443
-  --token-secret KEY  its JWT_SECRET, to sign tokens with; without it they come from the development route
-  --alarms            let the SOS cases run, which raise alerts; on a server of its own they always do
-  --only TEXT         only cases whose section or title has this
-  --over NAMES        only over these transports: websocket-json,websocket-protobuf,grpc
-  --at-once N         cases side by side; default 4
-
-Each case has users and trips of its own, in places where nobody drives. What cannot be tried at that address is said to be skipped.
-`;
+import { USAGE } from './usage.ts';
 
 const DAY_S = 86_400;
 
