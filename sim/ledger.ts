@@ -42,7 +42,8 @@ export type LedgerEntry = { at: number } & (
   | { k: 'reply'; driver: string; offer: string; trip: string; accept: boolean }
   /** The driver has the trip: `via` says how it learned so. */
   | { k: 'won'; driver: string; trip: string; via: string }
-  | { k: 'lost'; driver: string; trip: string; code: string }
+  /** Its acceptance was refused: the offer had expired, or the trip was another's or over. */
+  | { k: 'too_late'; driver: string; trip: string; code: string }
   | { k: 'step'; driver: string; trip: string; step: string }
   | { k: 'stepped'; driver: string; trip: string; step: string }
   /** The driver is done with the trip: it completed it, or learned that it ended otherwise. */

@@ -200,8 +200,8 @@ export class Driver {
         'ack',
       );
     } else if (this.job?.id !== trip) {
-      stats.add('offersLost');
-      ledger.write({ k: 'lost', driver: this.id, trip, code: answer.code });
+      stats.add('offersTooLate');
+      ledger.write({ k: 'too_late', driver: this.id, trip, code: answer.code });
     }
   }
 
