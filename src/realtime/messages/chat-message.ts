@@ -4,7 +4,7 @@ export const chatMessage = defineServerMessage({
   kind: 'chat_message',
   delivery: 'ordered',
   topics: ['trip'],
-  doc: 'Text of the other side, or one’s own from another device.',
+  doc: 'Text of either side, to all who follow the trip: also to the session that sent it.',
   example: {
     tripId: 'trip_nyc_01jd0000000000000000000003',
     messageId: 'm1',

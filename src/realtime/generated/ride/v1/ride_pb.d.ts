@@ -828,7 +828,7 @@ export declare type Ack = Message<"ride.v1.Ack"> & {
   late: number;
 
   /**
-   * The id of what was made: an SOS alert, a chat message.
+   * The id of what was made or won: an SOS alert, a chat message; of an accepted offer, the trip's.
    *
    * @generated from field: string id = 3;
    */
@@ -1305,7 +1305,7 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 export declare const TripEventSchema: GenMessage<TripEvent>;
 
 /**
- * Text of the other side, or one's own from another device.
+ * Text of either side, to all who follow the trip: also to the session that sent it.
  *
  * @generated from message ride.v1.ChatMessage
  */
