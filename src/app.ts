@@ -28,7 +28,7 @@ export interface RideServer {
   metrics(): Promise<MetricsSnapshot>;
   /** Opens everything and listens. */
   listen(): Promise<Listening>;
-  /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. */
+  /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. Never rejects: what fails is logged. */
   close(): Promise<void>;
 }
 
@@ -84,17 +84,26 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     };
   }
 
+  /** One step of the closing: what fails in it must not keep the others from their end. */
+  async function step(what: string, run: () => unknown): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      log.warn({ err: error }, `while stopping: ${what}; the rest goes on`);
+    }
+  }
+
   async function stopTraffic(): Promise<void> {
     const jitter = Math.min(config.drainJitter, config.drainDeadline / 2);
-    await gateway.drain(broker.size === 0 ? 0 : jitter);
-    await app.requests.finish();
-    await queues.close();
-    await Promise.all(services.relays.map((relay) => relay.idle()));
+    await step('sessions not drained', () => gateway.drain(broker.size === 0 ? 0 : jitter));
+    await step('requests not finished', () => app.requests.finish());
+    await step('queues not closed', () => queues.close());
+    await step('relays not idle', () => Promise.all(services.relays.map((relay) => relay.idle())));
   }
 
   async function close(): Promise<void> {
     state.draining = true;
-    grpc?.drain();
+    await step('gRPC not drained', () => grpc?.drain());
     if (isWorker) {
       // Who connects to the shared port now is to reach another worker, not to be refused by this one.
       app.server.close();
@@ -108,11 +117,11 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await Promise.race([stopTraffic(), deadline.promise]);
     clearTimeout(timer);
     stopTimers?.();
-    await grpc?.close();
-    await presence.retire().catch((error: unknown) => log.debug({ err: error }, 'presence ends with its lease'));
-    await directory.leave(nodeId).catch((error: unknown) => log.debug({ err: error }, 'lease not given back'));
-    await app.close();
-    await metricsApp?.close();
+    await step('gRPC not closed', () => grpc?.close());
+    await step('presence ends with its lease', () => presence.retire());
+    await step('the lease of this node runs out by itself', () => directory.leave(nodeId));
+    await step('HTTP not closed', () => app.close());
+    await step('metrics not closed', () => metricsApp?.close());
   }
 
   return { app, metrics: () => registry.getMetricsAsJSON(), listen, close };

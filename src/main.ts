@@ -63,8 +63,9 @@ async function serve(config: AppOptions['config'], log: pino.Logger, ownRedis: P
       log.warn({ signal: reason }, 'stopped before everything was closed');
       process.exit(1);
     }, config.drainDeadline + graceMs).unref();
-    await server.close();
-    await ownRedis?.stop();
+    const logFailure = (error: unknown): void => log.error({ err: error, signal: reason }, 'not everything was closed');
+    await server.close().catch(logFailure);
+    await ownRedis?.stop().catch(logFailure);
     log.info({ signal: reason }, 'stopped');
     process.exit(0);
   }

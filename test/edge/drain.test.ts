@@ -1,6 +1,7 @@
 /** A drain finishes what is under way, within its deadline, and tells every session once, after its welcome. */
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import t from 'tap';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { openGrpc, openWebSocket, transports } from '../clients/peer.ts';
@@ -102,6 +103,27 @@ t.test('a session that is just being opened is welcomed first, and then told to 
     t.equal(kinds[0], 'welcome', transport);
     t.equal(kinds.filter((kind) => kind === 'go_away').length, 1, transport);
     await stopped;
+  }
+});
+
+t.test('what fails while the server stops keeps nothing else from being closed', async (t) => {
+  const s = await build(t);
+  const { app } = s.server;
+  const redis = connectRedis({ url: s.redisUrl }, () => {});
+  t.after(() => redis.disconnect());
+  await until(async () => (await redis.zcard('{nodes}:leases')) === 1, 'the lease of the node');
+  const finish = app.requests.finish;
+  app.requests.finish = async () => {
+    await finish();
+    throw new Error('requests cannot be counted');
+  };
+  await s.stop();
+  t.equal(await redis.zcard('{nodes}:leases'), 0, 'its lease is given back');
+  for (const [name, address] of Object.entries(s.at)) {
+    const { hostname, port } = new URL(`tcp://${address}`);
+    const socket = connect(Number(port), hostname);
+    const [error] = await once(socket, 'error');
+    t.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED', name);
   }
 });
 t.end();
