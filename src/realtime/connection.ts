@@ -25,7 +25,8 @@ type Task = () => Promise<void>;
 /** What came while the session was held. */
 interface Kept {
   /** What waits, in order. */
-  tasks: Task[];
+  waiting: { task: Task; bytes: number }[];
+  /** Of all that waits. */
   bytes: number;
   /** Urgent messages that were handled meanwhile. */
   urgent: number;
@@ -133,16 +134,16 @@ export class Connection {
     session.lastSeen = Date.now();
     if (!session.held) return void this.#run(task);
     session.onReleased ??= () => this.#goOn();
-    this.#kept ??= { tasks: [], bytes: 0, urgent: 0 };
+    this.#kept ??= { waiting: [], bytes: 0, urgent: 0 };
     const kept = this.#kept;
     if (urgent && kept.urgent < MAX_URGENT) {
       kept.urgent++;
       void this.#run(task);
       return;
     }
-    kept.tasks.push(task);
+    kept.waiting.push({ task, bytes });
     kept.bytes += bytes;
-    if (kept.tasks.length >= MAX_KEPT.messages || kept.bytes >= MAX_KEPT.bytes) session.pause();
+    if (kept.waiting.length >= MAX_KEPT.messages || kept.bytes >= MAX_KEPT.bytes) session.pause();
   }
 
   /** The session is released: what was kept comes first, then its reads go on. */
@@ -151,9 +152,13 @@ export class Connection {
     if (kept === null) return;
     kept.urgent = 0;
     let next = 0;
-    while (next < kept.tasks.length && !this.session.held) void this.#run(kept.tasks[next++]!);
-    kept.tasks = kept.tasks.slice(next);
-    if (kept.tasks.length > 0) return;
+    while (next < kept.waiting.length && !this.session.held) {
+      const { task, bytes } = kept.waiting[next++]!;
+      kept.bytes -= bytes;
+      void this.#run(task);
+    }
+    kept.waiting = kept.waiting.slice(next);
+    if (kept.waiting.length > 0) return;
     this.#kept = null;
     if (this.#inFlight === 0) this.#onIdle?.();
     this.session.resume();

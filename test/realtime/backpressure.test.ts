@@ -64,6 +64,31 @@ async function scene(t: Test) {
   return { node, peer, session, connection, handled, fill, say, ask, settled };
 }
 
+t.test('what was handled at a release is not counted among what waits', async (t) => {
+  const { session, peer, connection, handled, settled } = await scene(t);
+  // Its welcome is sent.
+  await settled();
+  const big = (corrId: string): void =>
+    connection.text(Buffer.from(JSON.stringify({ corr_id: corrId, typing: { trip_id: 'x'.repeat(900) } })));
+  session.hold();
+  for (let n = 0; n < 60; n++) big(`c${n}`);
+  t.equal(peer.paused, false, 'less than may wait');
+  // What is handled may hold the session anew.
+  const push = handled.push.bind(handled);
+  handled.push = (...ids) => {
+    if (handled.length === 39) session.hold();
+    return push(...ids);
+  };
+  session.release();
+  await settled();
+  t.equal(handled.length, 40, 'the others wait');
+  for (let n = 60; n < 80; n++) big(`c${n}`);
+  t.equal(peer.paused, false, 'what waits is less than may still');
+  session.release();
+  await settled();
+  t.equal(handled.length, 80);
+});
+
 t.test('above three quarters messages wait, below a half they go on, in order', async (t) => {
   const { peer, fill, ask, handled, settled } = await scene(t);
   await fill(6);
