@@ -118,7 +118,7 @@ export async function grpcStreams(context: Context): Promise<CaseResult> {
     title: 'gRPC location streams',
     method: [
       `${streams} drivers on duty, each with one stream and one unanswered message: the next is sent when the answer has come. Ours decodes, checks, writes to Redis, and acknowledges when Redis has answered; the peer decodes by the same codec (protobuf-es), encodes again and sends back.`,
-      'One location a message, and ten (`location_batch`). Of several positions of one driver that meet in one Redis pipeline the server writes only the newest, and a batch counts as ten locations.',
+      'One location a message, and ten (`location_batch`). Of several positions of one driver that meet in one write to Redis the server writes only the newest, and a batch counts as ten locations.',
     ],
     tables: [
       {
