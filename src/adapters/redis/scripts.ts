@@ -73,6 +73,9 @@ return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '
  * keys, its timestamp, its other fields and their values as a JSON list of strings
  * reply for each key: the timestamp that was stored before, or ''; kept unless that is larger than ours. '!' and what is wrong
  * when the key cannot be written, which must not cost the others their place.
+ *
+ * DEL comes first for good reason beyond what is not sent any more: a script that has begun to write is not refused for memory, so
+ * that positions go on moving in a Redis at its maxmemory, where HSET alone would be refused.
  */
 const recordPositions = `
 local replies, key = {}, 0
