@@ -27,6 +27,7 @@ export function domainSettings(c: Config): DomainSettings {
       freshnessMs: c.locationFreshness,
     },
     tripRequestTtlMs: c.tripRequestTtl,
+    zoneBroadcastMax: c.zoneBroadcastMax,
     locations: {
       skewMaxMs: c.clockSkewMax,
       freshnessMs: c.locationFreshness,

@@ -59,6 +59,7 @@ const bad: Record<string, readonly string[]> = {
   CLOCK_SKEW_MAX: ['2'],
   ZONE_RESOLUTION: ['3', '11'],
   ZONE_BROADCAST_INTERVAL: ['99ms'],
+  ZONE_BROADCAST_MAX: ['0', '100001'],
   ETA_REFRESH_INTERVAL: ['11m'],
   MATCH_RADIUS_M: ['99', '1km'],
   MATCH_CANDIDATES: ['501'],

@@ -37,7 +37,13 @@ export const ridesSettings = {
     'ZONE_BROADCAST_INTERVAL',
     duration(100, MINUTE),
     '1s',
-    'At most one broadcast per zone, node and interval.',
+    'At most one broadcast per zone or city, node and interval.',
+  ),
+  zoneBroadcastMax: required(
+    'ZONE_BROADCAST_MAX',
+    integer(1, 100_000),
+    '500',
+    'Drivers in one message of a broadcast; of more it is several messages.',
   ),
   etaRefreshInterval: required(
     'ETA_REFRESH_INTERVAL',

@@ -44,6 +44,8 @@ export interface DomainSettings {
   tariff: Tariff;
   dispatch: DispatchSettings;
   tripRequestTtlMs: number;
+  /** Drivers of one zone broadcast message. */
+  zoneBroadcastMax: number;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
 }
 
@@ -100,7 +102,13 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     settings: settings.dispatch,
     log,
   });
-  const zones = createZoneBoard(publisher, clock, settings.locations.freshnessMs, ports.zoneOf);
+  const zones = createZoneBoard(
+    publisher,
+    clock,
+    settings.locations.freshnessMs,
+    ports.zoneOf,
+    settings.zoneBroadcastMax,
+  );
   const locations = createLocations({
     positions,
     trips,

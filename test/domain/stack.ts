@@ -102,6 +102,7 @@ const defaults: DomainSettings = {
     freshnessMs: 60_000,
   },
   tripRequestTtlMs: 600_000,
+  zoneBroadcastMax: 500,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
 };
 

@@ -1,6 +1,7 @@
 /**
- * What moved in each zone since the last broadcast. Peers of a zone and the operators' map get at most one message a zone,
- * node and interval, however many drivers there are, so the cost grows with the zones and not with the square of drivers.
+ * What moved in each zone since the last broadcast. Peers of a zone and the operators' map get at most one broadcast a zone,
+ * node and interval, however many drivers there are, so the cost grows with the zones and not with the square of drivers. Of many
+ * drivers it is several messages: one message of a whole city would overfill the outbound buffer of every follower.
  */
 import type { Clock } from '../../ports/clock.ts';
 import type { Position } from '../../ports/positions.ts';
@@ -20,6 +21,8 @@ export function createZoneBoard(
   clock: Clock,
   freshnessMs: number,
   zoneOf: (lat: number, lng: number) => string,
+  /** Drivers of one message. */
+  batchMax: number,
 ): ZoneBoard {
   const byDriver = new Map<string, Moved>();
 
@@ -33,11 +36,11 @@ export function createZoneBoard(
     }
     for (const [key, positions] of groups) {
       const zone = topicKind === 'zone' ? key : '';
-      publisher.publishLatest(`${topicKind}:${key}`, 'zone_broadcast', {
-        zone,
-        city: positions[0]!.position.city,
-        positions,
-      });
+      const { city } = positions[0]!.position;
+      for (let from = 0; from < positions.length; from += batchMax) {
+        const part = positions.slice(from, from + batchMax);
+        publisher.publishLatest(`${topicKind}:${key}`, 'zone_broadcast', { zone, city, positions: part });
+      }
     }
   }
 

@@ -1600,7 +1600,7 @@ export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
 export declare const ZonePositionSchema: GenMessage<ZonePosition>;
 
 /**
- * What moved in a zone (an H3 cell) or a city since the last one; at most one a node and interval.
+ * What moved in a zone (an H3 cell) or a city since the last one, or a part of it when that is much.
  *
  * @generated from message ride.v1.ZoneBroadcast
  */
