@@ -192,7 +192,8 @@ export class Broker {
   }
 
   /**
-   * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now.
+   * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now. When it fails for a
+   * topic that is followed already, that goes on.
    * @param announce called between what was missed and what is live; the topic's newest value follows it
    * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit
    */
@@ -239,13 +240,17 @@ export class Broker {
       if (!isStill()) throw new RideError('RIDE_CONFLICT', 'The subscription ended meanwhile', { field: 'topic' });
     };
     return subscription.inTurn(async () => {
+      const wasLive = subscription.isLive;
       try {
         mustStand();
         await feed.open();
         mustStand();
         // Asked for only now that what is newer will come by itself.
         const newestValue = this.#options.newest?.(topic) ?? null;
-        const [missed, newest] = await Promise.all([place(subscription), newestValue]);
+        const placed = place(subscription);
+        // A failure ends neither: none may still be at work on a subscription that goes on.
+        await Promise.allSettled([placed, newestValue]);
+        const [missed, newest] = await Promise.all([placed, newestValue]);
         await feed.meet(subscription.position.epoch);
         const left = await subscription.closeUp(newest);
         mustStand();
@@ -254,7 +259,9 @@ export class Broker {
         this.#options.onSubscriptions?.(session);
         return result;
       } catch (error) {
-        if (isStill()) this.#detach(session, topic);
+        // Who followed the topic before he asked again goes on as he was.
+        if (isStill() && wasLive) subscription.goLive();
+        else if (isStill()) this.#detach(session, topic);
         throw error;
       }
     });
