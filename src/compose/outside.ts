@@ -93,7 +93,7 @@ function streamsInRedis(
     ),
     directory: counted(
       createRedisSessionDirectory(redis, config.heartbeatTimeout, log),
-      { opened: 'session', closed: 'session', renew: 'session', cluster: 'session' },
+      { opened: 'session', closed: 'session', keep: 'session', renew: 'session', cluster: 'session' },
       onHit,
     ),
     reconnects: counted(

@@ -11,6 +11,7 @@ import { createInbound } from '../realtime/inbound.ts';
 import { Limiter } from '../realtime/limiter.ts';
 import { localMembers, type MembersAsked } from '../realtime/members.ts';
 import { NodeCalls } from '../realtime/node-calls.ts';
+import { NodeLease } from '../realtime/node-lease.ts';
 import { PresenceTracker } from '../realtime/presence.ts';
 import { Recovery } from '../realtime/recovery.ts';
 import { createSnapshots } from '../realtime/snapshots.ts';
@@ -120,13 +121,10 @@ export function startTimers(
   const checkMs = Math.min(1000, config.topicCheckInterval);
   every(checkMs, () => broker.check(checkMs / config.topicCheckInterval));
   every(config.zoneBroadcastInterval, () => zones.flush());
-  const renew = (): void => {
-    directory
-      .renew(broker.stats())
-      .catch((error: unknown) => log.warn({ err: error }, 'lease of this node not renewed'));
-  };
-  renew();
-  every(config.heartbeatTimeout / 3, renew);
+  const leaseMs = config.heartbeatTimeout / 3;
+  const lease = new NodeLease({ directory, broker, everyMs: leaseMs, log });
+  void lease.tick();
+  every(leaseMs, () => void lease.tick());
   every(config.heartbeatTimeout / 10, () => void presence.tick());
   return () => {
     for (const timer of timers) clearInterval(timer);

@@ -4,7 +4,7 @@ import { type ErrorCode, RideError } from '../errors.ts';
 import type { Bus, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
-import type { NodeStats, SessionDirectory } from '../ports/session-directory.ts';
+import type { DirectoryEntry, NodeStats, SessionDirectory } from '../ports/session-directory.ts';
 import { peek } from './envelope.ts';
 import { Feed, type FeedOptions } from './feed.ts';
 import type { Frame } from './frame.ts';
@@ -162,7 +162,7 @@ export class Broker {
     return this.#shards[hashOf(session.principal.userId) % this.#shards.length]!;
   }
 
-  #entry(session: Session) {
+  #entry(session: Session): DirectoryEntry {
     const { id: sessionId, namespace, connectedAt, principal } = session;
     return {
       sessionId,
@@ -341,6 +341,11 @@ export class Broker {
 
   *sessions(): Iterable<Session> {
     for (const shard of this.#shards) yield* shard.sessions.values();
+  }
+
+  /** Every session as the directory has it. */
+  *entries(): Iterable<DirectoryEntry> {
+    for (const session of this.sessions()) yield this.#entry(session);
   }
 
   /** Drops silent sessions; call a few times per heartbeat interval. */

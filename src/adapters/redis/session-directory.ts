@@ -3,19 +3,56 @@
  * leaves behind ends with the TTL; its counts end with the lease.
  */
 import type { Logger } from '../../ports/logger.ts';
-import type { DirectoryEntry, NodeStats, SessionDirectory } from '../../ports/session-directory.ts';
+import {
+  type DirectoryEntry,
+  ENTRY_TTL_MS,
+  type NodeStats,
+  type SessionDirectory,
+} from '../../ports/session-directory.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { runAll } from './slots.ts';
+import { type KeyCommand, runAll } from './slots.ts';
 
-const TTL_S = 24 * 3600;
+const TTL_S = ENTRY_TTL_MS / 1000;
 /** The hash tag keeps the leases of all nodes in one slot. */
 const NODES = '{nodes}:leases';
 
 /** Document C calls riders passengers. */
 const documentRole = (role: string): string => (role === 'rider' ? 'passenger' : role);
 
+/**
+ * KEYS 1 place of a user's newest session (hash); ARGV 1 ttl s, then fields and values in turn
+ * It stays as it is; ours is written only when there is none.
+ */
+const keepPlace = `
+if redis.call('EXPIRE', KEYS[1], ARGV[1]) == 1 then return end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+`;
+
+const placeKey = (userId: string): string => `session:${userId}`;
+const placeOf = (e: DirectoryEntry): string[] =>
+  Object.entries({ role: documentRole(e.role), socketId: e.sessionId, nodeId: e.nodeId }).flat();
+
+/** What the directory has of one session. */
+function entryCommands(e: DirectoryEntry): KeyCommand[] {
+  const userKey = `user:socket:${e.userId}`;
+  const data = JSON.stringify({
+    userId: e.userId,
+    role: documentRole(e.role),
+    namespace: e.namespace,
+    nodeId: e.nodeId,
+    connectedAt: e.connectedAt,
+  });
+  return [
+    ['set', `socket:user:${e.sessionId}`, data, 'EX', TTL_S],
+    ['sadd', userKey, e.sessionId],
+    ['expire', userKey, TTL_S],
+  ];
+}
+
 export function createRedisSessionDirectory(redis: ScriptedRedis, leaseMs: number, log: Logger): SessionDirectory {
+  redis.defineCommand('rideKeepPlace', { numberOfKeys: 1, lua: keepPlace });
   const run = (what: string, reply: Promise<unknown>): void => {
     reply.catch((error: unknown) => log.warn({ err: error }, `session directory: ${what} not written`));
   };
@@ -23,25 +60,18 @@ export function createRedisSessionDirectory(redis: ScriptedRedis, leaseMs: numbe
 
   return {
     opened(e: DirectoryEntry) {
-      const socketKey = `socket:user:${e.sessionId}`;
-      const userKey = `user:socket:${e.userId}`;
-      const sessionKey = `session:${e.userId}`;
-      const data = JSON.stringify({
-        userId: e.userId,
-        role: documentRole(e.role),
-        namespace: e.namespace,
-        nodeId: e.nodeId,
-        connectedAt: e.connectedAt,
-      });
-      const place = { role: documentRole(e.role), socketId: e.sessionId, nodeId: e.nodeId };
-      run(
-        'opening',
-        runAll(redis, [
-          ['set', socketKey, data, 'EX', TTL_S],
-          ['sadd', userKey, e.sessionId],
-          ['expire', userKey, TTL_S],
-          ['hset', sessionKey, ...Object.entries(place).flat()],
-          ['expire', sessionKey, TTL_S],
+      const key = placeKey(e.userId);
+      run('opening', runAll(redis, [...entryCommands(e), ['hset', key, ...placeOf(e)], ['expire', key, TTL_S]]));
+    },
+    async keep(entries) {
+      await orAway(
+        Promise.all([
+          runAll(redis, entries.flatMap(entryCommands)),
+          // Apart: a script may have to be loaded first, and what a session that ends meanwhile removes must not be written after it.
+          runAll(
+            redis,
+            entries.map((e) => ['rideKeepPlace', placeKey(e.userId), TTL_S, ...placeOf(e)]),
+          ),
         ]),
       );
     },
