@@ -10,6 +10,7 @@ import type { Position, Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import { Recent } from '../recent.ts';
 import type { Principal } from '../roles.ts';
 import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
@@ -47,6 +48,8 @@ export interface Accepted {
 
 /** A binding is a cache; events end it, and this bounds what a lost event can do (domain ms). */
 const BINDING_MAX_AGE_MS = 60_000;
+/** So long after his last position (domain ms) a driver is introduced again, which costs a look at his document. */
+const INTRODUCED_MS = 600_000;
 /** More drivers around a place are not looked at. */
 const MOST_NEARBY = 5000;
 
@@ -54,9 +57,10 @@ export type Locations = ReturnType<typeof createLocations>;
 
 export function createLocations(deps: LocationsDeps) {
   const { positions, clock, settings, publisher } = deps;
-  const bindings = new Map<string, Binding>();
-  /** Drivers of this node whose place among the available ones is in line with their first position. */
-  const introduced = new Set<string>();
+  // A session's end frees what is known of its driver; who sends by REST has none.
+  const bindings = new Recent<Binding>(BINDING_MAX_AGE_MS, () => clock.now());
+  /** Drivers whose place among the available ones is in line with their first position. */
+  const introduced = new Recent<true>(INTRODUCED_MS, () => clock.now());
   // Redis had forgotten him, and with his position his place among the available ones.
   positions.onFirst((driverId) => introduced.delete(driverId));
 
@@ -131,7 +135,7 @@ export function createLocations(deps: LocationsDeps) {
 
   /** A driver may have gone looking before anyone knew where he is: his first position makes him available. */
   function introduce(driverId: string): void {
-    introduced.add(driverId);
+    introduced.set(driverId, true);
     const mended = deps.drivers.get(driverId).then((driver) => driver && deps.drivers.reindex(driver));
     mended.catch((error: unknown) => {
       introduced.delete(driverId);
@@ -160,7 +164,7 @@ export function createLocations(deps: LocationsDeps) {
   function kept(position: Position, binding: Binding | null, count: number): void {
     deps.onKept(count);
     fanOut(position, binding);
-    if (!introduced.has(position.driverId)) introduce(position.driverId);
+    if (!introduced.get(position.driverId)) introduce(position.driverId);
   }
 
   return {
