@@ -34,7 +34,10 @@ export interface Positions {
    * there. Rejects with RIDE_UNAVAILABLE when Redis cannot be reached.
    */
   record(position: Position): Promise<boolean>;
-  /** Calls `listener`, before `record` resolves, when no position of the driver was known: never, or no longer. */
+  /**
+   * Calls `listener` for a driver whose place among the available ones has to be set right: before `record` resolves when no position of
+   * him was known, never or no longer; and when `nearby` took his place from him just as he sent one again, to whichever node.
+   */
   onFirst(listener: (driverId: string) => void): void;
   ofDriver(driverId: string): Promise<Position | null>;
   ofTrip(tripId: string): Promise<Position | null>;

@@ -60,6 +60,12 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     );
   }
 
+  /** Who sent a position between the look at it and the removal was taken out wrongly; what his place is, his document says. */
+  async function noticeReturned(removed: readonly string[]): Promise<void> {
+    const positions = await Promise.all(removed.map((driverId) => read(driverKey(driverId))));
+    for (const [index, driverId] of removed.entries()) if (positions[index]) first(driverId);
+  }
+
   async function nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]> {
     const found = (await orAway(
       redis.call(
@@ -95,6 +101,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     if (gone.length === 0) return near;
     // The hash has a TTL, the index has none: a driver without a position left long ago, and hides who is behind him.
     await remove(gone);
+    await noticeReturned(gone);
     return found.length < limit ? near : nearby(center, radiusM, limit);
   }
 

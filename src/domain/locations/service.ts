@@ -62,7 +62,7 @@ export function createLocations(deps: LocationsDeps) {
   /** Drivers whose place among the available ones is in line with their first position. */
   const introduced = new Recent<true>(INTRODUCED_MS, () => clock.now());
   // Redis had forgotten him, and with his position his place among the available ones.
-  positions.onFirst((driverId) => introduced.delete(driverId));
+  positions.onFirst((driverId) => introduce(driverId));
 
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
   async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
