@@ -1,0 +1,228 @@
+/**
+ * What the sessions of this node follow: a feed for each topic, subscriptions between feeds and sessions, and the books that
+ * clients keep. Messages of the bus come in here.
+ */
+import { RideError } from '../errors.ts';
+import type { Bus, TopicPosition as Position } from '../ports/bus.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Meter } from '../ports/meter.ts';
+import { peek } from './envelope.ts';
+import { Feed, type FeedOptions } from './feed.ts';
+import type { Frame } from './frame.ts';
+import type { Lamport } from './lamport.ts';
+import type { SubscribeResult } from './messages/definition.ts';
+import type { Missed } from './replay.ts';
+import type { Session } from './session.ts';
+import { Subscription } from './subscription.ts';
+import { ownTopic } from './topics.ts';
+import type { Turn } from './turn.ts';
+
+export interface FollowsOptions {
+  maxSubscriptions: number;
+  bus: Bus;
+  lamport: Lamport;
+  meter: Meter;
+  log: Logger;
+  /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
+  onFrame?(frame: Frame): void;
+  /** The newest value of a topic that has one. */
+  newest?(topic: string): Promise<Frame | null> | null;
+  /** What an open session follows has changed. */
+  onSubscriptions?(session: Session): void;
+}
+
+export type Announce = (result: SubscribeResult) => void;
+
+export class Follows {
+  readonly #options: FollowsOptions;
+  readonly #feedOptions: FeedOptions;
+  readonly #feeds = new Map<string, Feed>();
+  /** Where `check` goes on; an iterator of a Map takes in what changes meanwhile. */
+  #checking: Iterator<Feed, undefined> = this.#feeds.values();
+
+  constructor(options: FollowsOptions, turn: Turn) {
+    this.#options = options;
+    const { meter, lamport, bus, log } = options;
+    this.#feedOptions = { bus, log, turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
+    bus.onMessage((message) => {
+      let header: ReturnType<typeof peek>;
+      try {
+        header = peek(message.payload);
+      } catch (error) {
+        // Whoever else publishes on a channel must not end every node that listens.
+        log.warn({ err: error, topic: message.topic }, 'a message that is no envelope was ignored');
+        return;
+      }
+      lamport.merge(header.lamport);
+      const feed = this.#feeds.get(message.topic);
+      if (!feed) return;
+      feed.receive(message);
+      // The clocks of two nodes may differ; nothing arrives before it was sent.
+      meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
+    });
+    bus.onAway((topics) => {
+      for (const topic of topics) this.#feeds.get(topic)?.away();
+    });
+    bus.onBack((topics) => {
+      for (const topic of topics) void this.#feeds.get(topic)?.back();
+    });
+  }
+
+  /**
+   * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now. When it fails for a
+   * topic that is followed already, that goes on.
+   * @param announce called between what was missed and what is live; the topic's newest value follows it
+   * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit
+   */
+  async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
+    const place = async (subscription: Subscription): Promise<Missed | null> => {
+      if (since) return subscription.catchUp(since);
+      if (!subscription.isLive) subscription.begin();
+      return null;
+    };
+    return this.#follow(session, topic, place, (subscription, missed) => {
+      const { offset, epoch } = subscription.position;
+      const { recovered, frames } = missed ?? { recovered: true, frames: [] };
+      const result = { topic, recovered, offset, epoch, replayed: frames.length };
+      announce?.(result);
+      return result;
+    });
+  }
+
+  /**
+   * Follows the user's own topic after what was delivered to him. When some of what waited is no longer kept, `announce` says so
+   * before the rest follows.
+   * @throws RideError RIDE_UNAVAILABLE
+   */
+  async followInbox(session: Session, since: Position, announce: Announce): Promise<void> {
+    const topic = ownTopic(session.principal);
+    const place = (subscription: Subscription): Promise<Missed> =>
+      subscription.catchUp(since, ({ from, frames }) =>
+        announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: frames.length }),
+      );
+    await this.#follow(session, topic, place, () => {});
+  }
+
+  /** @param done called between what was missed and what is live */
+  async #follow<M, T>(
+    session: Session,
+    topic: string,
+    place: (subscription: Subscription) => Promise<M>,
+    done: (subscription: Subscription, missed: M) => T,
+  ): Promise<T> {
+    const subscription = session.subscriptions.get(topic) ?? this.#attach(session, topic);
+    const feed = this.#feeds.get(topic)!;
+    const isStill = (): boolean => session.subscriptions.get(topic) === subscription;
+    const mustStand = (): void => {
+      if (!isStill()) throw new RideError('RIDE_CONFLICT', 'The subscription ended meanwhile', { field: 'topic' });
+    };
+    return subscription.inTurn(async () => {
+      const wasLive = subscription.isLive;
+      try {
+        mustStand();
+        await feed.open();
+        mustStand();
+        // Asked for only now that what is newer will come by itself.
+        const newestValue = this.#options.newest?.(topic) ?? null;
+        const placed = place(subscription);
+        // A failure ends neither: none may still be at work on a subscription that goes on.
+        await Promise.allSettled([placed, newestValue]);
+        const [missed, newest] = await Promise.all([placed, newestValue]);
+        await feed.meet(subscription.position.epoch);
+        const left = await subscription.closeUp(newest);
+        mustStand();
+        const result = done(subscription, missed);
+        subscription.goLive(left);
+        this.#options.onSubscriptions?.(session);
+        return result;
+      } catch (error) {
+        // Who followed the topic before he asked again goes on as he was.
+        if (isStill() && wasLive) subscription.goLive();
+        else if (isStill()) this.#detach(session, topic);
+        throw error;
+      }
+    });
+  }
+
+  #attach(session: Session, topic: string): Subscription {
+    // Its end took its subscriptions along; what is still being handled must not bring one back.
+    if (session.closed) throw new RideError('RIDE_UNAVAILABLE', 'The session has ended');
+    this.#assertFewer(session.subscriptions.size);
+    let feed = this.#feeds.get(topic);
+    if (!feed) {
+      feed = new Feed(topic, this.#feedOptions);
+      this.#feeds.set(topic, feed);
+    }
+    const subscription = new Subscription(session, feed);
+    if (session.booked?.has(topic)) subscription.place.book();
+    feed.subscriptions.add(subscription);
+    session.subscriptions.add(subscription);
+    return subscription;
+  }
+
+  #assertFewer(topics: number): void {
+    if (topics < this.#options.maxSubscriptions) return;
+    const rule = `one of at most ${this.#options.maxSubscriptions} topics at a time`;
+    throw new RideError('RIDE_INVALID_INPUT', `topic must be ${rule}`, { field: 'topic', rule });
+  }
+
+  /**
+   * Only the client's own word says what it has of a topic, also of one that it will follow: a client that reads slowly could not
+   * say so in time if it had to wait for its place.
+   * @throws RideError RIDE_INVALID_INPUT above the limit of subscriptions
+   */
+  keepBooks(session: Session, topic: string): void {
+    session.booked ??= new Set();
+    if (!session.booked.has(topic)) this.#assertFewer(session.booked.size);
+    session.booked.add(topic);
+    session.subscriptions.get(topic)?.place.book();
+  }
+
+  /** The session is done with the topic, and with its books of it, so that one topic after the other finds room. */
+  unsubscribe(session: Session, topic: string): void {
+    session.booked?.delete(topic);
+    this.#detach(session, topic);
+  }
+
+  #detach(session: Session, topic: string): void {
+    const subscription = session.subscriptions.get(topic);
+    if (!subscription) return;
+    session.subscriptions.delete(subscription);
+    const feed = this.#feeds.get(topic)!;
+    feed.subscriptions.delete(subscription);
+    if (feed.subscriptions.size === 0) {
+      feed.close();
+      this.#feeds.delete(topic);
+    }
+    if (!session.closed) this.#options.onSubscriptions?.(session);
+  }
+
+  /** The session has ended. */
+  release(session: Session): void {
+    for (const { feed } of [...session.subscriptions]) this.#detach(session, feed.topic);
+  }
+
+  /** The sessions of this node that follow a topic. */
+  *followersOf(topic: string): Iterable<Session> {
+    // Only sessions are attached here.
+    for (const { sink } of this.#feeds.get(topic)?.subscriptions ?? []) yield sink as Session;
+  }
+
+  /**
+   * Holds the next topics against Redis, `share` of all (0 to 1): what was lost between Redis and here without the connection
+   * having broken shows in no later message when it was the last one.
+   */
+  check(share: number): void {
+    const log = this.#options.log;
+    for (let left = Math.ceil(this.#feeds.size * share); left > 0; left--) {
+      let next = this.#checking.next();
+      if (next.done) {
+        this.#checking = this.#feeds.values();
+        next = this.#checking.next();
+      }
+      const feed = next.value;
+      if (!feed) return;
+      feed.check().catch((error: unknown) => log.debug({ err: error, topic: feed.topic }, 'topic not checked'));
+    }
+  }
+}
