@@ -1,0 +1,37 @@
+/** What dispatch stands on: its ports, its neighbours, its settings. */
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Offers } from '../../ports/offers.ts';
+import type { Positions } from '../../ports/positions.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import type { Scheduler } from '../../ports/scheduler.ts';
+import type { Drivers } from '../drivers/service.ts';
+import type { TravelModel } from '../geo.ts';
+import type { Ids } from '../ids.ts';
+import type { Trips } from '../trips/service.ts';
+
+export interface DispatchSettings {
+  radiusM: number;
+  candidates: number;
+  retryMs: number;
+  offerTtlMs: number;
+  maxOffers: number;
+  freshnessMs: number;
+}
+
+export interface DispatchDeps {
+  trips: Trips;
+  drivers: Drivers;
+  positions: Positions;
+  offers: Offers;
+  scheduler: Scheduler;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+  travel: TravelModel;
+  settings: DispatchSettings;
+  log: Logger;
+}
+
+/** An offer outlives its expiry in Redis a little, so that the job that closes it still finds the reservation. */
+export const RESERVATION_GRACE_MS = 2000;

@@ -1,0 +1,105 @@
+/**
+ * What follows from a change of a trip: make an offer, tell the driver, free him again. They are reactions to the trip's events,
+ * so that a crash between two steps is finished by whoever relays the outbox next.
+ */
+import type { Offer, TripEvent } from '../trips/rules.ts';
+import type { Trip } from '../trips/trip.ts';
+import { type DispatchDeps, RESERVATION_GRACE_MS } from './deps.ts';
+import type { MatchOutcome } from './search.ts';
+
+export interface ReactionsDeps extends DispatchDeps {
+  match(tripId: string): Promise<MatchOutcome>;
+  /** True when the trip is the driver's still, or was and has ended. */
+  holdsClaim(trip: Trip, driverId: string): Promise<boolean>;
+}
+
+/** @returns what the relay of trips calls with each event */
+export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEvent) => Promise<void> {
+  const { drivers, offers, scheduler, publisher, clock, match, holdsClaim } = deps;
+
+  async function reindex(driverId: string): Promise<void> {
+    const driver = await drivers.get(driverId);
+    if (driver) await drivers.reindex(driver);
+  }
+
+  async function closeOffer(tripId: string, offer: Offer, reason: string, eventId: string): Promise<void> {
+    await offers.release(offer.driverId, offer.id);
+    await offers.remove(offer.id);
+    const message = { tripId, offerId: offer.id, reason };
+    await publisher.publishOrdered(`user:${offer.driverId}`, 'offer_closed', message, `${eventId}.closed`);
+  }
+
+  async function announceOffer(trip: Trip, offer: Offer, eventId: string): Promise<void> {
+    const ttlMs = clock.toWallMs(Math.max(0, offer.expiresAt - clock.now()));
+    await offers.save(trip.id, offer, ttlMs + RESERVATION_GRACE_MS);
+    await publisher.publishOrdered(
+      `user:${offer.driverId}`,
+      'job_offer',
+      {
+        tripId: trip.id,
+        offer,
+        pickup: trip.source,
+        dropoff: trip.destination,
+        tripDistanceM: trip.estimate.distanceM,
+        fareMinor: trip.estimate.fareMinor,
+        currency: trip.estimate.currency,
+        vehicleClass: trip.vehicleClass,
+      },
+      `${eventId}.offer`,
+    );
+    const work = { tripId: trip.id, offerId: offer.id };
+    await scheduler.schedule('offer_expiry', work, Math.max(0, offer.expiresAt - clock.now()) + 1, offer.id);
+  }
+
+  async function announceMatch(trip: Trip, offer: Offer, eventId: string): Promise<void> {
+    const message = { tripId: trip.id, offer, vehicleClass: trip.vehicleClass };
+    await publisher.publishOrdered(`user:${trip.riderId}`, 'match', message, `${eventId}.match`);
+  }
+
+  /** What follows from an event of a trip. Safe to repeat; runs in the order of the trip's events. */
+  async function react(trip: Trip, event: TripEvent): Promise<void> {
+    // A sweep may come late: what is no longer so must not be announced.
+    const current = trip.history.length === event.seq;
+    switch (event.type) {
+      case 'requested':
+        await scheduler.schedule(
+          'trip_timeout',
+          { tripId: trip.id },
+          Math.max(0, trip.matchDeadline - clock.now()),
+          trip.id,
+        );
+        if (current) await match(trip.id);
+        break;
+      case 'offered':
+        if (current) await announceOffer(trip, event.offer!, event.id);
+        break;
+      case 'offer_declined':
+      case 'offer_expired':
+        await closeOffer(trip.id, event.offer!, event.type, event.id);
+        if (current) await match(trip.id);
+        break;
+      case 'assigned':
+        await offers.release(event.driverId!, event.offer!.id);
+        await offers.remove(event.offer!.id);
+        if (!(await holdsClaim(trip, event.driverId!))) break;
+        await reindex(event.driverId!);
+        await announceMatch(trip, event.offer!, event.id);
+        break;
+      case 'driver_cancelled':
+        await drivers.release(event.driverId!, trip.id);
+        if (current) await match(trip.id);
+        break;
+      case 'cancelled':
+      case 'completed':
+        if (event.offer) await closeOffer(trip.id, event.offer, event.type, event.id);
+        if (event.driverId) await drivers.release(event.driverId, trip.id);
+        break;
+      case 'driver_arrived':
+      case 'started':
+      case 'expired':
+        break;
+    }
+  }
+
+  return react;
+}
