@@ -32,13 +32,17 @@ export const namespaces: readonly Namespace[] = [
 
 const paths = new Set(namespaces.map(({ path }) => path));
 
-type Request = Pick<IncomingMessage, 'method' | 'url' | 'headers'>;
+type Request = Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { socket: object };
 
 const wantsWebSocket = ({ headers }: Request): boolean => headers.upgrade?.toLowerCase() === 'websocket';
 
+/** Something else is still being answered on the connection: a wish that came behind it can only be answered in its turn. */
+const isBusy = (socket: object): boolean => '_httpMessage' in socket && socket._httpMessage !== null;
+
 /** Asked by Node of every request that wants to upgrade; those that may not are ordinary requests. */
 export function isUpgrade(request: Request): boolean {
-  return request.method === 'GET' && wantsWebSocket(request) && paths.has(request.url!.split('?')[0]!);
+  const isOne = request.method === 'GET' && wantsWebSocket(request) && paths.has(request.url!.split('?')[0]!);
+  return isOne && !isBusy(request.socket);
 }
 
 /** A message a little over the limit gets a typed error; one far over it ends the connection (1009) unread. */
@@ -70,8 +74,8 @@ export const webSocketPlugin = fp<WebSocketPluginOptions>(
     app.addHook('onRequest', (request, _reply, done) => {
       if (!wantsWebSocket(request.raw)) return done();
       door.knock(request.ip);
-      if (isUpgrade(request.raw)) return done();
-      const rule = `asked for by GET of ${[...paths].join(', ')}`;
+      if (request.ws) return done();
+      const rule = `asked for by GET of ${[...paths].join(', ')}, with nothing under way on its connection`;
       throw new RideError('RIDE_NOT_FOUND', 'There is no WebSocket here', { field: 'upgrade', rule });
     });
   },

@@ -1,6 +1,7 @@
 /** Wishes to upgrade: only a namespace becomes a WebSocket; every other wish for one is refused and counted, other protocols are ignored. */
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import t from 'tap';
 import { refusalOf } from '../clients/peer.ts';
 import { build, type TestServer } from '../helper.ts';
@@ -64,6 +65,35 @@ t.test('where there is no WebSocket, none is opened', async (t) => {
   const open = await ask(s, 'GET', '/ws', { ...HANDSHAKE, authorization: `Bearer ${token}` });
   t.equal(open.status, 101, 'and a namespace is one');
 });
+
+t.test(
+  'a wish behind a request that is not answered yet is answered in its turn, and leaves nothing open',
+  async (t) => {
+    const s = await build(t);
+    const { token } = await member(s, 'rider');
+    const [host, port] = s.at.http.split(':');
+    const socket = connect(Number(port), host);
+    t.after(() => socket.destroy());
+    const lines = (path: string, headers: Record<string, string>): string =>
+      [
+        `GET ${path} HTTP/1.1`,
+        `host: ${s.at.http}`,
+        ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+        '',
+        '',
+      ].join('\r\n');
+    const authorization = `Bearer ${token}`;
+    socket.write(lines('/api/v1/trips', { authorization }) + lines('/ws', { ...HANDSHAKE, authorization }));
+    let text = '';
+    socket.setEncoding('latin1').on('data', (data: string) => {
+      text += data;
+    });
+    const statuses = (): string[] => [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1]!);
+    await until(() => statuses().length === 2, 'both answers');
+    t.same(statuses(), ['200', '404']);
+    t.match(text, /RIDE_NOT_FOUND/);
+  },
+);
 
 t.test('a wish for another protocol does not keep a request from being served', async (t) => {
   const s = await build(t);
