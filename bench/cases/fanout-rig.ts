@@ -94,9 +94,7 @@ async function publisherOf(
     const bus = await startGenerator<BusApi>(context.ground, 'publisher', 'load/bus.ts');
     await bus.call('connect', {
       redisUrl: context.ground.redis.url,
-      topic: `trip:${trip!.id}`,
-      tripId: trip!.id,
-      driverId: trip!.driverId,
+      trips: [{ id: trip!.id, driverId: trip!.driverId }],
     });
     return {
       ...bus,

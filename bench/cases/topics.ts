@@ -3,17 +3,25 @@
  * second, and by its rider. Deliveries a CPU second of the server, with and without what it costs to take the positions in.
  */
 import { alternate, bySize, type Context } from '../harness/context.ts';
+import { type Remote, startGenerator } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { startRide } from '../harness/ride.ts';
 import { medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { type BenchTrip, makeTrips } from '../harness/trips.ts';
 import { CpuMeter, fileLimit } from '../harness/usage.ts';
+import type { BusApi } from '../load/bus.ts';
 import type { Member } from '../load/dialects.ts';
+import type { SocketsApi } from '../load/sockets.ts';
 import { connectLoad, LABELS, startLoad, startWebSocketServer } from './contenders.ts';
 
-const servers = ['ride', 'ws', 'socketio'] as const;
-type Name = (typeof servers)[number];
+const contenders = ['ride', 'bus', 'ws', 'socketio'] as const;
+type Name = (typeof contenders)[number];
+const labels: Record<Name, string> = {
+  ...LABELS,
+  ride: 'Ridestream, way in: driver',
+  bus: 'Ridestream, way in: another node',
+};
 
 /** Files that a server or a generator has open besides its sockets. */
 const RESERVED_FILES = 500;
@@ -56,22 +64,23 @@ function membersOf(trips: readonly BenchTrip[], ours: boolean): Member[] {
 }
 
 async function run(context: Context, name: Name, trips: readonly BenchTrip[], scale: Scale): Promise<Result> {
-  const server = await startWebSocketServer(context, name);
+  const server = await startWebSocketServer(context, name === 'bus' ? 'ride' : name);
   const load = await startLoad(context, 'members');
+  const publisher = name === 'bus' ? await otherNode(context, trips) : drivers(load);
   try {
     const cpu = new CpuMeter(server.pid, context.ground.redis.pid, load.pid);
     const events = trips.length * scale.pace;
-    const members = membersOf(trips, name === 'ride');
+    const members = membersOf(trips, server.kind === 'ride');
     await connectLoad(load, server, { members, follow: false, lookAtAll: true });
     const count = async () => {
-      await load.call('publish', { perSecond: events });
+      await publisher.publish(events);
       await sleep(scale.warmMs);
       await load.call('begin', undefined);
       cpu.start();
       await sleep(scale.countMs);
       const counted = await load.call('read', undefined);
       const [serverCpu, redisCpu, generatorCpu] = cpu.shares() as [number, number, number];
-      await load.call('quiet', undefined);
+      await publisher.quiet();
       if (counted.errors + counted.ended > 0) throw new Error(`${name}: ${counted.reason}`);
       return { ...counted, serverCpu, redisCpu, generatorCpu };
     };
@@ -95,9 +104,37 @@ async function run(context: Context, name: Name, trips: readonly BenchTrip[], sc
       fanOutPerCpuS: deliveriesPerS / Math.max(whole.serverCpu - wayIn.serverCpu, 0.001),
     };
   } finally {
+    await publisher.stop();
     await load.stop();
     await server.stop();
   }
+}
+
+interface Publisher {
+  publish(perSecond: number): Promise<unknown>;
+  quiet(): Promise<unknown>;
+  stop(): Promise<unknown>;
+}
+
+/** The members who drive. */
+const drivers = (load: Remote<SocketsApi>): Publisher => ({
+  publish: (perSecond) => load.call('publish', { perSecond }),
+  quiet: () => load.call('quiet', undefined),
+  stop: async () => {},
+});
+
+/** Publishes the trips' positions as a second node does that took them in. */
+async function otherNode(context: Context, trips: readonly BenchTrip[]): Promise<Publisher> {
+  const bus = await startGenerator<BusApi>(context.ground, 'publisher', 'load/bus.ts');
+  await bus.call('connect', {
+    redisUrl: context.ground.redis.url,
+    trips: trips.map(({ id, driverId }) => ({ id, driverId })),
+  });
+  return {
+    publish: (perSecond) => bus.call('publish', { perSecond }),
+    quiet: () => bus.call('quiet', undefined),
+    stop: () => bus.stop(),
+  };
 }
 
 async function tripsOf(context: Context, count: number): Promise<BenchTrip[]> {
@@ -121,19 +158,19 @@ export async function manyTopics(context: Context): Promise<CaseResult> {
   const trips = await tripsOf(context, scale.topics);
   const results = await alternate(
     context,
-    servers.map((name) => ({ name, run: () => run(context, name, trips, scale) })),
+    contenders.map((name) => ({ name, run: () => run(context, name, trips, scale) })),
   );
   return report(scale, results as Map<Name, Result[]>);
 }
 
 function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResult {
   const of = (name: Name): Result => medians(results.get(name)!);
-  const [ride, ws, socketio] = [of('ride'), of('ws'), of('socketio')];
+  const [ride, bus, ws, socketio] = [of('ride'), of('bus'), of('ws'), of('socketio')];
   return {
     title: 'WebSocket fan-out, many small topics',
     method: [
       `${topics} trips (10,000, or as many as twice the sockets fit the limit of open files of one process), ${pace === 1 ? 'one event' : `${pace} events`} a second each, two followers each: the driver's socket, which also sends the event, and the rider's. So every delivery is a write of its own to a socket of its own.`,
-      'The *way in* is measured first, with the same sockets and events and nobody following; *fan-out* is what following adds to it. Ours takes a position in as in the case above (decode, check, Redis, ack, publish); the peers look up a Map or a room.',
+      'The *way in* is measured first, with the same sockets and events and nobody following; *fan-out* is what following adds to it. Ours takes a position in as in the case above (decode, check, Redis, ack, publish); the peers look up a Map or a room. *Way in: another node* has the same positions published to the Redis channels of the trips from outside, as by the node that took them in: what is left is what the peers do, receiving an event and handing it out.',
     ],
     tables: [
       {
@@ -151,8 +188,8 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
           'deliveries a CPU s',
           'fan-out alone',
         ],
-        rows: ([ride, ws, socketio] as const).map((r, i) => [
-          LABELS[servers[i]!],
+        rows: ([ride, bus, ws, socketio] as const).map((r, i) => [
+          labels[contenders[i]!],
           r.deliveriesPerS,
           r.share,
           r.p50Ms,
@@ -168,6 +205,12 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
     ],
     plots: [],
     claims: [
+      atLeast('deliveries a CPU second of a node that others publish to, over bare ws', bus.perCpuS / ws.perCpuS, 0.85),
+      atLeast(
+        'deliveries a CPU second of a node that others publish to, over Socket.IO rooms',
+        bus.perCpuS / socketio.perCpuS,
+        1.3,
+      ),
       atLeast('deliveries a CPU second, fan-out alone, over bare ws', ride.fanOutPerCpuS / ws.fanOutPerCpuS, 0.85),
       atLeast(
         'deliveries a CPU second, fan-out alone, over Socket.IO rooms',

@@ -1,6 +1,6 @@
 /**
- * The way in of another node: positions of a trip, encoded as the server encodes them and published to the topic's Redis
- * channel. What this leaves out is everything before the publishing.
+ * The way in of another node: positions of trips, encoded as the server encodes them and published to the topics' Redis
+ * channels. What this leaves out is everything before the publishing.
  */
 import { Redis } from 'ioredis';
 import { serve } from '../harness/remote.ts';
@@ -9,9 +9,8 @@ import { bytes, double, integer } from './wire/protobuf.ts';
 
 interface ConnectArgs {
   redisUrl: string;
-  topic: string;
-  tripId: string;
-  driverId: string;
+  /** The trips that move, in turn. */
+  trips: { id: string; driverId: string }[];
 }
 
 const TICK_MS = 1;
@@ -22,17 +21,19 @@ const [TRIP_ID, DRIVER_ID, LAT, LNG, SPEED_MPS, HEADING_DEG, ACCURACY_M, RECORDE
   1, 2, 3, 4, 5, 6, 7, 8, 10,
 ];
 
+const topicOf = (tripId: string): string => `trip:${tripId}`;
+
 let redis: Redis | undefined;
-let args: ConnectArgs;
+let trips: ConnectArgs['trips'];
 let timer: NodeJS.Timeout | undefined;
 let sent = 0;
 let startedAt = 0;
 let failure: Error | undefined;
 
-function envelope(): Buffer {
+function envelope({ id, driverId }: ConnectArgs['trips'][number]): Buffer {
   const location = Buffer.concat([
-    bytes(TRIP_ID, args.tripId),
-    bytes(DRIVER_ID, args.driverId),
+    bytes(TRIP_ID, id),
+    bytes(DRIVER_ID, driverId),
     double(LAT, 40.7484),
     double(LNG, -73.9857),
     double(SPEED_MPS, 7.5),
@@ -46,7 +47,7 @@ function envelope(): Buffer {
     integer(LAMPORT, sent + 1),
     bytes(NODE_ID, 'ride'),
     integer(SEQUENCE, sent + 1),
-    bytes(TOPIC, args.topic),
+    bytes(TOPIC, topicOf(id)),
     integer(SENT_AT_MS, Date.now()),
     bytes(LOCATION, location),
   ]);
@@ -54,7 +55,7 @@ function envelope(): Buffer {
 
 const api = {
   async connect(to: ConnectArgs): Promise<void> {
-    args = to;
+    ({ trips } = to);
     redis = new Redis(to.redisUrl, { enableAutoPipelining: true });
     await redis.ping();
   },
@@ -65,7 +66,8 @@ const api = {
     timer = setInterval(() => {
       const wanted = Math.floor(((now() - startedAt) / 1000) * perSecond);
       for (; sent < wanted; sent++) {
-        redis!.publish(args.topic, envelope()).catch((error: Error) => {
+        const trip = trips[sent % trips.length]!;
+        redis!.publish(topicOf(trip.id), envelope(trip)).catch((error: Error) => {
           failure ??= error;
         });
       }
