@@ -1,6 +1,6 @@
 /**
- * Reads positions. Those that one turn of the event loop asks for come by one round trip and as one string, which costs a
- * busy node a small part of what a reply of its own for each would.
+ * Reads positions. Those that are asked for in one turn of the event loop, or while others are on their way, come by one round trip
+ * and as one string, which costs a busy node a small part of what a reply of its own for each would.
  */
 import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
@@ -10,6 +10,9 @@ import { sendAll } from './slots.ts';
 
 /** Keys of one script, which holds up Redis while it runs. */
 const KEYS_MAX = 256;
+/** So many do not wait for others to come back, and none waits longer than this. */
+const ENOUGH = 64;
+const WAIT_MAX_MS = 2;
 
 /**
  * KEYS positions of any slots: for a single server only
@@ -39,6 +42,9 @@ export function createPositionReader(redis: ScriptedRedis): (key: string) => Pro
   redis.defineCommand('rideReadPositions', { lua: readPositions });
   const scripts = redis as unknown as { rideReadPositions(count: number, ...keys: string[]): Promise<string> };
   let waiting: Asked[] = [];
+  /** Round trips whose answers are not here yet. */
+  let underWay = 0;
+  let timer: NodeJS.Timeout | null = null;
 
   /** Keys of a cluster lie on many nodes, which no script spans. */
   async function findOnCluster(keys: readonly string[]): Promise<Found[]> {
@@ -67,14 +73,25 @@ export function createPositionReader(redis: ScriptedRedis): (key: string) => Pro
     }
   }
 
+  async function take(asked: readonly Asked[]): Promise<void> {
+    underWay++;
+    await settle(asked);
+    underWay--;
+    send();
+  }
+
   function send(): void {
+    if (timer) clearTimeout(timer);
+    timer = null;
     const asked = waiting;
     waiting = [];
-    for (let from = 0; from < asked.length; from += KEYS_MAX) void settle(asked.slice(from, from + KEYS_MAX));
+    for (let from = 0; from < asked.length; from += KEYS_MAX) void take(asked.slice(from, from + KEYS_MAX));
   }
 
   return (key) =>
     new Promise((resolve, reject) => {
-      if (waiting.push({ key, resolve, reject }) === 1) setImmediate(send);
+      const count = waiting.push({ key, resolve, reject });
+      if (count === ENOUGH || (count === 1 && underWay === 0)) setImmediate(send);
+      else if (count === 1) timer = setTimeout(send, WAIT_MAX_MS);
     });
 }
