@@ -50,7 +50,12 @@ export function createDispatch(deps: DispatchDeps) {
    */
   async function holdsClaim(trip: Trip, driverId: string): Promise<boolean> {
     if (trip.driverId !== driverId || !isDriven(trip.status)) return true;
-    if (await drivers.claim(driverId, trip.id)) return true;
+    if ((await drivers.get(driverId))?.activeTripId === trip.id) return true;
+    if (await drivers.claim(driverId, trip.id)) {
+      // The trip may have been cancelled meanwhile, and he freed, by another node.
+      await releaseUnlessDriven(driverId, trip.id);
+      return true;
+    }
     log.warn(
       { driver_id: driverId, trip_id: trip.id },
       'the driver was given another trip meanwhile; this one is offered anew',

@@ -87,6 +87,21 @@ t.test('cancelled and accepted at once: nobody stays bound to a cancelled trip',
   }
 });
 
+t.test('an acceptance that is looked at again after the cancellation binds nobody', async (t) => {
+  const s = await stack(t, await shared(t));
+  await onDuty(s, 'driver');
+  const trip = await request(s, 'rider');
+  const offer = await offered(s, trip.id);
+  const assigned = await s.dispatch.accept(trip.id, offer.id, 'driver');
+  await s.idle();
+  await s.trips.command(trip.id, { type: 'cancel', actorId: 'rider', role: 'rider' });
+  await s.idle();
+  t.equal((await s.drivers.get('driver'))!.activeTripId, null);
+  // As another node does that read the trip before.
+  await s.dispatch.react(assigned, assigned.history.findLast(({ type }) => type === 'assigned')!);
+  t.equal((await s.drivers.get('driver'))!.activeTripId, null, 'still free');
+});
+
 t.test('declined: the next driver is asked; nobody is asked twice', async (t) => {
   const s = await stack(t, await shared(t));
   for (const [i, id] of ['near', 'middle', 'far'].entries()) await onDuty(s, id, 100 * (i + 1));
