@@ -82,6 +82,8 @@ const securitySchemes = {
   reconnect_metadata: inHeader('reconnect-token', 'The reconnect token as metadata of gRPC.'),
 };
 
+const accessTokenQuery = { type: 'string', description: 'The token, where no header can be set.' };
+
 /** The handshake of a WebSocket. */
 const webSocketBinding = {
   ws: {
@@ -89,7 +91,7 @@ const webSocketBinding = {
     query: {
       type: 'object',
       properties: {
-        access_token: { type: 'string', description: 'The token, where no header can be set.' },
+        access_token: accessTokenQuery,
         reconnect_token: { type: 'string', description: 'The reconnect token, where no header can be set.' },
       },
     },
@@ -217,7 +219,7 @@ function eventsOperation(names: readonly string[]): Json {
           type: 'object',
           properties: {
             since: { type: 'string', description: 'As Last-Event-ID, where it cannot be set; :0 is the beginning.' },
-            access_token: { type: 'string', description: 'The token, where no header can be set.' },
+            access_token: accessTokenQuery,
           },
         },
         bindingVersion: '0.3.0',

@@ -1,20 +1,13 @@
 /** Who follows a topic, over all nodes, page by page: one node is asked at a time, and nothing is written down for it. */
 import { invalidInput } from '../errors.ts';
-import type { SessionDirectory } from '../ports/session-directory.ts';
+import type { DirectoryEntry, SessionDirectory } from '../ports/session-directory.ts';
 import type { Broker } from './broker.ts';
 import type { NodeCalls } from './node-calls.ts';
 import type { Session } from './session.ts';
 import { canonicalTopic } from './topics.ts';
 
-export interface Member {
-  sessionId: string;
-  userId: string;
-  role: string;
-  namespace: string;
-  nodeId: string;
-  /** Wall time, epoch ms. */
-  connectedAt: number;
-}
+/** A session that follows the topic. */
+export type Member = DirectoryEntry;
 
 export interface MemberPage {
   items: Member[];

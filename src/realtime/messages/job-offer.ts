@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { offer, TRIP_ID } from './examples.ts';
 
 export const jobOffer = defineServerMessage({
   kind: 'job_offer',
@@ -6,16 +7,8 @@ export const jobOffer = defineServerMessage({
   topics: ['user'],
   doc: 'A trip that the driver may take until expires_at_ms.',
   example: {
-    tripId: 'trip_nyc_01jd0000000000000000000003',
-    offer: {
-      id: 'ofr_nyc_01jd0000000000000000000002',
-      driverId: 'driver-1',
-      etaS: 190.4,
-      distanceM: 1142.3,
-      lat: 40.7484,
-      lng: -73.9857,
-      expiresAt: 1421322018000,
-    },
+    tripId: TRIP_ID,
+    offer,
     pickup: { lat: 40.7527, lng: -73.9772 },
     dropoff: { lat: 40.7061, lng: -74.0087 },
     tripDistanceM: 7720.6,

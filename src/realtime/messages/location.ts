@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { position } from './examples.ts';
 
 export const location = defineServerMessage({
   kind: 'location',
@@ -6,19 +7,7 @@ export const location = defineServerMessage({
   topics: ['trip'],
   doc: 'Where the driver of a trip is, with its freshness.',
   example: {
-    position: {
-      driverId: 'driver-1',
-      tripId: 'trip_nyc_01jd0000000000000000000003',
-      lat: 40.7501,
-      lng: -73.981,
-      speedMps: 7.5,
-      headingDeg: 120,
-      accuracyM: 5,
-      recordedAt: 1421322009000,
-      vehicleClass: 'standard',
-      city: 'nyc',
-      source: 'stream',
-    },
+    position,
     ageMs: 12,
     stale: false,
   },

@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { offer, TRIP_ID } from './examples.ts';
 
 export const match = defineServerMessage({
   kind: 'match',
@@ -6,16 +7,8 @@ export const match = defineServerMessage({
   topics: ['user'],
   doc: 'A driver was found for the rider’s trip.',
   example: {
-    tripId: 'trip_nyc_01jd0000000000000000000003',
-    offer: {
-      id: 'ofr_nyc_01jd0000000000000000000002',
-      driverId: 'driver-1',
-      etaS: 190.4,
-      distanceM: 1142.3,
-      lat: 40.7484,
-      lng: -73.9857,
-      expiresAt: 1421322018000,
-    },
+    tripId: TRIP_ID,
+    offer,
     vehicleClass: 'standard',
   },
   toWire: ({ tripId, offer, vehicleClass }) => ({

@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { position } from './examples.ts';
 
 export const zoneBroadcast = defineServerMessage({
   kind: 'zone_broadcast',
@@ -10,19 +11,7 @@ export const zoneBroadcast = defineServerMessage({
     city: 'nyc',
     positions: [
       {
-        position: {
-          driverId: 'driver-1',
-          tripId: 'trip_nyc_01jd0000000000000000000003',
-          lat: 40.7501,
-          lng: -73.981,
-          speedMps: 7.5,
-          headingDeg: 120,
-          accuracyM: 5,
-          recordedAt: 1421322009000,
-          vehicleClass: 'standard',
-          city: 'nyc',
-          source: 'stream',
-        },
+        position,
         status: 'on_trip',
         ageMs: 240,
       },

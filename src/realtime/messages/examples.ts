@@ -1,0 +1,29 @@
+/** What several messages have in their examples: one driver, one trip, one offer of it. */
+import type { Offer } from '../../domain/trips/rules.ts';
+import type { Position } from '../../ports/positions.ts';
+
+export const TRIP_ID = 'trip_nyc_01jd0000000000000000000003';
+
+export const position: Position = {
+  driverId: 'driver-1',
+  tripId: TRIP_ID,
+  lat: 40.7501,
+  lng: -73.981,
+  speedMps: 7.5,
+  headingDeg: 120,
+  accuracyM: 5,
+  recordedAt: 1421322009000,
+  vehicleClass: 'standard',
+  city: 'nyc',
+  source: 'stream',
+};
+
+export const offer: Offer = {
+  id: 'ofr_nyc_01jd0000000000000000000002',
+  driverId: 'driver-1',
+  etaS: 190.4,
+  distanceM: 1142.3,
+  lat: 40.7484,
+  lng: -73.9857,
+  expiresAt: 1421322018000,
+};
