@@ -37,6 +37,11 @@ const MAX_REASON = 123;
 /** Close code of errors that have none of their own; below 4500: reconnecting may help. */
 export const DEFAULT_CLOSE = 4400;
 
+function closeCodeOf(code: ErrorCode): number {
+  const spec: { close?: number } = errorCodes[code];
+  return spec.close ?? DEFAULT_CLOSE;
+}
+
 class WebSocketTransport implements Transport {
   readonly #ws: WebSocket;
   readonly #socket: Socket;
@@ -77,10 +82,9 @@ class WebSocketTransport implements Transport {
   }
 
   close(code: ErrorCode, reason: string): void {
-    const spec: { close?: number } = errorCodes[code];
     // What is paused would never read the peer's answer to the close.
     this.#ws.resume();
-    this.#ws.close(spec.close ?? DEFAULT_CLOSE, Buffer.from(`${code}: ${reason}`).subarray(0, MAX_REASON));
+    this.#ws.close(closeCodeOf(code), Buffer.from(`${code}: ${reason}`).subarray(0, MAX_REASON));
   }
 }
 
@@ -155,8 +159,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
         } catch (error) {
           // The last free place was taken between the upgrade and now.
           const code = error instanceof RideError ? error.code : 'RIDE_INTERNAL';
-          const spec: { close?: number } = errorCodes[code];
-          ws.close(spec.close ?? DEFAULT_CLOSE, code);
+          ws.close(closeCodeOf(code), code);
           if (!(error instanceof RideError)) request.log.error({ err: error }, 'session not opened');
         }
       },
