@@ -3,7 +3,6 @@
  * is written: the others would be replaced before anyone could read them. Each promise settles with the reply that covers it,
  * so an acknowledged update is one that Redis has, or has a newer one of.
  */
-import type { Logger } from '../../ports/logger.ts';
 import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
 import { driverKey, fieldsOf, tripKey } from './position-fields.ts';
@@ -14,7 +13,6 @@ export interface PositionWriterOptions {
   ttlMs: number;
   /** Longest wait for company while another write is under way, milliseconds. */
   flushMs: number;
-  log: Logger;
   /** So many positions were answered for by Redis. */
   answered(count: number): void;
   /** A driver of whom no position was known. */

@@ -40,7 +40,6 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     answered: (count) => options.answered?.(count),
     ttlMs: options.ttlMs,
     flushMs: options.flushMs,
-    log: options.log,
     move(moved) {
       const members = moved.flatMap((p) => [p.lng, geoLat(p.lat), p.driverId]);
       redis.call('GEOADD', ACTIVE_DRIVERS, 'XX', ...members).catch((error: unknown) => {
