@@ -11,6 +11,7 @@ import { limitsSettings } from './config/limits.ts';
 import { operationSettings } from './config/operation.ts';
 import { processSettings } from './config/process.ts';
 import { ridesSettings } from './config/rides.ts';
+import { routingSettings } from './config/routing.ts';
 import { streamsSettings } from './config/streams.ts';
 
 export type { ListenAddress } from './config/kinds.ts';
@@ -20,6 +21,7 @@ export const settings = {
   ...processSettings,
   ...streamsSettings,
   ...ridesSettings,
+  ...routingSettings,
   ...limitsSettings,
   ...operationSettings,
 } as const;
@@ -102,6 +104,9 @@ function crossChecks(c: Config): string[] {
   }
   if (c.grpcTlsClientCa !== undefined && c.grpcTlsCert === undefined) {
     problems.push('GRPC_TLS_CLIENT_CA_FILE must come with GRPC_TLS_CERT_FILE');
+  }
+  if (c.routingEngine !== 'none' && c.routingUrl === undefined) {
+    problems.push('ROUTING_URL: must come with ROUTING_ENGINE');
   }
   if (c.workers > 1 && c.nodeId !== undefined && c.nodeId.length > WORKER_NODE_ID_MAX) {
     problems.push(`NODE_ID: must be at most ${WORKER_NODE_ID_MAX} characters with WORKERS, whose number follows it`);

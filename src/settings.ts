@@ -11,6 +11,11 @@ import { requestLog } from './plugins/request-log.ts';
 export function domainSettings(c: Config): DomainSettings {
   return {
     travel: { detourFactor: c.detourFactor, averageSpeedMps: c.averageSpeedMps },
+    routing: {
+      matrixMax: c.routingMatrixMax,
+      trafficFactor: c.trafficFactor,
+      trafficHalfLifeMs: c.trafficHalfLife,
+    },
     tariff: {
       currency: c.currency,
       baseMinor: c.fareBaseMinor,

@@ -135,6 +135,8 @@ t.test('rules between settings', async (t) => {
   t.match(first({ GRPC_TLS_CERT_FILE: 'cert.pem' }), /GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE must be set together/);
   t.match(first({ GRPC_TLS_KEY_FILE: 'key.pem' }), /must be set together/);
   t.match(first({ GRPC_TLS_CLIENT_CA_FILE: 'ca.pem' }), /GRPC_TLS_CLIENT_CA_FILE must come with GRPC_TLS_CERT_FILE/);
+  t.match(first({ ROUTING_ENGINE: 'osrm' }), /^ROUTING_URL: must come with ROUTING_ENGINE/);
+  t.same(problemsOf({ ROUTING_ENGINE: 'osrm', ROUTING_URL: 'http://127.0.0.1:5000' }), []);
   const shared = { REDIS_URL: 'redis://127.0.0.1', CLOCK_SPEED: '60' };
   t.match(first(shared), /^CLOCK_ANCHOR: must be set/);
   t.same(problemsOf({ ...shared, CLOCK_ANCHOR: '1421322000000' }), []);

@@ -17,10 +17,12 @@ import { createRandom } from '../adapters/system/random.ts';
 import type { Config } from '../config.ts';
 import { createIds } from '../domain/ids.ts';
 import { createMetrics } from '../plugins/metrics.ts';
+import { createRoutingMeter } from '../plugins/routing-metrics.ts';
 import { createStore } from '../plugins/store.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createLamport } from '../realtime/lamport.ts';
 import { createPresenceEncoder } from '../realtime/snapshots.ts';
+import { composeRouting } from './routing.ts';
 
 /** The settings, and what the process finds out for itself before it builds a server. */
 export type NodeConfig = Config & { redisUrl: string; nodeId: string };
@@ -32,6 +34,7 @@ export async function openOutside(config: NodeConfig, log: Logger) {
   const anchor = config.clockAnchor ?? Date.now();
   const clock = createClock({ speed: config.clockSpeed, anchor, start: config.clockStart ?? anchor });
   const { registry, meter, gauge } = createMetrics();
+  const routingMeter = createRoutingMeter(registry);
   const lamport = createLamport();
   const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
   const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
@@ -58,6 +61,8 @@ export async function openOutside(config: NodeConfig, log: Logger) {
       leaseMs: config.heartbeatTimeout,
       encode: createPresenceEncoder({ lamport, nodeId }),
     }),
+    routingMeter,
+    routingEngine: composeRouting(config, redis, routingMeter, log),
     store: await createStore(config),
   };
 }

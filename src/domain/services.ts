@@ -5,6 +5,7 @@ import type { Offers } from '../ports/offers.ts';
 import type { Positions } from '../ports/positions.ts';
 import type { Presences } from '../ports/presences.ts';
 import type { Publisher } from '../ports/publisher.ts';
+import type { RoutingEngine, RoutingMeter } from '../ports/routing.ts';
 import type { Scheduler } from '../ports/scheduler.ts';
 import type { SosTracking } from '../ports/sos-tracking.ts';
 import type { Collection, OutboxEvent, Store } from '../ports/store.ts';
@@ -20,6 +21,9 @@ import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
 import { createRelay, type Relay } from './outbox/relay.ts';
 import { createPresence, type Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
+import { createAccuracy } from './routing/accuracy.ts';
+import { createRouting, type Routing, STRAIGHT_LINE } from './routing/service.ts';
+import { createTraffic, trafficCollection } from './routing/traffic.ts';
 import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/service.ts';
 import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
 import { createTrips, type IdempotencyRecord, type Trips } from './trips/service.ts';
@@ -33,6 +37,9 @@ export interface Ports {
   tracking: SosTracking;
   scheduler: Scheduler;
   publisher: Publisher;
+  /** Null: straight lines only. */
+  routingEngine: RoutingEngine | null;
+  routingMeter: RoutingMeter;
   clock: Clock;
   ids: Ids;
   log: Logger;
@@ -42,6 +49,7 @@ export interface Ports {
 
 export interface DomainSettings {
   travel: TravelModel;
+  routing: { matrixMax: number; trafficFactor: number; trafficHalfLifeMs: number };
   tariff: Tariff;
   dispatch: DispatchSettings;
   tripRequestTtlMs: number;
@@ -55,6 +63,7 @@ export interface DomainServices {
   drivers: Drivers;
   dispatch: Dispatch;
   locations: Locations;
+  routing: Routing;
   zones: ZoneBoard;
   chat: Chat;
   presence: Presence;
@@ -76,7 +85,28 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     chat: store.collection(chatCollection),
     alerts: store.collection(sosCollection),
     desks: store.collection(sosDeskCollection),
+    traffic: store.collection(trafficCollection),
   };
+
+  const traffic = createTraffic({
+    records: collections.traffic,
+    clock,
+    region: ids.region,
+    halfLifeMs: settings.routing.trafficHalfLifeMs,
+    // How fast a straight line is driven is a setting of its own.
+    prior: (source) => (source === STRAIGHT_LINE ? 1 : settings.routing.trafficFactor),
+    log,
+  });
+  const routing = createRouting({
+    engine: ports.routingEngine,
+    traffic,
+    travel,
+    clock,
+    meter: ports.routingMeter,
+    log,
+    matrixMax: settings.routing.matrixMax,
+  });
+  const accuracy = createAccuracy({ traffic, travel, meter: ports.routingMeter });
 
   const drivers = createDrivers({ drivers: collections.drivers, positions, clock, ids });
   const trips: Trips = createTrips({
@@ -85,7 +115,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     relay: () => tripRelay,
     clock,
     ids,
-    travel,
+    routing,
     tariff: settings.tariff,
     tripRequestTtlMs: settings.tripRequestTtlMs,
     zoneOf: ports.zoneOf,
@@ -99,7 +129,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     publisher,
     clock,
     ids,
-    travel,
+    routing,
     settings: settings.dispatch,
     log,
   });
@@ -117,7 +147,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     publisher,
     zones,
     clock,
-    travel,
+    routing,
     settings: settings.locations,
     onKept: ports.onLocationsKept,
     log,
@@ -141,7 +171,9 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
       async react(tripId, event) {
         const trip = await trips.find(tripId);
-        if (trip) await dispatch.react(trip, event.data as unknown as TripEvent);
+        if (!trip) return;
+        await dispatch.react(trip, event.data as unknown as TripEvent);
+        await accuracy.react(trip, event.data as unknown as TripEvent);
       },
     },
     clock,
@@ -165,6 +197,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     drivers,
     dispatch,
     locations,
+    routing,
     zones,
     chat,
     presence: createPresence({ presences: ports.presences, trips, drivers }),

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../../src/adapters/system/random.ts';
-import { type Candidate, rank } from '../../src/domain/dispatch/rules.ts';
+import { type Candidate, eligible, rank } from '../../src/domain/dispatch/rules.ts';
 import { distanceM, straightLineLeg } from '../../src/domain/geo.ts';
 import { formatId, parseId, shardKeyOf } from '../../src/domain/ids.ts';
 import { freshnessOf, limits, type PositionInput, positionViolation } from '../../src/domain/locations/rules.ts';
@@ -109,7 +109,12 @@ t.test(
     t.doesNotThrow(() =>
       fc.assert(
         fc.property(asked, candidates, fc.infiniteStream(fc.nat()), (asked, candidates, noise) => {
-          const { ranked, rejected } = rank(asked, candidates, travel, now, 60_000);
+          const ranking = (all: readonly Candidate[]) => {
+            const { eligible: who, rejected } = eligible(asked, all, now, 60_000);
+            const legs = who.map((one) => ({ ...straightLineLeg(one, asked.pickup, travel), source: 'straight_line' }));
+            return { ranked: rank(who, legs), rejected };
+          };
+          const { ranked, rejected } = ranking(candidates);
           const ids = [...ranked.map((one) => one.candidate.driverId), ...rejected.map((one) => one.driverId)];
           if (
             ids.sort().join() !==
@@ -128,13 +133,7 @@ t.test(
           const shuffled = candidates
             .map((one) => ({ one, by: noise.next().value as number }))
             .sort((a, b) => a.by - b.by);
-          const again = rank(
-            asked,
-            shuffled.map(({ one }) => one),
-            travel,
-            now,
-            60_000,
-          ).ranked;
+          const again = ranking(shuffled.map(({ one }) => one)).ranked;
           return JSON.stringify(again) === JSON.stringify(ranked);
         }),
       ),

@@ -28,6 +28,7 @@ import { tripTimeoutJob } from '../../src/jobs/trip-timeout.ts';
 import type { Bus } from '../../src/ports/bus.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { RecurringJob } from '../../src/ports/jobs.ts';
+import type { RoutingEngine, RoutingMeter } from '../../src/ports/routing.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { createLamport } from '../../src/realtime/lamport.ts';
 import { createPublisher } from '../../src/realtime/publisher.ts';
@@ -61,6 +62,9 @@ export interface StackOptions {
   /** The sweeper recurs this often; by default it runs only when the test calls it. */
   sweepEveryMs?: number;
   sweepAgeMs?: number;
+  /** Ways by road; none by default. */
+  routingEngine?: RoutingEngine;
+  routingMeter?: RoutingMeter;
   /** Puts something before the store's collections, e.g. a crash. */
   wrapStore?(store: Store): Store;
 }
@@ -92,6 +96,7 @@ export async function shared(t: TestScope, clock?: Clock): Promise<Shared> {
 
 const defaults: DomainSettings = {
   travel: { detourFactor: 1.35, averageSpeedMps: 6 },
+  routing: { matrixMax: 200, trafficFactor: 1, trafficHalfLifeMs: 1_209_600_000 },
   tariff: { currency: 'USD', baseMinor: 250, perKmMinor: 155, perMinuteMinor: 50, minimumMinor: 500 },
   dispatch: {
     radiusM: 5000,
@@ -105,6 +110,8 @@ const defaults: DomainSettings = {
   zoneBroadcastMax: 500,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
 };
+
+export const unmetered: RoutingMeter = { asked() {}, cached() {}, breaker() {}, answered() {}, arrived() {} };
 
 let nodes = 0;
 
@@ -148,6 +155,8 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
       tracking: createRedisSosTracking(redis),
       scheduler: queues,
       publisher: createPublisher({ bus, lamport, nodeId }),
+      routingEngine: options.routingEngine ?? null,
+      routingMeter: options.routingMeter ?? unmetered,
       clock,
       ids: createIds('test', clock, createRandom()),
       log: quiet,

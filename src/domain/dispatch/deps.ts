@@ -6,8 +6,8 @@ import type { Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Drivers } from '../drivers/service.ts';
-import type { TravelModel } from '../geo.ts';
 import type { Ids } from '../ids.ts';
+import type { Routing } from '../routing/service.ts';
 import type { Trips } from '../trips/service.ts';
 
 export interface DispatchSettings {
@@ -28,7 +28,7 @@ export interface DispatchDeps {
   publisher: Publisher;
   clock: Clock;
   ids: Ids;
-  travel: TravelModel;
+  routing: Routing;
   settings: DispatchSettings;
   log: Logger;
 }

@@ -1,5 +1,5 @@
 /** Which drivers are asked, and in which order: pure, so that a decision can be explained and replayed. */
-import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { LatLng, Leg } from '../geo.ts';
 import type { VehicleClass } from '../roles.ts';
 
 /** What is known of one driver when a trip looks for one. */
@@ -18,34 +18,40 @@ export interface MatchRequest {
 
 export type RejectionReason = 'excluded' | 'vehicle_class' | 'stale_position';
 
-export interface Ranked {
+export interface Ranked extends Leg {
   candidate: Candidate;
-  etaS: number;
-  distanceM: number;
+  /** Where the ETA came from: a routing engine's name or straight_line. */
+  source: string;
 }
 
-export interface Ranking {
-  /** Best first: least ETA, then the driver id, so that equal inputs give equal answers. */
-  ranked: Ranked[];
+export interface Eligibility {
+  eligible: Candidate[];
   rejected: { driverId: string; reason: RejectionReason }[];
 }
 
-export function rank(
+/** Who may be asked at all; only their ways are worth asking for. */
+export function eligible(
   request: MatchRequest,
   candidates: readonly Candidate[],
-  travel: TravelModel,
   now: number,
   freshnessMs: number,
-): Ranking {
-  const ranked: Ranked[] = [];
-  const rejected: Ranking['rejected'] = [];
+): Eligibility {
+  const found: Eligibility = { eligible: [], rejected: [] };
   for (const candidate of candidates) {
     const reason = rejectionOf(request, candidate, now, freshnessMs);
-    if (reason) rejected.push({ driverId: candidate.driverId, reason });
-    else ranked.push({ candidate, ...straightLineLeg(candidate, request.pickup, travel) });
+    if (reason) found.rejected.push({ driverId: candidate.driverId, reason });
+    else found.eligible.push(candidate);
   }
-  ranked.sort((a, b) => a.etaS - b.etaS || (a.candidate.driverId < b.candidate.driverId ? -1 : 1));
-  return { ranked, rejected };
+  return found;
+}
+
+/** Best first: least ETA, then the driver id, so that equal inputs give equal answers. `legs` in the order of the candidates. */
+export function rank(candidates: readonly Candidate[], legs: readonly Omit<Ranked, 'candidate'>[]): Ranked[] {
+  const ranked = candidates.map((candidate, i) => {
+    const { etaS, distanceM, source } = legs[i]!;
+    return { candidate, etaS, distanceM, source };
+  });
+  return ranked.sort((a, b) => a.etaS - b.etaS || (a.candidate.driverId < b.candidate.driverId ? -1 : 1));
 }
 
 function rejectionOf(

@@ -5,7 +5,7 @@ import type { VehicleClass } from '../roles.ts';
 import type { Offer } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type DispatchDeps, RESERVATION_GRACE_MS } from './deps.ts';
-import { type Candidate, rank } from './rules.ts';
+import { type Candidate, eligible, rank } from './rules.ts';
 
 export type MatchOutcome = 'offered' | 'no_driver' | 'not_waiting' | 'expired';
 
@@ -49,18 +49,15 @@ export function createSearch(deps: DispatchDeps): (tripId: string) => Promise<Ma
 
   /** Tries the ranked drivers in turn until one is free and the trip is still waiting. */
   async function offerToOneOf(trip: Trip, candidates: readonly Candidate[]): Promise<MatchOutcome> {
-    const { ranked } = rank(
-      { pickup: trip.source, vehicleClass: trip.vehicleClass, excludedDriverIds: trip.excludedDriverIds },
-      candidates,
-      deps.travel,
-      clock.now(),
-      settings.freshnessMs,
-    );
-    for (const { candidate, etaS, distanceM } of ranked) {
+    const request = { pickup: trip.source, vehicleClass: trip.vehicleClass, excludedDriverIds: trip.excludedDriverIds };
+    const asked = eligible(request, candidates, clock.now(), settings.freshnessMs).eligible;
+    const legs = await deps.routing.legsTo(asked, trip.source, trip.source.city);
+    for (const { candidate, etaS, distanceM, source } of rank(asked, legs)) {
       const offer: Offer = {
         id: ids.next('ofr'),
         driverId: candidate.driverId,
         etaS,
+        source,
         distanceM,
         lat: candidate.lat,
         lng: candidate.lng,

@@ -9,9 +9,10 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Drivers } from '../drivers/service.ts';
-import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { LatLng } from '../geo.ts';
 import { Recent } from '../recent.ts';
 import type { Principal } from '../roles.ts';
+import type { Routing } from '../routing/service.ts';
 import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import { freshnessOf, type PositionInput, positionViolation } from './rules.ts';
@@ -24,7 +25,7 @@ export interface LocationsDeps {
   publisher: Publisher;
   zones: ZoneBoard;
   clock: Clock;
-  travel: TravelModel;
+  routing: Routing;
   settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   /** Counts a kept update (realtime_location_updates_total). */
   onKept(count: number): void;
@@ -39,6 +40,8 @@ interface Binding {
   dropoff: LatLng;
   checkedAt: number;
   etaSentAt: number;
+  /** One is being asked for: answers must not overtake each other. */
+  etaAsked: boolean;
 }
 
 export interface Accepted {
@@ -94,6 +97,7 @@ export function createLocations(deps: LocationsDeps) {
       dropoff: trip.destination,
       checkedAt: clock.now(),
       etaSentAt: 0,
+      etaAsked: false,
     };
     bindings.set(driverId, binding);
     return binding;
@@ -105,17 +109,28 @@ export function createLocations(deps: LocationsDeps) {
     return binding;
   }
 
+  const legOf = ({ status }: Binding) => (status === 'in_progress' ? 'dropoff' : 'pickup');
+
+  /** The position does not wait for it: the routing engine may take its time. */
   function refreshEta(binding: Binding, position: Position, now: number): void {
-    if (now - binding.etaSentAt < settings.etaRefreshMs) return;
+    if (binding.etaAsked || now - binding.etaSentAt < settings.etaRefreshMs) return;
     binding.etaSentAt = now;
-    const leg = binding.status === 'in_progress' ? 'dropoff' : 'pickup';
-    const { etaS, distanceM } = straightLineLeg(
-      position,
-      leg === 'pickup' ? binding.pickup : binding.dropoff,
-      deps.travel,
-    );
-    const message = { tripId: binding.tripId, etaS, distanceM, leg, source: 'straight_line' } as const;
-    publisher.publishLatest(`trip:${binding.tripId}`, 'eta_refresh', message);
+    binding.etaAsked = true;
+    sendEta(binding, position)
+      .catch((error: unknown) => deps.log.warn({ err: error, trip_id: binding.tripId }, 'ETA not refreshed'))
+      .finally(() => {
+        binding.etaAsked = false;
+      });
+  }
+
+  async function sendEta(binding: Binding, position: Position): Promise<void> {
+    const { tripId, pickup, dropoff } = binding;
+    const leg = legOf(binding);
+    const to = leg === 'pickup' ? pickup : dropoff;
+    const { etaS, distanceM, source } = await deps.routing.leg(position, to, position.city);
+    // The trip went on, or ended, meanwhile: this is about a way that is behind him.
+    if (bindings.get(position.driverId) !== binding || legOf(binding) !== leg) return;
+    publisher.publishLatest(`trip:${tripId}`, 'eta_refresh', { tripId, etaS, distanceM, leg, source });
   }
 
   function fanOut(position: Position, binding: Binding | null): void {
@@ -247,11 +262,13 @@ export function createLocations(deps: LocationsDeps) {
             ...position,
             ...freshnessOf(position.recordedAt, now, settings.freshnessMs),
             distanceM: Math.round(distanceM),
-            etaS: straightLineLeg(position, center, deps.travel).etaS,
           }))
           .filter((d) => !d.stale && (vehicleClass === undefined || d.vehicleClass === vehicleClass));
         // Those who are not asked for must not hide who is behind them.
-        if (fresh.length >= limit || found.length < looked || looked >= MOST_NEARBY) return fresh.slice(0, limit);
+        if (fresh.length < limit && found.length === looked && looked < MOST_NEARBY) continue;
+        const nearest = fresh.slice(0, limit);
+        const legs = await deps.routing.legsTo(nearest, center, nearest[0]?.city ?? '');
+        return nearest.map((driver, i) => ({ ...driver, etaS: legs[i]!.etaS }));
       }
     },
   };

@@ -51,6 +51,8 @@ export interface Offer {
   id: string;
   driverId: string;
   etaS: number;
+  /** Where the ETA came from: a routing engine's name or straight_line. */
+  source?: string;
   distanceM: number;
   /** Where the driver was when the offer was made. */
   lat: number;
@@ -61,6 +63,9 @@ export interface Offer {
 export interface Estimate {
   distanceM: number;
   durationS: number;
+  /** Where the duration came from, and what it was before the traffic: what the finished ride is compared with. */
+  source?: string;
+  baseS?: number;
   fareMinor: number;
   currency: string;
 }

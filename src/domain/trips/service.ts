@@ -5,11 +5,12 @@
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
-import { distanceM, straightLineLeg, type TravelModel } from '../geo.ts';
+import { distanceM } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareMinor, type Tariff } from '../pricing/rules.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
+import type { Eta, Routing } from '../routing/service.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import {
   decide,
@@ -60,7 +61,7 @@ export interface TripsDeps {
   relay: () => Relay;
   clock: Clock;
   ids: Ids;
-  travel: TravelModel;
+  routing: Routing;
   tariff: Tariff;
   tripRequestTtlMs: number;
   /** H3 cell of a place at the zone resolution. */
@@ -101,8 +102,7 @@ export function createTrips(deps: TripsDeps) {
     if (straightM > MAX_TRIP_M) throw invalidInput('dropoff', `at most ${MAX_TRIP_M} m from the pick-up`);
   }
 
-  function newTrip(id: string, input: TripRequest, now: number): Trip {
-    const leg = straightLineLeg(input.pickup, input.dropoff, deps.travel);
+  function newTrip(id: string, input: TripRequest, leg: Eta, now: number): Trip {
     const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
     return {
       id,
@@ -123,6 +123,8 @@ export function createTrips(deps: TripsDeps) {
       estimate: {
         distanceM: leg.distanceM,
         durationS: leg.etaS,
+        source: leg.source,
+        baseS: leg.baseS,
         fareMinor: fareMinor(deps.tariff, leg.distanceM, leg.etaS),
         currency: deps.tariff.currency,
       },
@@ -132,8 +134,9 @@ export function createTrips(deps: TripsDeps) {
   }
 
   async function insert(id: string, input: TripRequest): Promise<Trip> {
+    const leg = await deps.routing.leg(input.pickup, input.dropoff, input.city);
     const now = clock.now();
-    const trip = newTrip(id, input, now);
+    const trip = newTrip(id, input, leg, now);
     const event = toEvent({ type: 'requested', at: now, actorId: input.riderId }, trip, 1);
     trip.history = [event];
     const outbox = [toOutbox(trip, event)];

@@ -1,0 +1,49 @@
+/**
+ * How right the estimates were: when a driver arrives or a ride ends, what was told is held against what it took, counted, and the
+ * ride is a lesson about the traffic, for the engine as for the straight line. Runs on the trip's events; a repeat is not
+ * learnt twice.
+ */
+import type { RoutingMeter } from '../../ports/routing.ts';
+import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { TripEvent } from '../trips/rules.ts';
+import type { Trip } from '../trips/trip.ts';
+import { STRAIGHT_LINE, toWay } from './service.ts';
+import type { Traffic } from './traffic.ts';
+
+export interface AccuracyDeps {
+  traffic: Traffic;
+  travel: TravelModel;
+  meter: Pick<RoutingMeter, 'arrived'>;
+}
+
+export type Accuracy = ReturnType<typeof createAccuracy>;
+
+export function createAccuracy({ traffic, travel, meter }: AccuracyDeps) {
+  function pickedUp(trip: Trip, arrivedAt: number): void {
+    const assigned = trip.history.findLast(({ type }) => type === 'assigned');
+    const offer = assigned?.offer;
+    if (!assigned || !offer) return;
+    meter.arrived('pickup', offer.source ?? STRAIGHT_LINE, offer.etaS, (arrivedAt - assigned.at) / 1000);
+  }
+
+  async function completed(trip: Trip, completedAt: number): Promise<void> {
+    const startedAt = trip.startedAt;
+    if (startedAt === undefined) return;
+    const tookS = (completedAt - startedAt) / 1000;
+    const { durationS, source = STRAIGHT_LINE, baseS } = trip.estimate;
+    meter.arrived('dropoff', source, durationS, tookS);
+    const from: LatLng = trip.source;
+    const { city } = trip.source;
+    const teach = (name: string, ownS: number): Promise<void> =>
+      traffic.observe(name, city, trip.id, toWay(from, trip.destination, startedAt, ownS), tookS);
+    await teach(STRAIGHT_LINE, straightLineLeg(from, trip.destination, travel).etaS);
+    if (source !== STRAIGHT_LINE && baseS !== undefined) await teach(source, baseS);
+  }
+
+  return {
+    async react(trip: Trip, event: Pick<TripEvent, 'type' | 'at'>): Promise<void> {
+      if (event.type === 'driver_arrived') pickedUp(trip, event.at);
+      if (event.type === 'completed') await completed(trip, event.at);
+    },
+  };
+}

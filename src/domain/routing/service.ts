@@ -1,0 +1,130 @@
+/**
+ * When somebody will be there: by the routing engine's roads and what is learnt of the traffic, and by the straight line with a
+ * learnt factor of its own where the engine has no answer. There is always one, and it says where it came from.
+ */
+import { latLngToCell } from 'h3-js';
+import { asRideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { RoadLeg, RoutingEngine, RoutingMeter } from '../../ports/routing.ts';
+import { distanceM, type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { Way } from './rules.ts';
+import type { Traffic } from './traffic.ts';
+
+export const STRAIGHT_LINE = 'straight_line';
+
+/** An estimate of one way. */
+export interface Eta {
+  distanceM: number;
+  etaS: number;
+  /** The engine's name, or `straight_line`. */
+  source: string;
+  /** The source's own time, before what traffic makes of it. */
+  baseS: number;
+}
+
+export interface RoutingDeps {
+  /** Null: straight lines only. */
+  engine: RoutingEngine | null;
+  traffic: Traffic;
+  travel: TravelModel;
+  clock: Clock;
+  meter: Pick<RoutingMeter, 'answered'>;
+  log: Pick<Logger, 'debug'>;
+  /** Of one question, the nearest that the engine is asked about. */
+  matrixMax: number;
+}
+
+/** H3 resolution of the zones whose traffic is learnt: cells of about 0.7 km². */
+const TRAFFIC_RESOLUTION = 8;
+
+export type Routing = ReturnType<typeof createRouting>;
+
+export const trafficZone = ({ lat, lng }: LatLng): string => latLngToCell(lat, lng, TRAFFIC_RESOLUTION);
+
+/** A way as the learnt traffic wants to know it. */
+export const toWay = (from: LatLng, to: LatLng, at: number, baseS: number): Way => ({
+  from,
+  to,
+  fromZone: trafficZone(from),
+  toZone: trafficZone(to),
+  at,
+  baseS,
+});
+
+export function createRouting({ engine, traffic, travel, clock, meter, log, matrixMax }: RoutingDeps) {
+  /** Null for all when the engine does not answer: a breaker, a timeout, an error of its own. */
+  async function byRoad(from: readonly LatLng[], to: LatLng, at: number): Promise<(RoadLeg | null)[]> {
+    if (!engine) return from.map(() => null);
+    const near = [...from.keys()];
+    if (from.length > matrixMax) {
+      const far = from.map((place) => distanceM(place, to));
+      near.sort((a, b) => far[a]! - far[b]!).length = matrixMax;
+    }
+    const legs: (RoadLeg | null)[] = from.map(() => null);
+    try {
+      const answers = await engine.legsTo(
+        near.map((i) => from[i]!),
+        to,
+        at,
+      );
+      for (const [n, i] of near.entries()) legs[i] = answers[n]!;
+    } catch (error) {
+      if (asRideError(error).code !== 'RIDE_UNAVAILABLE') throw error;
+      // Counted by the engine's own meter and by the sources of the answers.
+      log.debug({ err: error }, 'by the straight line');
+    }
+    return legs;
+  }
+
+  /** With the traffic of the city, for those ways that come from one source. */
+  async function withTraffic(
+    source: string,
+    city: string,
+    ways: readonly Way[],
+    metres: readonly number[],
+  ): Promise<Eta[]> {
+    if (ways.length === 0) return [];
+    const factors = await traffic.factors(source, city, ways);
+    meter.answered(source, ways.length);
+    return ways.map(({ baseS }, i) => ({
+      distanceM: Math.round(metres[i]!),
+      etaS: Math.round(baseS * factors[i]!),
+      source,
+      baseS,
+    }));
+  }
+
+  /** From many places to one, in order. `city`: whose traffic counts. Never rejects because an engine is away. */
+  async function legsTo(from: readonly LatLng[], to: LatLng, city: string): Promise<Eta[]> {
+    const at = clock.now();
+    const road = await byRoad(from, to, at);
+    const legs = from.map((place, i) => road[i] ?? toRoadLeg(straightLineLeg(place, to, travel)));
+    const ways = from.map((place, i) => toWay(place, to, at, legs[i]!.durationS));
+    const etas: Eta[] = [];
+    for (const [source, isOfIt] of [
+      [engine?.name ?? '', (i: number) => road[i] !== null],
+      [STRAIGHT_LINE, (i: number) => road[i] === null],
+    ] as const) {
+      const own = [...from.keys()].filter(isOfIt);
+      const found = await withTraffic(
+        source,
+        city,
+        own.map((i) => ways[i]!),
+        own.map((i) => legs[i]!.distanceM),
+      );
+      for (const [n, i] of own.entries()) etas[i] = found[n]!;
+    }
+    return etas;
+  }
+
+  return {
+    legsTo,
+    leg: async (from: LatLng, to: LatLng, city: string): Promise<Eta> => (await legsTo([from], to, city))[0]!,
+  };
+}
+
+const toRoadLeg = ({ distanceM, etaS }: { distanceM: number; etaS: number }): RoadLeg => ({
+  distanceM,
+  durationS: etaS,
+});
