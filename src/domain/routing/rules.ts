@@ -98,8 +98,11 @@ export function isTelling(baseS: number, tookS: number): boolean {
 
 /** What one finished way teaches one effect. */
 export interface Lesson extends Feature {
-  /** What was still wrong when it was this effect's turn; in logarithms. */
-  residual: number;
+  /**
+   * What the effect would have to be for this way to be right. It moves a share of the way there, so that many lessons of one moment, each
+   * drawn from the same knowledge, do not add up to too much.
+   */
+  target: number;
 }
 
 /**
@@ -112,8 +115,9 @@ export function lessonsOf(way: Way, tookS: number, lookup: Lookup, prior: number
   const wrong = Math.log(tookS / way.baseS) - Math.log(prior) - sumOf(features, lookup);
   let residual = clamp(wrong, -MOST_RESIDUAL, MOST_RESIDUAL);
   return features.map((feature) => {
-    const lesson = { ...feature, residual };
-    residual -= stepOf(lookup(feature.part)?.[feature.key], lesson, way.at, halfLifeMs);
+    const effect = lookup(feature.part)?.[feature.key];
+    const lesson = { ...feature, target: (effect?.value ?? 0) + residual };
+    residual -= stepOf(effect, lesson, way.at, halfLifeMs);
     return lesson;
   });
 }
@@ -122,8 +126,8 @@ const weightAt = (effect: Effect, at: number, halfLifeMs: number): number =>
   effect.weight * 0.5 ** (Math.max(0, at - effect.at) / halfLifeMs);
 
 /** By how much a lesson moves an effect. */
-function stepOf(effect: Effect | undefined, { residual, inertia }: Lesson, at: number, halfLifeMs: number): number {
-  return residual / ((effect ? weightAt(effect, at, halfLifeMs) : 0) + inertia);
+function stepOf(effect: Effect | undefined, { target, inertia }: Lesson, at: number, halfLifeMs: number): number {
+  return (target - (effect?.value ?? 0)) / ((effect ? weightAt(effect, at, halfLifeMs) : 0) + inertia);
 }
 
 /** One effect after one more trip. What it has seen fades by half every `halfLifeMs`; time that runs backwards fades nothing. */

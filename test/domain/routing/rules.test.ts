@@ -132,13 +132,33 @@ t.test('a lesson moves the estimate towards what was measured, never past it', a
 
 t.test('what was learnt long ago gives way sooner', async (t) => {
   const fresh = { value: 0.5, weight: 100, at: START };
-  const lesson = (residual: number) => ({ part: '', key: 'all', inertia: 8, residual });
-  const soon = learn(fresh, lesson(-0.5), START, HALF_LIFE_MS);
-  const late = learn(fresh, lesson(-0.5), START + 10 * HALF_LIFE_MS, HALF_LIFE_MS);
+  const lesson = (target: number) => ({ part: '', key: 'all', inertia: 8, target });
+  const soon = learn(fresh, lesson(0), START, HALF_LIFE_MS);
+  const late = learn(fresh, lesson(0), START + 10 * HALF_LIFE_MS, HALF_LIFE_MS);
   t.ok(late.value < soon.value);
   t.ok(late.weight < 2 && soon.weight === 101);
-  const backwards = learn(fresh, lesson(0), START - HALF_LIFE_MS, HALF_LIFE_MS);
+  const backwards = learn(fresh, lesson(0.5), START - HALF_LIFE_MS, HALF_LIFE_MS);
   t.same(backwards, { value: 0.5, weight: 101, at: START }, 'a clock that ran backwards fades nothing');
+});
+
+t.test('many lessons of one moment, each drawn from the same knowledge, do not add up to too much', async (t) => {
+  const ratio = fc.double({ min: 0.4, max: 2.7, noNaN: true });
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(way, fc.array(ratio, { minLength: 1, maxLength: 80 }), (one, ratios) => {
+        const s = school();
+        const lessons = ratios.map((ratio) => lessonsOf(one, one.baseS * ratio, s.lookup, 1, HALF_LIFE_MS));
+        const parts = new Map<string, Record<string, Effect>>();
+        for (const lesson of lessons.flat()) {
+          const effects = parts.get(lesson.part) ?? {};
+          effects[lesson.key] = learn(effects[lesson.key], lesson, one.at, HALF_LIFE_MS);
+          parts.set(lesson.part, effects);
+        }
+        const factor = factorOf(featuresOf(one), (part) => parts.get(part), 1);
+        return factor >= Math.min(1, ...ratios) - 1e-9 && factor <= Math.max(1, ...ratios) + 1e-9;
+      }),
+    ),
+  );
 });
 
 t.test('what says nothing of the traffic is not learnt from', async (t) => {
