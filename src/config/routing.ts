@@ -10,7 +10,7 @@ import {
   optional,
   required,
   SECOND,
-  slug,
+  text,
   url,
 } from './kinds.ts';
 
@@ -29,8 +29,8 @@ export const routingSettings = {
   ),
   routingProfile: optional(
     'ROUTING_PROFILE',
-    slug,
-    'Profile in the requests to OSRM (driving) or costing model of Valhalla (auto).',
+    text,
+    'Profile in the requests to OSRM, default driving; costing model of Valhalla, default auto.',
   ),
   routingTimeout: required(
     'ROUTING_TIMEOUT',

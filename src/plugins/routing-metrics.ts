@@ -28,6 +28,8 @@ export function createRoutingMeter(registry: Registry): RoutingMeter {
     name: 'ride_routing_breaker_state',
     help: 'Breaker of the routing engine: 0 closed, 1 half open, 2 open',
     labelNames: ['engine'],
+    // Of several workers the one that is worst off.
+    aggregator: 'max',
     registers,
   });
   const estimates = new Counter({

@@ -1,7 +1,6 @@
 /** The promises of the routing port as one suite, run on every engine over the made-up town, whose ways are known by heart. */
 import type { Test } from 'tap';
-import type { LatLng } from '../../src/domain/geo.ts';
-import { distanceM } from '../../src/domain/geo.ts';
+import { distanceM, type LatLng } from '../../src/domain/geo.ts';
 import type { RoadLeg, RoutingEngine } from '../../src/ports/routing.ts';
 import { corner, island, sea, TOWN } from '../servers/grid-town.ts';
 

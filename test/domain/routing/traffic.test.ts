@@ -13,12 +13,13 @@ import { type ManualClock, manualClock } from '../stack.ts';
 async function storeOf(t: Test) {
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-traffic-'));
   const store = createSqliteStore({ file: join(folder, 'ride.sqlite') });
+  const records = store.collection(trafficCollection);
   await store.open();
   t.teardown(async () => {
     await store.close();
     await rm(folder, { recursive: true, force: true });
   });
-  return store.collection(trafficCollection);
+  return records;
 }
 
 type Records = Awaited<ReturnType<typeof storeOf>>;
