@@ -23,7 +23,7 @@ import { createPresence, type Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
 import { createAccuracy } from './routing/accuracy.ts';
 import { createRouting, type Routing, STRAIGHT_LINE } from './routing/service.ts';
-import { createTraffic, trafficCollection } from './routing/traffic.ts';
+import { createTraffic, type TrafficRecord, trafficCollection } from './routing/traffic.ts';
 import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/service.ts';
 import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
 import { createTrips, type IdempotencyRecord, type Trips } from './trips/service.ts';
@@ -74,7 +74,6 @@ export interface DomainServices {
 
 export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
   const { store, positions, offers, scheduler, publisher, clock, ids, log } = ports;
-  const { travel } = settings;
   const collections = {
     trips: store.collection(tripCollection),
     drivers: store.collection(driverCollection),
@@ -88,26 +87,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     traffic: store.collection(trafficCollection),
   };
 
-  const traffic = createTraffic({
-    records: collections.traffic,
-    clock,
-    region: ids.region,
-    halfLifeMs: settings.routing.trafficHalfLifeMs,
-    // How fast a straight line is driven is a setting of its own.
-    prior: (source) => (source === STRAIGHT_LINE ? 1 : settings.routing.trafficFactor),
-    log,
-  });
-  const routing = createRouting({
-    engine: ports.routingEngine,
-    traffic,
-    travel,
-    clock,
-    meter: ports.routingMeter,
-    log,
-    matrixMax: settings.routing.matrixMax,
-  });
-  const accuracy = createAccuracy({ traffic, travel, meter: ports.routingMeter });
-
+  const { routing, accuracy } = createEstimates(ports, settings, collections.traffic);
   const drivers = createDrivers({ drivers: collections.drivers, positions, clock, ids });
   const trips: Trips = createTrips({
     trips: collections.trips,
@@ -204,6 +184,27 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     sos,
     relays: [tripRelay, chatRelay, sosRelay],
     collections,
+  };
+}
+
+/** Estimates of ways, and what finished trips say of them. */
+function createEstimates(
+  { routingEngine: engine, routingMeter: meter, clock, ids, log }: Ports,
+  { travel, routing: settings }: DomainSettings,
+  records: Collection<TrafficRecord>,
+) {
+  const traffic = createTraffic({
+    records,
+    clock,
+    region: ids.region,
+    halfLifeMs: settings.trafficHalfLifeMs,
+    // How fast a straight line is driven is a setting of its own.
+    prior: (source) => (source === STRAIGHT_LINE ? 1 : settings.trafficFactor),
+    log,
+  });
+  return {
+    routing: createRouting({ engine, traffic, travel, clock, meter, log, matrixMax: settings.matrixMax }),
+    accuracy: createAccuracy({ traffic, travel, meter }),
   };
 }
 

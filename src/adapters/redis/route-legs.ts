@@ -5,7 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { LegCache, LegGroup, RoadLeg } from '../../ports/routing.ts';
-import { orAway } from './connection.ts';
+import { orAway, redisAway } from './connection.ts';
 
 const keyOf = ({ engine, hour, toCell }: LegGroup): string => `route:legs:${engine}:${hour}:${toCell}`;
 
@@ -32,7 +32,9 @@ export function createRedisRouteLegs(redis: Redis, ttlMs: number): LegCache {
       const key = keyOf(group);
       const fields = Object.fromEntries(legs.map(([cell, leg]) => [cell, toText(leg)]));
       // NX: only where there is no expiry yet.
-      await orAway(redis.multi().hset(key, fields).pexpire(key, ttlMs, 'NX').exec());
+      const replies = await orAway(redis.multi().hset(key, fields).pexpire(key, ttlMs, 'NX').exec());
+      const [error] = replies?.find(([error]) => error !== null) ?? [null];
+      if (error) throw redisAway(error);
     },
   };
 }
