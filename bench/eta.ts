@@ -9,11 +9,20 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { readTripsFile, type Trip } from '../sim/trips-csv.ts';
 import { createZone } from '../sim/local-time.ts';
+import { readTripsFile, type Trip } from '../sim/trips-csv.ts';
 import { createOsrmEngine } from '../src/adapters/osrm/engine.ts';
 import { straightLineLeg } from '../src/domain/geo.ts';
-import { type Effect, type Effects, factorOf, featuresOf, isTelling, learn, lessonsOf, type Way } from '../src/domain/routing/rules.ts';
+import {
+  type Effect,
+  type Effects,
+  factorOf,
+  featuresOf,
+  isTelling,
+  learn,
+  lessonsOf,
+  type Way,
+} from '../src/domain/routing/rules.ts';
 import { toWay } from '../src/domain/routing/service.ts';
 import { startOsrm } from '../test/servers/osrm.ts';
 

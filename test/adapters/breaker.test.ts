@@ -37,32 +37,36 @@ t.test('any sequence of calls and pauses does what counting by hand says', async
     fc.constantFrom('ok' as const, 'ill' as const, 'no fault' as const),
     fc.integer({ min: 1, max: 1500 }),
   );
-  const property = fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), async (threshold, steps) => {
-    const { breaker, time, call } = breakerAt(threshold);
-    let failures = 0;
-    let openUntil: number | null = null;
-    for (const one of steps) {
-      if (typeof one === 'number') {
-        time.now += one;
-        continue;
-      }
-      const tries = openUntil !== null && time.now >= openUntil;
-      const expected = openUntil !== null && !tries ? 'refused' : one === 'ok' ? 'ok' : 'failed';
-      const got = await call(one);
-      if (got !== expected) throw new Error(`${one} at ${time.now}: ${got}, not ${expected}`);
-      if (got === 'ok') {
-        failures = 0;
-        openUntil = null;
-      } else if (got === 'failed') {
-        if (one === 'ill') failures++;
-        if (tries || failures >= threshold) {
-          openUntil = time.now + RESET_MS;
-          failures = 0;
+  const property = fc.asyncProperty(
+    fc.integer({ min: 1, max: 4 }),
+    fc.array(step, { maxLength: 60 }),
+    async (threshold, steps) => {
+      const { breaker, time, call } = breakerAt(threshold);
+      let failures = 0;
+      let openUntil: number | null = null;
+      for (const one of steps) {
+        if (typeof one === 'number') {
+          time.now += one;
+          continue;
         }
+        const tries = openUntil !== null && time.now >= openUntil;
+        const expected = openUntil !== null && !tries ? 'refused' : one === 'ok' ? 'ok' : 'failed';
+        const got = await call(one);
+        if (got !== expected) throw new Error(`${one} at ${time.now}: ${got}, not ${expected}`);
+        if (got === 'ok') {
+          failures = 0;
+          openUntil = null;
+        } else if (got === 'failed') {
+          if (one === 'ill') failures++;
+          if (tries || failures >= threshold) {
+            openUntil = time.now + RESET_MS;
+            failures = 0;
+          }
+        }
+        if ((breaker.state() === 'open') !== (openUntil !== null)) throw new Error(`${breaker.state()} at ${time.now}`);
       }
-      if ((breaker.state() === 'open') !== (openUntil !== null)) throw new Error(`${breaker.state()} at ${time.now}`);
-    }
-  });
+    },
+  );
   await t.resolves(fc.assert(property));
 });
 

@@ -1,9 +1,9 @@
 /** Rides over a real routing engine, which goes away in the middle and comes back: there is always an ETA, and it says whose. */
 import t from 'tap';
+import { townMap } from '../adapters/routing/engines.ts';
 import { readMetrics, sum } from '../clients/metrics.ts';
 import { connect } from '../clients/peer.ts';
 import { build } from '../helper.ts';
-import { townMap } from '../adapters/routing/engines.ts';
 import { lookingDriver, member } from '../scene.ts';
 import { corner } from '../servers/grid-town.ts';
 import { startOsrm } from '../servers/osrm.ts';
@@ -34,7 +34,10 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
   const asked = await s.rest('POST', '/api/v1/trips', rider.token, { pickup: home, dropoff: work });
   t.equal(asked.status, 201);
   const trip = asked.body;
-  t.ok(Math.abs(trip.estimate.distance_m - 1200) < 20, `${trip.estimate.distance_m} m along the avenue, no detour factor`);
+  t.ok(
+    Math.abs(trip.estimate.distance_m - 1200) < 20,
+    `${trip.estimate.distance_m} m along the avenue, no detour factor`,
+  );
 
   const offered = await driver.peer.inbox.find((m) => m.job_offer?.trip_id === trip.id, 'offer');
   t.ok(Math.abs(offered.job_offer.pickup_distance_m - 1000) < 20, 'round the block');
@@ -71,7 +74,8 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
   }, 'an ETA at the drop-off');
   await s.rest('POST', `${path}/complete`, driver.token);
   await until(
-    async () => sum(await readMetrics(s.at.metrics), 'ride_eta_error_seconds_count', { leg: 'dropoff', source: 'osrm' }) === 1,
+    async () =>
+      sum(await readMetrics(s.at.metrics), 'ride_eta_error_seconds_count', { leg: 'dropoff', source: 'osrm' }) === 1,
     'the arrival to be counted',
   );
   const metrics = await readMetrics(s.at.metrics);

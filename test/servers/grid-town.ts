@@ -16,8 +16,7 @@ const METRES_PER_DEGREE = 111_195;
 /** `street` counts from the south, `avenue` from the west. Even streets run east, odd ones west. */
 export const corner = (street: number, avenue: number): Corner => ({
   lat: TOWN.origin.lat + (street * TOWN.stepM) / METRES_PER_DEGREE,
-  lng:
-    TOWN.origin.lng + (avenue * TOWN.stepM) / (METRES_PER_DEGREE * Math.cos((TOWN.origin.lat * Math.PI) / 180)),
+  lng: TOWN.origin.lng + (avenue * TOWN.stepM) / (METRES_PER_DEGREE * Math.cos((TOWN.origin.lat * Math.PI) / 180)),
 });
 
 /** North of the town by more than any engine looks. */
@@ -32,9 +31,7 @@ function town(): { nodes: Node[]; ways: Way[] } {
   const { size } = TOWN;
   const idAt = (street: number, avenue: number): number => 1 + street * size + avenue;
   const all = [...Array(size).keys()];
-  const nodes = all.flatMap((street) =>
-    all.map((avenue) => ({ id: idAt(street, avenue), ...corner(street, avenue) })),
-  );
+  const nodes = all.flatMap((street) => all.map((avenue) => ({ id: idAt(street, avenue), ...corner(street, avenue) })));
   const tags = { highway: 'tertiary', maxspeed: String(TOWN.speedKmh) };
   const ways: Way[] = all.flatMap((n) => {
     const alongStreet = all.map((avenue) => idAt(n, n % 2 === 0 ? avenue : size - 1 - avenue));

@@ -25,7 +25,10 @@ export async function startValhalla(t: TestScope, map: string): Promise<EngineSe
   mjolnir.concurrency = 1;
   for (const name of ['tile_extract', 'traffic_extract', 'admin', 'landmarks', 'timezone']) delete mjolnir[name];
   for (const part of ['loki', 'thor', 'odin']) settings[part].service.proxy = `ipc://${folder}/${part}`;
-  Object.assign(settings.httpd.service, { loopback: `ipc://${folder}/loopback`, interrupt: `ipc://${folder}/interrupt` });
+  Object.assign(settings.httpd.service, {
+    loopback: `ipc://${folder}/loopback`,
+    interrupt: `ipc://${folder}/interrupt`,
+  });
   const file = join(folder, 'valhalla.json');
   await writeFile(file, JSON.stringify(settings));
   await run(program('valhalla_build_tiles'), ['-c', file, map]);

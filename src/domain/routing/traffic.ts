@@ -7,7 +7,17 @@ import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
-import { bounded, type Effects, factorOf, featuresOf, isTelling, type Lesson, learn, lessonsOf, type Way } from './rules.ts';
+import {
+  bounded,
+  type Effects,
+  factorOf,
+  featuresOf,
+  isTelling,
+  type Lesson,
+  learn,
+  lessonsOf,
+  type Way,
+} from './rules.ts';
 
 /** What is learnt of one zone, or of a city as a whole, for one source of times. */
 export interface TrafficRecord extends StoredDocument {

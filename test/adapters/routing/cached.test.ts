@@ -57,7 +57,11 @@ t.test('in the process: asked once, in order, until it is too old', async (t) =>
   const c = cacheOver(null, { ttlMs: 1000 });
   const first = await c.legs(far(1), far(2), far(3));
   t.same(await c.legs(far(3), far(1)), [first[2], first[0]]);
-  t.same(await c.legs(far(2), far(9), far(1)).then((legs) => [legs[0], legs[2]]), [first[1], first[0]], 'mixed with new ones');
+  t.same(
+    await c.legs(far(2), far(9), far(1)).then((legs) => [legs[0], legs[2]]),
+    [first[1], first[0]],
+    'mixed with new ones',
+  );
   t.equal(c.state.asked, 4);
   c.time.now += 1000;
   await c.legs(far(1));

@@ -89,17 +89,36 @@ t.test('when all trips take the same times the engine’s, that is learnt, also 
 
 t.test('an hour that is slow is told from one that is not', async (t) => {
   const s = school();
-  const base: Way = { from: { lat: 40.7, lng: -74 }, to: { lat: 40.75, lng: -74 }, fromZone: 'a', toZone: 'b', at: START, baseS: 600 };
-  const at = (day: number, hour: number) => Math.floor(START / (24 * HOUR_MS)) * 24 * HOUR_MS + (24 * day + hour) * HOUR_MS;
+  const base: Way = {
+    from: { lat: 40.7, lng: -74 },
+    to: { lat: 40.75, lng: -74 },
+    fromZone: 'a',
+    toZone: 'b',
+    at: START,
+    baseS: 600,
+  };
+  const at = (day: number, hour: number) =>
+    Math.floor(START / (24 * HOUR_MS)) * 24 * HOUR_MS + (24 * day + hour) * HOUR_MS;
   for (let day = 0; day < 60; day++)
-    for (const [hour, ratio] of [[3, 1], [9, 2.5]] as const) s.teach({ ...base, at: at(day, hour) }, base.baseS * ratio);
+    for (const [hour, ratio] of [
+      [3, 1],
+      [9, 2.5],
+    ] as const)
+      s.teach({ ...base, at: at(day, hour) }, base.baseS * ratio);
   const [night, rush] = [3, 9].map((hour) => s.factor({ ...base, at: at(60, hour) })) as [number, number];
   t.ok(night > 0.9 && night < 1.15, `${night}`);
   t.ok(rush > 2.2 && rush < 2.75, `${rush}`);
 });
 
 t.test('one strange trip among many moves little, and less the more are known', async (t) => {
-  const one: Way = { from: { lat: 40.7, lng: -74 }, to: { lat: 40.75, lng: -74 }, fromZone: 'a', toZone: 'b', at: START, baseS: 600 };
+  const one: Way = {
+    from: { lat: 40.7, lng: -74 },
+    to: { lat: 40.75, lng: -74 },
+    fromZone: 'a',
+    toZone: 'b',
+    at: START,
+    baseS: 600,
+  };
   let before = Number.POSITIVE_INFINITY;
   for (const known of [5, 50, 500]) {
     const s = school();
@@ -116,16 +135,19 @@ t.test('one strange trip among many moves little, and less the more are known', 
 t.test('a lesson moves the estimate towards what was measured, never past it', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(fc.array(fc.tuple(way, fc.double({ min: 0.2, max: 5, noNaN: true })), { minLength: 1, maxLength: 40 }), (lessons) => {
-        const s = school();
-        for (const [one, ratio] of lessons) {
-          const before = s.factor(one);
-          s.teach(one, one.baseS * ratio);
-          const after = s.factor(one);
-          const [low, high] = [Math.min(before, ratio), Math.max(before, ratio)];
-          if (after < low - 1e-9 || after > high + 1e-9) throw new Error(`${before} → ${after}, measured ${ratio}`);
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(way, fc.double({ min: 0.2, max: 5, noNaN: true })), { minLength: 1, maxLength: 40 }),
+        (lessons) => {
+          const s = school();
+          for (const [one, ratio] of lessons) {
+            const before = s.factor(one);
+            s.teach(one, one.baseS * ratio);
+            const after = s.factor(one);
+            const [low, high] = [Math.min(before, ratio), Math.max(before, ratio)];
+            if (after < low - 1e-9 || after > high + 1e-9) throw new Error(`${before} → ${after}, measured ${ratio}`);
+          }
+        },
+      ),
     ),
   );
 });
@@ -163,7 +185,15 @@ t.test('many lessons of one moment, each drawn from the same knowledge, do not a
 
 t.test('what says nothing of the traffic is not learnt from', async (t) => {
   t.equal(isTelling(600, 900), true);
-  for (const [baseS, tookS] of [[600, 10], [600, 60], [600, 6000], [0, 600], [Number.NaN, 600], [600, Number.NaN], [600, -5]] as const)
+  for (const [baseS, tookS] of [
+    [600, 10],
+    [600, 60],
+    [600, 6000],
+    [0, 600],
+    [Number.NaN, 600],
+    [600, Number.NaN],
+    [600, -5],
+  ] as const)
     t.equal(isTelling(baseS, tookS), false, `${baseS} s, took ${tookS} s`);
 });
 
@@ -174,7 +204,9 @@ t.test('every way has its features once, none that depends on more than the way'
         const features = featuresOf(one);
         const names = features.map(({ part, key }) => `${part}/${key}`);
         if (new Set(names).size !== names.length) throw new Error(names.join());
-        return JSON.stringify(features) === JSON.stringify(featuresOf({ ...one })) && features.every((f) => f.inertia >= 1);
+        return (
+          JSON.stringify(features) === JSON.stringify(featuresOf({ ...one })) && features.every((f) => f.inertia >= 1)
+        );
       }),
     ),
   );

@@ -7,8 +7,8 @@ import type { Traffic } from '../../../src/domain/routing/traffic.ts';
 import { RideError } from '../../../src/errors.ts';
 import type { RoadLeg, RoutingEngine } from '../../../src/ports/routing.ts';
 import { corner } from '../../servers/grid-town.ts';
-import { CENTER, manualClock, near, onDuty, request, shared, stack } from '../stack.ts';
 import { until } from '../../until.ts';
+import { CENTER, manualClock, near, onDuty, request, shared, stack } from '../stack.ts';
 
 const travel = { detourFactor: 1.35, averageSpeedMps: 6 };
 const log = { debug() {} };
@@ -43,18 +43,26 @@ t.test('by road, with the traffic of that source', async (t) => {
   t.same(await routing.legsTo([], to, 'nyc'), []);
 });
 
-t.test('where no road leads, or there is no engine, or it is away: by the straight line with its own factor', async (t) => {
-  const line = straightLineLeg(corner(1, 1), to, travel);
-  const straight = { distanceM: line.distanceM, etaS: Math.round(line.etaS * 1.5), source: 'straight_line', baseS: line.etaS };
-  const mixed = routingOver(engineOf(async () => [null, leg(100)]));
-  t.match(await mixed.routing.legsTo([corner(1, 1), corner(2, 2)], to, 'nyc'), [straight, { source: 'roads' }]);
-  t.same(mixed.answered, { roads: 1, straight_line: 1 });
-  t.same(await routingOver(null).routing.leg(corner(1, 1), to, 'nyc'), straight);
-  const away = engineOf(async () => {
-    throw new RideError('RIDE_UNAVAILABLE', 'away');
-  });
-  t.same(await routingOver(away).routing.leg(corner(1, 1), to, 'nyc'), straight);
-});
+t.test(
+  'where no road leads, or there is no engine, or it is away: by the straight line with its own factor',
+  async (t) => {
+    const line = straightLineLeg(corner(1, 1), to, travel);
+    const straight = {
+      distanceM: line.distanceM,
+      etaS: Math.round(line.etaS * 1.5),
+      source: 'straight_line',
+      baseS: line.etaS,
+    };
+    const mixed = routingOver(engineOf(async () => [null, leg(100)]));
+    t.match(await mixed.routing.legsTo([corner(1, 1), corner(2, 2)], to, 'nyc'), [straight, { source: 'roads' }]);
+    t.same(mixed.answered, { roads: 1, straight_line: 1 });
+    t.same(await routingOver(null).routing.leg(corner(1, 1), to, 'nyc'), straight);
+    const away = engineOf(async () => {
+      throw new RideError('RIDE_UNAVAILABLE', 'away');
+    });
+    t.same(await routingOver(away).routing.leg(corner(1, 1), to, 'nyc'), straight);
+  },
+);
 
 t.test('a defect is not taken for an engine that is away', async (t) => {
   const broken = engineOf(async () => {
@@ -83,9 +91,7 @@ t.test('in a whole domain', async (t) => {
   const place = await shared(t, clock);
   const arrivals: [string, string, number, number][] = [];
   // A river: who is nearest by air is farthest by road.
-  const routingEngine = engineOf(async (from, to) =>
-    from.map((one) => leg(one.lat < to.lat + 0.005 ? 900 : 300)),
-  );
+  const routingEngine = engineOf(async (from, to) => from.map((one) => leg(one.lat < to.lat + 0.005 ? 900 : 300)));
   const s = await stack(t, place, {
     routingEngine,
     routingMeter: {

@@ -89,8 +89,14 @@ t.test('many trips at once on two nodes: none is lost, and they share writes', a
     ...records,
     get: (id: string) => records.get(id),
     getMany: (ids: readonly string[]) => records.getMany(ids),
-    insert: (...args: Parameters<Records['insert']>) => (writes++, records.insert(...args)),
-    compareAndSet: (...args: Parameters<Records['compareAndSet']>) => (writes++, records.compareAndSet(...args)),
+    insert(...args: Parameters<Records['insert']>) {
+      writes++;
+      return records.insert(...args);
+    },
+    compareAndSet(...args: Parameters<Records['compareAndSet']>) {
+      writes++;
+      return records.compareAndSet(...args);
+    },
   });
   const nodes = [nodeOn(counted(), clock), nodeOn(counted(), clock)];
   await Promise.all(
@@ -113,10 +119,12 @@ t.test('the store away: the last known factors serve, lessons are given up and s
   const clock = manualClock();
   const records = await storeOf(t);
   let away = false;
-  const fail = <A extends unknown[], R>(work: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-    if (away) throw new RideError('RIDE_UNAVAILABLE', 'away');
-    return work(...args);
-  };
+  const fail =
+    <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      if (away) throw new RideError('RIDE_UNAVAILABLE', 'away');
+      return work(...args);
+    };
   const shaky: Records = {
     ...records,
     get: fail((id: string) => records.get(id)),
