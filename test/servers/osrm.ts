@@ -22,9 +22,12 @@ const WHEEL = { name: 'osrm-bindings', version: '26.10.0', programs: 'osrm/bin' 
 const READY_LIMIT_MS = 30_000;
 const run = promisify(execFile);
 
+/** Resolves the folder of its programs, or `{ skip }`, the reason. */
+export const fetchOsrm = (): Promise<string | { skip: string }> => unpackedWheel(WHEEL);
+
 /** Prepares `map` (osm.pbf) and serves it; `{ skip }`, the reason, where OSRM cannot be had. */
 export async function startOsrm(t: TestScope, map: string): Promise<EngineServer | { skip: string }> {
-  const wheel = await unpackedWheel(WHEEL);
+  const wheel = await fetchOsrm();
   if (typeof wheel !== 'string') return wheel;
   const program = (name: string): string => join(wheel, 'osrm/bin', name);
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-osrm-'));

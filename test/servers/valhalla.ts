@@ -11,9 +11,12 @@ import { unpackedWheel } from './wheel.ts';
 const WHEEL = { name: 'pyvalhalla', version: '3.9.0', programs: 'valhalla/bin' };
 const run = promisify(execFile);
 
+/** Resolves the folder of its programs, or `{ skip }`, the reason. */
+export const fetchValhalla = (): Promise<string | { skip: string }> => unpackedWheel(WHEEL);
+
 /** Builds the tiles of `map` (osm.pbf) and serves them; `{ skip }`, the reason, where Valhalla cannot be had. */
 export async function startValhalla(t: TestScope, map: string): Promise<EngineServer | { skip: string }> {
-  const wheel = await unpackedWheel(WHEEL);
+  const wheel = await fetchValhalla();
   if (typeof wheel !== 'string') return wheel;
   const program = (name: string): string => join(wheel, 'valhalla/bin', name);
   const folder = await mkdtemp(join(tmpdir(), 'rs-valhalla-'));

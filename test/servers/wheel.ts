@@ -33,7 +33,19 @@ export async function unpackedWheel({ name, version, programs }: WheelSpec): Pro
     const python = (...args: string[]) => run('python3', ['-m', ...args], { cwd: work });
     const wanted = ['--python-version', '3.12', `${name}==${version}`];
     try {
-      await python('pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', '-d', '.', ...wanted);
+      await python(
+        'pip',
+        'download',
+        '-q',
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--retries',
+        '10',
+        '-d',
+        '.',
+        ...wanted,
+      );
     } catch (error) {
       return missing(`${name}: pip cannot fetch it: ${(error as { stderr?: string }).stderr ?? error}`.slice(0, 400));
     }
