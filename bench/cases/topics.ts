@@ -24,7 +24,7 @@ const labels: Record<Name, string> = {
 };
 
 /** Files that a server or a generator has open besides its sockets. */
-const RESERVED_FILES = 500;
+const RESERVED_FILES = 1200;
 
 interface Result {
   /** Events a second that were to be sent. */

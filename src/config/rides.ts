@@ -6,7 +6,7 @@ export const ridesSettings = {
     'LOCATION_FLUSH',
     duration(0, SECOND),
     '2ms',
-    'Longest wait of a location while another write is under way; an idle Redis is asked at once.',
+    'Shortest time between two writes of locations to Redis, which is what one may wait for company; the first is written at once.',
   ),
   locationBatchMax: required(
     'LOCATION_BATCH_MAX',

@@ -117,8 +117,8 @@ export class Feed implements Joiner, Stream {
     this.received = to;
   }
 
-  /** A message of the bus. */
-  receive(message: BusMessage): void {
+  /** A message of the bus; of one that waited, the kind is looked up again. */
+  receive(message: BusMessage, kind?: string): void {
     if (this.#over) return;
     if (this.#held !== null) {
       // What does not fit is not lost: ordered messages are in the history, others are soon replaced.
@@ -130,16 +130,15 @@ export class Feed implements Joiner, Stream {
     if (message.offset > 0 && message.epoch === epoch && message.offset <= offset) return;
     const next = message.epoch === epoch ? offset + 1 : 1;
     const known = message.epoch === epoch || epoch === '';
-    if (message.offset === 0 || (known && message.offset === next)) this.#take(message);
+    if (message.offset === 0 || (known && message.offset === next)) this.#take(message, kind);
     else {
       this.#held = [message];
       void this.#settle();
     }
   }
 
-  #take(message: BusMessage): void {
+  #take(message: BusMessage, kind = peek(message.payload).kind): void {
     if (message.offset > 0) this.#move({ offset: message.offset, epoch: message.epoch });
-    const { kind } = peek(message.payload);
     const frame = frameOf(message, kind);
     this.#options.onFrame?.(frame);
     const isFirst = this.#pending === null;

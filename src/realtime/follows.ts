@@ -56,7 +56,7 @@ export class Follows {
       lamport.merge(header.lamport);
       const feed = this.#feeds.get(message.topic);
       if (!feed) return;
-      feed.receive(message);
+      feed.receive(message, header.kind);
       // The clocks of two nodes may differ; nothing arrives before it was sent.
       meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
     });

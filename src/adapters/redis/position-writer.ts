@@ -11,7 +11,7 @@ import { type KeyCommand, sendAll } from './slots.ts';
 
 export interface PositionWriterOptions {
   ttlMs: number;
-  /** Longest wait for company while another write is under way, milliseconds. */
+  /** Writes begin no sooner after one another, milliseconds: one that comes alone to an idle writer waits for nobody. */
   flushMs: number;
   /** So many positions were answered for by Redis. */
   answered(count: number): void;
@@ -55,6 +55,8 @@ export function createPositionWriter(
   let timer: NodeJS.Timeout | null = null;
   /** A flush at the end of this turn of the event loop is due. */
   let flushing = false;
+  /** When the last write began, process clock. */
+  let sentAt = Number.NEGATIVE_INFINITY;
   /** Writes whose replies are not here yet. */
   let underWay = 0;
 
@@ -69,10 +71,10 @@ export function createPositionWriter(
   }
 
   async function send(batch: readonly Group[]): Promise<void> {
+    sentAt = performance.now();
     underWay++;
     const replies = await write(batch).catch((error: unknown) => redisAway(error));
     underWay--;
-    if (size > 0 && !flushing) flush();
     const moved: Position[] = [];
     let at = 0;
     for (const group of batch) {
@@ -151,10 +153,12 @@ export function createPositionWriter(
     if (onTrip && (!group.onTrip || onTrip.recordedAt >= group.onTrip.recordedAt)) group.onTrip = onTrip;
   }
 
-  /** An idle Redis is asked at the end of the turn; while it is busy, updates gather for its next answer, or for flushMs. */
+  /** The first to come says when all who come meanwhile are written: at the end of this turn, or a little after the last write. */
   function gather(): void {
-    if (underWay > 0) timer ??= setTimeout(flush, options.flushMs);
-    else if (!flushing) {
+    if (flushing || timer !== null) return;
+    const waitMs = options.flushMs - (performance.now() - sentAt);
+    if (waitMs > 0) timer = setTimeout(flush, waitMs);
+    else {
       flushing = true;
       setImmediate(flush);
     }
@@ -163,7 +167,7 @@ export function createPositionWriter(
   return (position) =>
     new Promise<boolean>((resolve, reject) => {
       add(position, { recordedAt: position.recordedAt, resolve, reject });
-      if (++size >= MAX_TOGETHER || (size >= ENOUGH && underWay > 0 && underWay < MAX_UNDER_WAY)) flush();
+      if (++size >= MAX_TOGETHER || (size >= ENOUGH && underWay < MAX_UNDER_WAY)) flush();
       else gather();
     });
 }
