@@ -7,7 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { composeDomain, startJobs } from './compose/domain.ts';
 import { registerHttp } from './compose/http.ts';
 import { type NodeConfig, openOutside } from './compose/outside.ts';
-import { composeRealtime, startTimers } from './compose/realtime.ts';
+import { composeRealtime, startTimers, watchGauges } from './compose/realtime.ts';
 import { startGrpcServer } from './grpc/server.ts';
 import { listenMetrics, type MetricsSnapshot } from './plugins/metrics.ts';
 import type { Logger } from './ports/logger.ts';
@@ -54,6 +54,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const { broker, gateway, door, presence, calls } = realtime;
   const { signIn } = await registerHttp(app, { config, outside, services, realtime, state, log });
   outside.gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
+  watchGauges(outside, services);
 
   let stopTimers: (() => void) | undefined;
   let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;
@@ -62,7 +63,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   async function listen(): Promise<Listening> {
     await app.ready();
     await startJobs(config, outside, services, log);
-    await Promise.all([calls.listen(), presence.tick()]);
+    await Promise.all([calls.listen(), presence.tick(), services.geofences.refresh()]);
     stopTimers = startTimers(config, outside, services, realtime, log);
     // Fastify hands on what Node knows beyond Fastify's own types.
     const address = { ...config.httpListen, reusePort: isWorker };
@@ -98,6 +99,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await step('sessions not drained', () => gateway.drain(broker.size === 0 ? 0 : jitter));
     await step('requests not finished', () => app.requests.finish());
     await step('queues not closed', () => queues.close());
+    await step('the watch not idle', () => services.watch.idle());
     await step('relays not idle', () => Promise.all(services.relays.map((relay) => relay.idle())));
   }
 

@@ -6,6 +6,7 @@
  * Names of document B (`GRPC_LISTEN_ADDR` …) are contracts.
  */
 import { resolve } from 'node:path';
+import { intelligenceSettings } from './config/intelligence.ts';
 import type { Kind, ListenAddress, Setting } from './config/kinds.ts';
 import { limitsSettings } from './config/limits.ts';
 import { operationSettings } from './config/operation.ts';
@@ -22,6 +23,7 @@ export const settings = {
   ...streamsSettings,
   ...ridesSettings,
   ...routingSettings,
+  ...intelligenceSettings,
   ...limitsSettings,
   ...operationSettings,
 } as const;

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FastifyServerOptions, LogController } from 'fastify';
 import type { Config } from './config.ts';
+import { safetyLimits } from './domain/safety/rules.ts';
 import type { DomainSettings } from './domain/services.ts';
 import { invalidInput } from './errors.ts';
 import type { GrpcOptions } from './grpc/server.ts';
@@ -38,6 +39,17 @@ export function domainSettings(c: Config): DomainSettings {
       freshnessMs: c.locationFreshness,
       etaRefreshMs: c.etaRefreshInterval,
       batchMax: c.locationBatchMax,
+    },
+    watch: {
+      sampleEvery: c.locationSample,
+      checkInAnswerMs: c.checkInAnswer,
+      safety: {
+        ...safetyLimits,
+        deviation: { ...safetyLimits.deviation, setAt: c.routeDeviationM, clearAt: c.routeDeviationM / 2 },
+        stop: { ...safetyLimits.stop, setAt: c.longStop },
+        speed: { ...safetyLimits.speed, setAt: c.overspeedMps, clearAt: c.overspeedMps * 0.85 },
+        silence: { ...safetyLimits.silence, setAt: c.signalLost },
+      },
     },
   };
 }

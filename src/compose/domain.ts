@@ -1,10 +1,12 @@
 /** The domain over its ports: the use cases, and the background work that calls them. */
 import { latLngToCell } from 'h3-js';
 import { createServices, type DomainServices } from '../domain/services.ts';
+import { checkInExpiryJob } from '../jobs/check-in-expiry.ts';
 import { offerExpiryJob } from '../jobs/offer-expiry.ts';
 import { sweepJob } from '../jobs/sweep.ts';
 import { tripMatchJob } from '../jobs/trip-match.ts';
 import { tripTimeoutJob } from '../jobs/trip-timeout.ts';
+import { watchSweepJob } from '../jobs/watch-sweep.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createPublisher } from '../realtime/publisher.ts';
 import { domainSettings } from '../settings.ts';
@@ -20,6 +22,7 @@ export function composeDomain(config: NodeConfig, outside: Outside, log: Logger)
       log,
       zoneOf: (lat, lng) => latLngToCell(lat, lng, config.zoneResolution),
       onLocationsKept: meter.locationsKept,
+      onWatched: meter.watched,
     },
     domainSettings(config),
   );
@@ -28,8 +31,8 @@ export function composeDomain(config: NodeConfig, outside: Outside, log: Logger)
 /** Starts the queues with every job of the server. */
 export async function startJobs(
   config: NodeConfig,
-  { queues, clock }: Outside,
-  { dispatch, relays, collections }: DomainServices,
+  { queues, clock, positions, store }: Outside,
+  { dispatch, relays, collections, checkIns, geofences }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
@@ -45,5 +48,18 @@ export async function startJobs(
     idempotencyTtlMs: config.idempotencyTtl,
     log,
   });
-  await queues.start([tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)], [sweep]);
+  const watchSweep = watchSweepJob({
+    checkIns,
+    geofences,
+    tracks: store.tracks,
+    trips: collections.trips,
+    positions,
+    clock,
+    everyMs: config.watchSweepInterval,
+    silenceMs: 2 * config.signalLost,
+    retentionMs: config.trackRetention,
+    log,
+  });
+  const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch), checkInExpiryJob(checkIns)];
+  await queues.start(jobs, [sweep, watchSweep]);
 }

@@ -18,10 +18,15 @@ import { Limiter } from '../realtime/limiter.ts';
 import { createMembers } from '../realtime/members.ts';
 import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
 import { adminRoutes } from '../routes/admin.ts';
+import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
+import { checkInDeskRoutes, checkInRoutes } from '../routes/check-ins.ts';
 import { driverRoutes } from '../routes/drivers.ts';
+import { geofenceRoutes } from '../routes/geofences.ts';
+import { placeRoutes } from '../routes/places.ts';
 import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
 import { topicRoutes } from '../routes/topics.ts';
+import { trackRoutes } from '../routes/tracks.ts';
 import { tripStreamRoutes } from '../routes/trip-stream.ts';
 import { tripRoutes } from '../routes/trips.ts';
 import { userRoutes } from '../routes/users.ts';
@@ -105,6 +110,9 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     await signedIn.register(tripRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock });
     await signedIn.register(userRoutes, services);
+    await signedIn.register(trackRoutes, services);
+    await signedIn.register(checkInRoutes, services);
+    await signedIn.register(placeRoutes, { ...services, zoneResolution: config.zoneResolution });
   });
 }
 
@@ -124,5 +132,8 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
     queues: () => queues.stats(),
     now: () => clock.now(),
   });
+  await admin.register(geofenceRoutes, services);
+  await admin.register(checkInDeskRoutes, services);
+  await admin.register(anomalyRoutes, services);
   await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls: realtime.calls }) });
 }

@@ -3,6 +3,7 @@ import { createQueues } from '../adapters/bullmq/queues.ts';
 import { createRedisBus } from '../adapters/redis/bus.ts';
 import { connectRedis } from '../adapters/redis/connection.ts';
 import { counted } from '../adapters/redis/counted.ts';
+import { createRedisFenceMarks } from '../adapters/redis/fence-marks.ts';
 import { createRedisInboxes } from '../adapters/redis/inboxes.ts';
 import { createRedisOffers } from '../adapters/redis/offers.ts';
 import { createRedisPositions } from '../adapters/redis/positions.ts';
@@ -141,5 +142,6 @@ function driversInRedis(
       onHit,
     ),
     tracking: createRedisSosTracking(redis),
+    marks: counted(createRedisFenceMarks(redis), { of: 'geofence', enter: 'geofence', leave: 'geofence' }, onHit),
   };
 }

@@ -110,7 +110,7 @@ function roomForSessions(config: NodeConfig, log: Logger): number {
 export function startTimers(
   config: NodeConfig,
   { directory }: Outside,
-  { zones }: DomainServices,
+  { zones, watch, tracks, geofences }: DomainServices,
   { broker, presence }: Realtime,
   log: Logger,
 ): () => void {
@@ -121,6 +121,14 @@ export function startTimers(
   const checkMs = Math.min(1000, config.topicCheckInterval);
   every(checkMs, () => broker.check(checkMs / config.topicCheckInterval));
   every(config.zoneBroadcastInterval, () => zones.flush());
+  every(config.watchInterval, lookAround(watch));
+  every(1000, () => watch.tick());
+  every(config.trackFlush, () => void tracks.flush());
+  every(config.geofenceRefresh, () => {
+    geofences
+      .refresh()
+      .catch((error: unknown) => log.warn({ err: error }, 'geofences not refreshed; the next time will'));
+  });
   const leaseMs = config.heartbeatTimeout / 3;
   const lease = new NodeLease({ directory, broker, everyMs: leaseMs, log });
   void lease.tick();
@@ -129,4 +137,28 @@ export function startTimers(
   return () => {
     for (const timer of timers) clearInterval(timer);
   };
+}
+
+/** Positions that the watch looks at in one turn, so that a burst of them never holds up the sockets. */
+const WATCHED_AT_ONCE = 500;
+
+function lookAround(watch: DomainServices['watch']): () => void {
+  let isLooking = false;
+  function look(): void {
+    isLooking = watch.drain(WATCHED_AT_ONCE);
+    if (isLooking) setImmediate(look);
+  }
+  return () => {
+    if (!isLooking) look();
+  };
+}
+
+/** What the watch has before it, and what it could not take. */
+export function watchGauges({ gauge }: Pick<Outside, 'gauge'>, { watch, tracks }: DomainServices): void {
+  gauge('ride_watch_waiting', 'Positions that wait to be looked at', () => watch.waiting());
+  gauge('ride_watch_rides', 'Rides that this process watches', () => watch.riding());
+  gauge('ride_watch_skipped', 'Positions since the start that were not looked at, because too many waited', () =>
+    watch.skipped(),
+  );
+  gauge('ride_tracks_lost_points', 'Points of tracks since the start that could not be kept', () => tracks.lost());
 }

@@ -16,6 +16,14 @@ export function distanceM(a: LatLng, b: LatLng): number {
   return 2 * EARTH_RADIUS_M * Math.asin(Math.min(1, Math.sqrt(h)));
 }
 
+const METRES_PER_DEGREE = RADIANS * EARTH_RADIUS_M;
+
+/** No less than the distance, metres, and without trigonometry: enough to see that two places are near. Loose towards the poles and across the date line. */
+export function atMostM(a: LatLng, b: LatLng): number {
+  const [dLat, dLng] = [a.lat - b.lat, a.lng - b.lng];
+  return METRES_PER_DEGREE * Math.sqrt(dLat * dLat + dLng * dLng);
+}
+
 export interface TravelModel {
   /** Road distance over straight-line distance. */
   detourFactor: number;

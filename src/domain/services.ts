@@ -1,8 +1,9 @@
 /** All use cases, put together over the ports. What an event of a document leads to is said here, once. */
 import type { Clock } from '../ports/clock.ts';
+import type { FenceMarks } from '../ports/fence-marks.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Offers } from '../ports/offers.ts';
-import type { Positions } from '../ports/positions.ts';
+import type { Position, Positions } from '../ports/positions.ts';
 import type { Presences } from '../ports/presences.ts';
 import type { Publisher } from '../ports/publisher.ts';
 import type { RoutingEngine, RoutingMeter } from '../ports/routing.ts';
@@ -14,7 +15,7 @@ import type { DispatchSettings } from './dispatch/deps.ts';
 import { createDispatch, type Dispatch } from './dispatch/service.ts';
 import { driverCollection } from './drivers/driver.ts';
 import { createDrivers, type Drivers } from './drivers/service.ts';
-import type { TravelModel } from './geo.ts';
+import type { LatLng, TravelModel } from './geo.ts';
 import type { Ids } from './ids.ts';
 import { createLocations, type Locations } from './locations/service.ts';
 import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
@@ -28,6 +29,7 @@ import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/ser
 import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
 import { createTrips, type IdempotencyRecord, type Trips } from './trips/service.ts';
 import { type Trip, tripCollection } from './trips/trip.ts';
+import { createIntelligence, type Intelligence, type WatchCount, type WatchSettings } from './watch/parts.ts';
 
 export interface Ports {
   store: Store;
@@ -35,6 +37,7 @@ export interface Ports {
   presences: Presences;
   offers: Offers;
   tracking: SosTracking;
+  marks: FenceMarks;
   scheduler: Scheduler;
   publisher: Publisher;
   /** Null: straight lines only. */
@@ -45,6 +48,11 @@ export interface Ports {
   log: Logger;
   zoneOf(lat: number, lng: number): string;
   onLocationsKept(count: number): void;
+  onWatched?: WatchCount;
+  /** Takes one position in LOCATION_SAMPLE of each driver. Must not wait. */
+  onSample?(position: Position): void;
+  /** The way that a trip is to take, where a routing engine knows it. */
+  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
 }
 
 export interface DomainSettings {
@@ -56,9 +64,10 @@ export interface DomainSettings {
   /** Drivers of one zone broadcast message. */
   zoneBroadcastMax: number;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
+  watch: WatchSettings;
 }
 
-export interface DomainServices {
+export interface DomainServices extends Intelligence {
   trips: Trips;
   drivers: Drivers;
   dispatch: Dispatch;
@@ -113,6 +122,19 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     settings: settings.dispatch,
     log,
   });
+  const chat: Chat = createChat({ messages: collections.chat, relay: () => chatRelay, trips, publisher, clock, ids });
+  const sos: Sos = createSos({
+    alerts: collections.alerts,
+    desks: collections.desks,
+    trips,
+    relay: () => sosRelay,
+    tracking: ports.tracking,
+    publisher,
+    clock,
+    ids,
+    log,
+  });
+  const intelligence = createIntelligence(ports, { trips, sos }, settings.watch);
   const zones = createZoneBoard(
     publisher,
     clock,
@@ -126,22 +148,11 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     drivers,
     publisher,
     zones,
+    watch: intelligence.watch,
     clock,
     routing,
     settings: settings.locations,
     onKept: ports.onLocationsKept,
-    log,
-  });
-  const chat: Chat = createChat({ messages: collections.chat, relay: () => chatRelay, trips, publisher, clock, ids });
-  const sos: Sos = createSos({
-    alerts: collections.alerts,
-    desks: collections.desks,
-    trips,
-    relay: () => sosRelay,
-    tracking: ports.tracking,
-    publisher,
-    clock,
-    ids,
     log,
   });
 
@@ -152,8 +163,10 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       async react(tripId, event) {
         const trip = await trips.find(tripId);
         if (!trip) return;
-        await dispatch.react(trip, event.data as unknown as TripEvent);
-        await accuracy.react(trip, event.data as unknown as TripEvent);
+        const happened = event.data as unknown as TripEvent;
+        await dispatch.react(trip, happened);
+        await accuracy.react(trip, happened);
+        await afterTripEvent(intelligence, positions, trip, happened);
       },
     },
     clock,
@@ -182,7 +195,8 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     chat,
     presence: createPresence({ presences: ports.presences, trips, drivers }),
     sos,
-    relays: [tripRelay, chatRelay, sosRelay],
+    ...intelligence,
+    relays: [tripRelay, chatRelay, sosRelay, ...intelligence.watchRelays],
     collections,
   };
 }
@@ -223,4 +237,16 @@ async function publishTripEvent(publisher: Publisher, tripId: string, outbox: Ou
     event.driverId && (isDriven(event.status) || isTerminal(event.status) || event.type === 'driver_cancelled');
   if (concernsDriver) publisher.publishLatest(`user:${event.driverId}`, 'trip_event', message, event.id);
   return outcome;
+}
+
+/** What operators learn of a trip when it is over or was given up, and nobody is asked about any more. */
+async function afterTripEvent(
+  { checkIns, anomalies }: Intelligence,
+  positions: Positions,
+  trip: Trip,
+  event: TripEvent,
+): Promise<void> {
+  if (!isTerminal(event.status) && event.type !== 'driver_cancelled') return;
+  const last = event.type === 'completed' ? await positions.ofTrip(trip.id) : null;
+  await Promise.all([checkIns.end(trip.id), anomalies.onTripEvent(trip, event, last)]);
 }

@@ -102,6 +102,32 @@ export function createMetrics(): Metrics {
     labelNames: ['operation'],
     registers,
   });
+  const watched = {
+    refused: new Counter({
+      name: 'realtime_location_refused_total',
+      help: 'Positions that cleansing left out of tracks and detectors',
+      labelNames: ['reason'],
+      registers,
+    }),
+    crossing: new Counter({
+      name: 'ride_geofence_crossings_total',
+      help: 'Geofences entered and exited',
+      labelNames: ['type'],
+      registers,
+    }),
+    check_in: new Counter({
+      name: 'ride_check_in_events_total',
+      help: 'Events of check-ins',
+      labelNames: ['type'],
+      registers,
+    }),
+    anomaly: new Counter({
+      name: 'ride_anomaly_flags_total',
+      help: 'Flags opened',
+      labelNames: ['kind'],
+      registers,
+    }),
+  };
   const receivedChild = children(received);
   const sentChild = children(sent);
   const hits = new Map<string, Child>();
@@ -124,6 +150,7 @@ export function createMetrics(): Metrics {
       fanOut: (seconds) => fanOut.observe(NO_LABELS, seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
+      watched: (what, label) => watched[what].labels(label).inc(),
       redisHit(operation, count = 1) {
         let child = hits.get(operation);
         if (!child) {

@@ -26,6 +26,8 @@ const tags = [
   { name: 'trips', description: 'On-demand rides' },
   { name: 'drivers', description: 'Drivers and their locations' },
   { name: 'users', description: 'Users as others see them' },
+  { name: 'places', description: 'Zones, cities and geofences' },
+  { name: 'safety', description: 'Check-ins of rides, and what looks like cheating' },
   { name: 'operations', description: 'Probes and statistics' },
 ];
 

@@ -13,4 +13,6 @@ export interface Meter {
   handled(kind: string, seconds: number): void;
   authenticationFailed(reason: string): void;
   redisHit(operation: string, count?: number): void;
+  /** What the watch found: positions `refused` by reason, geofence `crossing`s and `check_in` events by type, `anomaly` flags by kind. */
+  watched(what: 'refused' | 'crossing' | 'check_in' | 'anomaly', label: string): void;
 }

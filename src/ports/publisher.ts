@@ -40,6 +40,45 @@ export interface OutboundMessages {
     at: number;
   };
   notification: { id: string; title: string; body: string; tripId: string };
+  check_in: {
+    tripId: string;
+    round: number;
+    type: string;
+    status: string;
+    hazards: readonly string[];
+    /** The one that it is about, or empty. */
+    hazard: string;
+    reason: string;
+    /** 0 when nothing is asked. */
+    deadline: number;
+    place: LatLng | null;
+    riderId: string;
+    driverId: string;
+    at: number;
+  };
+  geofence_event: {
+    geofenceId: string;
+    name: string;
+    purpose: string;
+    city: string;
+    driverId: string;
+    tripId: string;
+    type: string;
+    place: LatLng;
+    at: number;
+    insideMs: number;
+  };
+  anomaly_flag: {
+    id: string;
+    kind: string;
+    subjectId: string;
+    subjectRole: string;
+    city: string;
+    score: number;
+    /** JSON. */
+    evidence: string;
+    at: number;
+  };
 }
 
 export type OutboundKind = keyof OutboundMessages;

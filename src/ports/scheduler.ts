@@ -6,6 +6,7 @@ export interface ScheduledWork {
   trip_match: { tripId: string };
   offer_expiry: { tripId: string; offerId: string };
   trip_timeout: { tripId: string };
+  check_in_expiry: { tripId: string; round: number };
 }
 
 export type WorkName = keyof ScheduledWork;

@@ -1,5 +1,16 @@
 /** Conditional reads (RFC 9110 section 13): whoever polls with the tag of what he has pays for the body only when it changed. */
 import { hash } from 'node:crypto';
+import { Type } from 'typebox';
+import { etag } from '../domain/names.ts';
+import { Named } from '../domain/schemas.ts';
+
+/** Of a change to something that has a version. */
+export const VersionHeaders = Type.Object({
+  'if-match': Type.Optional(Named(etag, 'The ETag that the step was decided on')),
+});
+
+export const versionOf = (header: string | undefined): number | undefined =>
+  header === undefined ? undefined : Number(header.slice(1, -1));
 
 /** A strong entity tag from the parts that make the representation what it is. */
 export const entityTag = (...parts: readonly (string | number | boolean | undefined)[]): string =>

@@ -6,9 +6,8 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { etag } from '../domain/names.ts';
 import { isOperator, type Principal } from '../domain/roles.ts';
-import { Id, Named } from '../domain/schemas.ts';
+import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
   TripHistorySchema,
@@ -22,7 +21,7 @@ import {
 import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
-import { entityTag, noneMatches } from './conditional.ts';
+import { entityTag, noneMatches, VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -43,9 +42,6 @@ const IdempotencyHeaders = Type.Object({
     Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same trip, for 24 h' }),
   ),
 });
-const VersionHeaders = Type.Object({
-  'if-match': Type.Optional(Named(etag, 'The ETag that the step was decided on')),
-});
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
@@ -59,9 +55,6 @@ function idempotencyKey(
   if (key === undefined) return undefined;
   return { id: `idem:${sha256(`${principal.userId}\n${route}\n${key}`)}`, bodyHash: sha256(JSON.stringify(body)) };
 }
-
-const versionOf = (header: string | undefined): number | undefined =>
-  header === undefined ? undefined : Number(header.slice(1, -1));
 
 function sendTrip(reply: FastifyReply, trip: Trip) {
   void reply.header('etag', `"${trip.version}"`);

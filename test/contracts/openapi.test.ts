@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { openapiYaml } from '../../script/openapi.ts';
 import { build } from '../helper.ts';
 import { member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
+import { until } from '../until.ts';
 import { checkedRest, type Document } from './answers.ts';
 
 const s = await build(t);
@@ -144,6 +145,40 @@ t.test('real answers are as documented, on every route', async (t) => {
     await post(`${api}/trips/${ride.id}/${step}`, ride.driver);
   await get(`${api}/trips/${ride.id}`, ride.rider);
   await get(`${api}/trips/${ride.id}/events`, ride.rider);
+  await get(`${api}/trips/${ride.id}/track`, ride.rider);
+  await get(`${api}/trips/${ride.id}/track/polyline?page_token=x`, ride.rider);
+  await get(`${api}/trips/${ride.id}/track/polyline`, ride.rider);
+  const help = { round: 0, is_safe: false };
+  await get(`${api}/trips/${ride.id}/check-in`, ride.rider);
+  await post(`${api}/trips/${ride.id}/check-in/answer`, ride.rider, { ...help, is_safe: true });
+  await post(`${api}/trips/${ride.id}/check-in/answer`, ride.rider, help);
+  await get(`${api}/trips/${ride.id}/check-in`, ride.rider);
+  await get('/admin/check-ins', operator);
+  const place = (await get(`${api}/places/at?lat=${ride.at.lat}&lng=${ride.at.lng}`)).body;
+  await get(`${api}/zones/${place.zone}`);
+  const { lat, lng } = ride.at;
+  const triangle = [
+    [lng, lat],
+    [lng + 0.01, lat],
+    [lng, lat + 0.01],
+    [lng, lat],
+  ];
+  const fence = { name: 'corner', city: 'testville', geometry: { type: 'Polygon', coordinates: [triangle] } };
+  const drawn = (await post('/admin/geofences', operator, fence)).body;
+  await get('/admin/geofences', operator);
+  await get(`/admin/geofences/${drawn.id}`, operator);
+  await get(`/admin/geofences/${drawn.id}/crossings`, operator);
+  await rest('PUT', `/admin/geofences/${drawn.id}`, operator.token, fence);
+  await rest('DELETE', `/admin/geofences/${drawn.id}`, operator.token);
+  const jumpy = await member(s, 'driver');
+  const jumps = Array.from({ length: 60 }, (_, i) => ({
+    ...north(ride.at, i % 3 === 2 ? 90_000 + 3000 * i : 20 * i),
+    recorded_at_ms: Date.now() - 400_000 + 5000 * i,
+  }));
+  await post(`${api}/drivers/me/locations`, jumpy, { updates: jumps });
+  await until(async () => (await get('/admin/anomalies', operator)).body.items.length > 0, 'a flag');
+  await get(`/admin/anomalies/spoofed_gps:${jumpy.id}`, operator);
+  await post(`/admin/anomalies/spoofed_gps:${jumpy.id}/review`, operator, { verdict: 'dismissed' });
   await get('/admin/stats', operator);
   await get('/admin/stats');
   await get(`/admin/topics/trip:${ride.id}/members`, operator);

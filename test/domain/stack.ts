@@ -9,6 +9,7 @@ import { latLngToCell } from 'h3-js';
 import { createQueues, type Queues } from '../../src/adapters/bullmq/queues.ts';
 import { createRedisBus } from '../../src/adapters/redis/bus.ts';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
+import { createRedisFenceMarks } from '../../src/adapters/redis/fence-marks.ts';
 import { createRedisOffers } from '../../src/adapters/redis/offers.ts';
 import { createRedisPositions } from '../../src/adapters/redis/positions.ts';
 import { createRedisPresences } from '../../src/adapters/redis/presences.ts';
@@ -19,8 +20,10 @@ import { createClock } from '../../src/adapters/system/clock.ts';
 import { createRandom } from '../../src/adapters/system/random.ts';
 import { createIds } from '../../src/domain/ids.ts';
 import type { Principal, Role } from '../../src/domain/roles.ts';
+import { safetyLimits } from '../../src/domain/safety/rules.ts';
 import { createServices, type DomainServices, type DomainSettings } from '../../src/domain/services.ts';
 import type { Trip } from '../../src/domain/trips/trip.ts';
+import { checkInExpiryJob } from '../../src/jobs/check-in-expiry.ts';
 import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
 import { tripMatchJob } from '../../src/jobs/trip-match.ts';
@@ -109,6 +112,7 @@ const defaults: DomainSettings = {
   tripRequestTtlMs: 600_000,
   zoneBroadcastMax: 500,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
+  watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000 },
 };
 
 export const unmetered: RoutingMeter = { asked() {}, cached() {}, breaker() {}, answered() {}, arrived() {} };
@@ -153,6 +157,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
       }),
       offers: createRedisOffers(redis),
       tracking: createRedisSosTracking(redis),
+      marks: createRedisFenceMarks(redis),
       scheduler: queues,
       publisher: createPublisher({ bus, lamport, nodeId }),
       routingEngine: options.routingEngine ?? null,
@@ -180,7 +185,12 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     log: quiet,
   });
   await store.open();
-  const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch)];
+  const jobs = [
+    tripMatchJob(dispatch),
+    offerExpiryJob(dispatch),
+    tripTimeoutJob(dispatch),
+    checkInExpiryJob(services.checkIns),
+  ];
   await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 
   t.after(async () => {

@@ -40,6 +40,7 @@ export function countingMeter(): Meter & { drops: Record<string, number> } {
     handled() {},
     authenticationFailed() {},
     redisHit() {},
+    watched() {},
   };
 }
 

@@ -103,6 +103,7 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
   });
   app.post('/api/v1/auth/token', async () => ({ access_token: 'good-token', token_type: 'Bearer', expires_in_s: 900 }));
   app.get('/admin/stats', async () => control.stats);
+  app.get('/admin/geofences', async () => ({ type: 'FeatureCollection', features: [] }));
   app.get<{ Querystring: Record<string, string> }>('/api/v1/trips', async (request, reply) => {
     if (control.listStatus !== 0) return problem(reply, control.listStatus, 'RIDE_UNAVAILABLE', 'A part is away');
     const { status, driver_id: driverId, page_size: size = '50', page_token: token = '0' } = request.query;

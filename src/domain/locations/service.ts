@@ -15,6 +15,7 @@ import type { Principal } from '../roles.ts';
 import type { Routing } from '../routing/service.ts';
 import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
+import type { Watch } from '../watch/service.ts';
 import { freshnessOf, type PositionInput, positionViolation } from './rules.ts';
 import type { ZoneBoard } from './zone-board.ts';
 
@@ -24,6 +25,7 @@ export interface LocationsDeps {
   drivers: Drivers;
   publisher: Publisher;
   zones: ZoneBoard;
+  watch: Pick<Watch, 'moved'>;
   clock: Clock;
   routing: Routing;
   settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
@@ -35,6 +37,8 @@ export interface LocationsDeps {
 /** What this node knows of the trip that a driver is on; ended by the trip's events, and looked up anew after a while. */
 interface Binding {
   tripId: string;
+  riderId: string;
+  city: string;
   status: TripStatus;
   pickup: LatLng;
   dropoff: LatLng;
@@ -92,6 +96,8 @@ export function createLocations(deps: LocationsDeps) {
     }
     const binding: Binding = {
       tripId,
+      riderId: trip.riderId,
+      city: trip.source.city,
       status: trip.status,
       pickup: trip.source,
       dropoff: trip.destination,
@@ -193,6 +199,7 @@ export function createLocations(deps: LocationsDeps) {
       const position = toPosition(principal, input, source);
       const isKept = await positions.record(position);
       if (isKept) kept(position, binding, 1);
+      deps.watch.moved(position, binding);
       return isKept;
     },
 
@@ -210,6 +217,7 @@ export function createLocations(deps: LocationsDeps) {
       }
       const taken = inputs.map((input) => toPosition(principal, input, source));
       const isKept = await Promise.all(taken.map((position) => positions.record(position)));
+      for (const position of taken) deps.watch.moved(position, bindings.get(position.tripId) ?? null);
       // Followers want to know where the driver is, not where he has been since they last heard.
       const newest = taken.findLast((_, index) => isKept[index]);
       const accepted = isKept.filter(Boolean).length;
@@ -221,8 +229,9 @@ export function createLocations(deps: LocationsDeps) {
     onTripEvent(driverId: string, tripId: string, status: TripStatus): void {
       const binding = bindings.get(driverId);
       if (binding?.tripId !== tripId) return;
+      // The watch holds the same binding.
+      binding.status = status;
       if (isTerminal(status) || !isDriven(status)) bindings.delete(driverId);
-      else binding.status = status;
     },
 
     /** The driver's last session on this node ended. */

@@ -3,6 +3,7 @@
 import { type Reader, UNUSUAL } from '../reader.ts';
 import type {
   ChatSend,
+  CheckInReply,
   ClientEnvelope,
   Heartbeat,
   LocationBatch,
@@ -253,6 +254,27 @@ export function readReceived(r: Reader, end: number): Received {
   return m;
 }
 
+export function readCheckInReply(r: Reader, end: number): CheckInReply {
+  const m: CheckInReply = { $typeName: 'ride.v1.CheckInReply', tripId: '', round: 0, isSafe: false };
+  while (r.at < end) {
+    switch (r.tag()) {
+      case 10:
+        m.tripId = r.string();
+        break;
+      case 16:
+        m.round = r.uint31();
+        break;
+      case 24:
+        m.isSafe = r.bool();
+        break;
+      default:
+        throw UNUSUAL;
+    }
+  }
+  if (r.at !== end) throw UNUSUAL;
+  return m;
+}
+
 export function readClientEnvelope(r: Reader, end: number): ClientEnvelope {
   const m: ClientEnvelope = { $typeName: 'ride.v1.ClientEnvelope', corrId: '', lamport: 0n, payload: { case: undefined } };
   while (r.at < end) {
@@ -306,6 +328,10 @@ export function readClientEnvelope(r: Reader, end: number): ClientEnvelope {
       case 162:
         if (m.payload.case !== undefined) throw UNUSUAL;
         m.payload = { case: 'received', value: readReceived(r, r.length()) };
+        break;
+      case 482:
+        if (m.payload.case !== undefined) throw UNUSUAL;
+        m.payload = { case: 'checkInReply', value: readCheckInReply(r, r.length()) };
         break;
       default:
         throw UNUSUAL;

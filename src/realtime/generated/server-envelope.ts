@@ -354,6 +354,92 @@ export function writeOfferClosed(w: Writer, m: OfferClosed): void {
   if (m.reason !== undefined && m.reason !== '') w.string(26, m.reason);
 }
 
+export interface CheckIn {
+  tripId?: string | undefined;
+  round?: number | undefined;
+  type?: string | undefined;
+  status?: string | undefined;
+  hazards?: readonly string[] | undefined;
+  hazard?: string | undefined;
+  reason?: string | undefined;
+  deadlineMs?: number | undefined;
+  position?: LatLng | undefined;
+  riderId?: string | undefined;
+  driverId?: string | undefined;
+  atMs?: number | undefined;
+}
+
+export function writeCheckIn(w: Writer, m: CheckIn): void {
+  if (m.tripId !== undefined && m.tripId !== '') w.string(10, m.tripId);
+  if (m.round !== undefined && m.round !== 0) w.uint(16, m.round);
+  if (m.type !== undefined && m.type !== '') w.string(26, m.type);
+  if (m.status !== undefined && m.status !== '') w.string(34, m.status);
+  if (m.hazards !== undefined) for (const one of m.hazards) w.string(42, one);
+  if (m.hazard !== undefined && m.hazard !== '') w.string(50, m.hazard);
+  if (m.reason !== undefined && m.reason !== '') w.string(58, m.reason);
+  if (m.deadlineMs !== undefined && m.deadlineMs !== 0) w.uint(64, m.deadlineMs);
+  if (m.position !== undefined) {
+    const start = w.begin(74);
+    writeLatLng(w, m.position);
+    w.end(start);
+  }
+  if (m.riderId !== undefined && m.riderId !== '') w.string(82, m.riderId);
+  if (m.driverId !== undefined && m.driverId !== '') w.string(90, m.driverId);
+  if (m.atMs !== undefined && m.atMs !== 0) w.uint(96, m.atMs);
+}
+
+export interface GeofenceEvent {
+  geofenceId?: string | undefined;
+  name?: string | undefined;
+  purpose?: string | undefined;
+  city?: string | undefined;
+  driverId?: string | undefined;
+  tripId?: string | undefined;
+  type?: string | undefined;
+  position?: LatLng | undefined;
+  atMs?: number | undefined;
+  insideMs?: number | undefined;
+}
+
+export function writeGeofenceEvent(w: Writer, m: GeofenceEvent): void {
+  if (m.geofenceId !== undefined && m.geofenceId !== '') w.string(10, m.geofenceId);
+  if (m.name !== undefined && m.name !== '') w.string(18, m.name);
+  if (m.purpose !== undefined && m.purpose !== '') w.string(26, m.purpose);
+  if (m.city !== undefined && m.city !== '') w.string(34, m.city);
+  if (m.driverId !== undefined && m.driverId !== '') w.string(42, m.driverId);
+  if (m.tripId !== undefined && m.tripId !== '') w.string(50, m.tripId);
+  if (m.type !== undefined && m.type !== '') w.string(58, m.type);
+  if (m.position !== undefined) {
+    const start = w.begin(66);
+    writeLatLng(w, m.position);
+    w.end(start);
+  }
+  if (m.atMs !== undefined && m.atMs !== 0) w.uint(72, m.atMs);
+  if (m.insideMs !== undefined && m.insideMs !== 0) w.uint(80, m.insideMs);
+}
+
+export interface AnomalyFlag {
+  anomalyId?: string | undefined;
+  kind?: string | undefined;
+  subjectId?: string | undefined;
+  subjectRole?: string | undefined;
+  city?: string | undefined;
+  score?: number | undefined;
+  evidence?: string | undefined;
+  atMs?: number | undefined;
+}
+
+export function writeAnomalyFlag(w: Writer, m: AnomalyFlag): void {
+  if (m.anomalyId !== undefined && m.anomalyId !== '') w.string(10, m.anomalyId);
+  if (m.kind !== undefined && m.kind !== '') w.string(18, m.kind);
+  if (m.subjectId !== undefined && m.subjectId !== '') w.string(26, m.subjectId);
+  if (m.subjectRole !== undefined && m.subjectRole !== '') w.string(34, m.subjectRole);
+  if (m.city !== undefined && m.city !== '') w.string(42, m.city);
+  if (m.score !== undefined && !Object.is(m.score, 0)) w.double(49, m.score);
+  if (m.evidence !== undefined && m.evidence !== '') w.string(58, m.evidence);
+  if (m.atMs !== undefined && m.atMs !== 0) w.uint(64, m.atMs);
+}
+
 export type ServerEnvelopePayload =
   | { case: 'welcome'; value: Welcome }
   | { case: 'ack'; value: Ack }
@@ -371,7 +457,10 @@ export type ServerEnvelopePayload =
   | { case: 'goAway'; value: GoAway }
   | { case: 'subscribed'; value: Subscribed }
   | { case: 'typingNotice'; value: TypingNotice }
-  | { case: 'offerClosed'; value: OfferClosed };
+  | { case: 'offerClosed'; value: OfferClosed }
+  | { case: 'checkIn'; value: CheckIn }
+  | { case: 'geofenceEvent'; value: GeofenceEvent }
+  | { case: 'anomalyFlag'; value: AnomalyFlag };
 
 export interface ServerEnvelope {
   corrId?: string | undefined;
@@ -496,6 +585,24 @@ export function writeServerEnvelope(w: Writer, m: ServerEnvelope): void {
     case 'offerClosed': {
         const start = w.begin(290);
         writeOfferClosed(w, m.payload.value);
+        w.end(start);
+        break;
+    }
+    case 'checkIn': {
+        const start = w.begin(482);
+        writeCheckIn(w, m.payload.value);
+        w.end(start);
+        break;
+    }
+    case 'geofenceEvent': {
+        const start = w.begin(490);
+        writeGeofenceEvent(w, m.payload.value);
+        w.end(start);
+        break;
+    }
+    case 'anomalyFlag': {
+        const start = w.begin(498);
+        writeAnomalyFlag(w, m.payload.value);
         w.end(start);
         break;
     }

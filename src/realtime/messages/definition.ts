@@ -3,6 +3,7 @@
  * definitions and proto/ride/v1/ride.proto against each other both ways.
  */
 import type { Chat } from '../../domain/chat/service.ts';
+import type { CheckIns } from '../../domain/check-ins/service.ts';
 import type { Dispatch } from '../../domain/dispatch/service.ts';
 import type { Drivers } from '../../domain/drivers/service.ts';
 import type { Locations } from '../../domain/locations/service.ts';
@@ -33,6 +34,7 @@ export interface Services {
   chat: Chat;
   presence: Presence;
   sos: Sos;
+  checkIns: CheckIns;
 }
 
 /** What a handler may do with the session it was called from. */

@@ -1,9 +1,13 @@
 /** Every message, one line each. */
 import type { OutboundKind } from '../../ports/publisher.ts';
+import { anomalyFlag } from './anomaly-flag.ts';
 import { chatMessage } from './chat-message.ts';
 import { chatSend } from './chat-send.ts';
+import { checkIn } from './check-in.ts';
+import { checkInReply } from './check-in-reply.ts';
 import type { ClientCase, ClientMessage, DeliveryClass, ServerMessage } from './definition.ts';
 import { etaRefresh } from './eta-refresh.ts';
+import { geofenceEvent } from './geofence-event.ts';
 import { heartbeat } from './heartbeat.ts';
 import { jobOffer } from './job-offer.ts';
 import { location } from './location.ts';
@@ -37,6 +41,7 @@ export const clientMessages: { readonly [C in ClientCase]: ClientMessage<C> } = 
   subscribe,
   unsubscribe,
   received,
+  checkInReply,
 };
 
 export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } = {
@@ -52,6 +57,9 @@ export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } 
   presence,
   sos_alert: sosAlert,
   notification,
+  check_in: checkIn,
+  geofence_event: geofenceEvent,
+  anomaly_flag: anomalyFlag,
 };
 
 const deliveries = new Map(Object.values(serverMessages).map(({ kind, delivery }) => [kind as string, delivery]));

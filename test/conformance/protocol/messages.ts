@@ -176,6 +176,37 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
+    title: 'check_in_reply: all is well only where it was asked, strangers have no say',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const [rider, driver] = [await join(c, ride.rider.token), await join(c, ride.driver.token)];
+      const check_in_reply = { trip_id: ride.id, round: 1, is_safe: true };
+      for (const peer of [rider, driver]) refused(await peer.ask({ check_in_reply }), 'RIDE_NOT_FOUND', 'trip_id');
+      refused(await rider.ask({ check_in_reply: { is_safe: true } }), 'RIDE_INVALID_INPUT', 'trip_id');
+      const stranger = await join(c, (await member(c.place, 'rider')).token);
+      refused(await stranger.ask({ check_in_reply: { ...check_in_reply, is_safe: false } }), 'RIDE_FORBIDDEN');
+      const operator = await join(c, (await member(c.place, 'dispatcher')).token);
+      refused(await operator.ask({ check_in_reply }), 'RIDE_FORBIDDEN', 'check_in_reply');
+    },
+  },
+  {
+    title: 'check_in_reply: who asks for help raises an SOS, also when nothing was asked',
+    on: everywhere,
+    async run(c) {
+      if (!c.place.alarms) throw new Skipped('raises an alert: only with --alarms');
+      const operator = await join(c, (await member(c.place, 'dispatcher')).token);
+      followed(await operator.ask({ subscribe: { topic: 'sos:alerts' } }));
+      const ride = await assignedRide(c.scope, c.place);
+      const rider = await join(c, ride.rider.token);
+      assert.equal(acked(await rider.ask({ check_in_reply: { trip_id: ride.id, is_safe: false } })).id, ride.id);
+      const { sos_alert } = await operator.inbox.find((m) => m.sos_alert?.trip_id === ride.id, 'the alert');
+      assert.equal(sos_alert.user_id, ride.rider.id);
+      const { check_in } = await rider.inbox.find((m) => m.check_in?.type === 'escalated', 'word of it');
+      assert.equal(check_in.trip_id, ride.id);
+    },
+  },
+  {
     title: 'received: takes what was sent and nothing beyond',
     on: everywhere,
     async run(c) {

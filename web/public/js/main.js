@@ -5,6 +5,7 @@ import { createConnection } from './connection.js';
 import { createDetail } from './detail.js';
 import { byId, setText } from './dom.js';
 import { createFeed } from './feed.js';
+import { createFences } from './fences.js';
 import { createGround } from './ground.js';
 import { createLayer } from './layer.js';
 import { createLoader } from './loader.js';
@@ -62,7 +63,10 @@ const hidden = new Set();
 const ground = createGround(state, { calm, onBasemap: () => layer.refresh() });
 const layer = createLayer(ground.map, state, { hidden, graticule: () => !ground.hasBasemap });
 
-watchTheme(() => ground.restyle(layer.restyle()));
+watchTheme(() => {
+  ground.restyle(layer.restyle());
+  fences.restyle();
+});
 if (config.basemap) {
   ground
     .loadBasemap(readTheme(document.documentElement))
@@ -75,6 +79,11 @@ const api = createApi({ base: root, development: config.development === true, st
 const signIn = createSignIn((token) => {
   api.use(token);
   connection.connect();
+});
+const fences = createFences(ground.map, {
+  get: (path) => api.get(path),
+  city,
+  theme: () => readTheme(document.documentElement),
 });
 const loader = createLoader({ api, city, state, onProblem: (text) => status.problem(text), onSignIn: needSignIn });
 /** When the last full read was done; 0: it is due. */
@@ -94,6 +103,7 @@ async function lookAfterReads() {
   if (Date.now() - snapshotAt >= SNAPSHOT_MS) {
     const startedAt = Date.now();
     if (await loader.snapshot()) snapshotAt = startedAt;
+    fences.refresh().catch((error) => status.problem(`The geofences could not be read: ${error.message}`));
   } else {
     await loader.resolve();
   }

@@ -109,6 +109,12 @@ export declare type ClientEnvelope = Message<"ride.v1.ClientEnvelope"> & {
      */
     value: Received;
     case: "received";
+  } | {
+    /**
+     * @generated from field: ride.v1.CheckInReply check_in_reply = 60;
+     */
+    value: CheckInReply;
+    case: "checkInReply";
   } | { case: undefined; value?: undefined };
 };
 
@@ -539,6 +545,40 @@ export declare type Received = Message<"ride.v1.Received"> & {
 export declare const ReceivedSchema: GenMessage<Received>;
 
 /**
+ * Answers a check-in: is all well? The rider's word counts; the driver's is kept, and the question to the rider stays open.
+ *
+ * @generated from message ride.v1.CheckInReply
+ */
+export declare type CheckInReply = Message<"ride.v1.CheckInReply"> & {
+  /**
+   * The trip that was asked about.
+   *
+   * @generated from field: string trip_id = 1;
+   */
+  tripId: string;
+
+  /**
+   * Of the question; not needed to ask for help.
+   *
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * False asks for help at once: it becomes an SOS.
+   *
+   * @generated from field: bool is_safe = 3;
+   */
+  isSafe: boolean;
+};
+
+/**
+ * Describes the message ride.v1.CheckInReply.
+ * Use `create(CheckInReplySchema)` to create a new message.
+ */
+export declare const CheckInReplySchema: GenMessage<CheckInReply>;
+
+/**
  * One message of the server. What is published to a topic is the same for all its readers.
  *
  * @generated from message ride.v1.ServerEnvelope
@@ -712,6 +752,24 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
      */
     value: OfferClosed;
     case: "offerClosed";
+  } | {
+    /**
+     * @generated from field: ride.v1.CheckIn check_in = 60;
+     */
+    value: CheckIn;
+    case: "checkIn";
+  } | {
+    /**
+     * @generated from field: ride.v1.GeofenceEvent geofence_event = 61;
+     */
+    value: GeofenceEvent;
+    case: "geofenceEvent";
+  } | {
+    /**
+     * @generated from field: ride.v1.AnomalyFlag anomaly_flag = 62;
+     */
+    value: AnomalyFlag;
+    case: "anomalyFlag";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1710,6 +1768,256 @@ export declare type Subscribed = Message<"ride.v1.Subscribed"> & {
  * Use `create(SubscribedSchema)` to create a new message.
  */
 export declare const SubscribedSchema: GenMessage<Subscribed>;
+
+/**
+ * Something about a ride that is on may be wrong: the rider is asked whether all is well, and the driver is told of it. Without an
+ * answer until `deadline_ms` it becomes an SOS.
+ *
+ * @generated from message ride.v1.CheckIn
+ */
+export declare type CheckIn = Message<"ride.v1.CheckIn"> & {
+  /**
+   * The trip.
+   *
+   * @generated from field: string trip_id = 1;
+   */
+  tripId: string;
+
+  /**
+   * Of the question; the answer names it.
+   *
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * asked, confirmed_safe, withdrawn, escalated; to operators also hazard_raised, hazard_cleared and driver_answered.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
+
+  /**
+   * Of the check-in after this: calm, asked or escalated.
+   *
+   * @generated from field: string status = 4;
+   */
+  status: string;
+
+  /**
+   * That are there now: route_deviation, long_stop, overspeed, signal_lost.
+   *
+   * @generated from field: repeated string hazards = 5;
+   */
+  hazards: string[];
+
+  /**
+   * The one that this is about; empty when it is about none.
+   *
+   * @generated from field: string hazard = 6;
+   */
+  hazard: string;
+
+  /**
+   * Of an escalation: unanswered, rider_asked_for_help or driver_asked_for_help.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * When no answer becomes an SOS; 0 when nothing is asked.
+   *
+   * @generated from field: int64 deadline_ms = 8;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * Where the car was seen last.
+   *
+   * @generated from field: ride.v1.LatLng position = 9;
+   */
+  position?: LatLng | undefined;
+
+  /**
+   * Whose trip it is.
+   *
+   * @generated from field: string rider_id = 10;
+   */
+  riderId: string;
+
+  /**
+   * Who drives.
+   *
+   * @generated from field: string driver_id = 11;
+   */
+  driverId: string;
+
+  /**
+   * When it happened.
+   *
+   * @generated from field: int64 at_ms = 12;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message ride.v1.CheckIn.
+ * Use `create(CheckInSchema)` to create a new message.
+ */
+export declare const CheckInSchema: GenMessage<CheckIn>;
+
+/**
+ * A driver crossed the edge of a geofence.
+ *
+ * @generated from message ride.v1.GeofenceEvent
+ */
+export declare type GeofenceEvent = Message<"ride.v1.GeofenceEvent"> & {
+  /**
+   * The geofence.
+   *
+   * @generated from field: string geofence_id = 1;
+   */
+  geofenceId: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * city, service_area, airport, restricted or custom.
+   *
+   * @generated from field: string purpose = 3;
+   */
+  purpose: string;
+
+  /**
+   * The geofence's city.
+   *
+   * @generated from field: string city = 4;
+   */
+  city: string;
+
+  /**
+   * Who crossed it.
+   *
+   * @generated from field: string driver_id = 5;
+   */
+  driverId: string;
+
+  /**
+   * The trip that he was on, if any.
+   *
+   * @generated from field: string trip_id = 6;
+   */
+  tripId: string;
+
+  /**
+   * entered or exited.
+   *
+   * @generated from field: string type = 7;
+   */
+  type: string;
+
+  /**
+   * Where he was.
+   *
+   * @generated from field: ride.v1.LatLng position = 8;
+   */
+  position?: LatLng | undefined;
+
+  /**
+   * When his device measured it.
+   *
+   * @generated from field: int64 at_ms = 9;
+   */
+  atMs: bigint;
+
+  /**
+   * Of an exit: how long he was inside.
+   *
+   * @generated from field: int64 inside_ms = 10;
+   */
+  insideMs: bigint;
+};
+
+/**
+ * Describes the message ride.v1.GeofenceEvent.
+ * Use `create(GeofenceEventSchema)` to create a new message.
+ */
+export declare const GeofenceEventSchema: GenMessage<GeofenceEvent>;
+
+/**
+ * What looks like cheating, for operators to look at.
+ *
+ * @generated from message ride.v1.AnomalyFlag
+ */
+export declare type AnomalyFlag = Message<"ride.v1.AnomalyFlag"> & {
+  /**
+   * Of the flag, as in the API.
+   *
+   * @generated from field: string anomaly_id = 1;
+   */
+  anomalyId: string;
+
+  /**
+   * spoofed_gps, collusion, self_trip, surge_gaming or cancellation_abuse.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * Who.
+   *
+   * @generated from field: string subject_id = 3;
+   */
+  subjectId: string;
+
+  /**
+   * rider or driver.
+   *
+   * @generated from field: string subject_role = 4;
+   */
+  subjectRole: string;
+
+  /**
+   * Where.
+   *
+   * @generated from field: string city = 5;
+   */
+  city: string;
+
+  /**
+   * 0 to 1: how far past the line.
+   *
+   * @generated from field: double score = 6;
+   */
+  score: number;
+
+  /**
+   * What it rests on, as a JSON object.
+   *
+   * @generated from field: string evidence = 7;
+   */
+  evidence: string;
+
+  /**
+   * When it was found.
+   *
+   * @generated from field: int64 at_ms = 8;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message ride.v1.AnomalyFlag.
+ * Use `create(AnomalyFlagSchema)` to create a new message.
+ */
+export declare const AnomalyFlagSchema: GenMessage<AnomalyFlag>;
 
 /**
  * STATUS_LOOKING: from a driver "available", from a rider "send me matches for my open trip". It never creates a trip.

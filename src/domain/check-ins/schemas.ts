@@ -1,0 +1,87 @@
+/** Check-ins on the REST wire. */
+import { type Static, type TSchema, Type } from 'typebox';
+import { hazards } from '../safety/rules.ts';
+import { Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
+import type { CheckIn } from './check-in.ts';
+import { checkInEventTypes, checkInStatuses } from './rules.ts';
+
+const HazardSchema = OneOf(hazards);
+const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+export const CheckInSchema = Type.Object(
+  {
+    trip_id: Type.String(),
+    status: OneOf(checkInStatuses),
+    version: Type.Integer(),
+    rider_id: Type.String(),
+    driver_id: Type.String(),
+    city: Type.String(),
+    hazards: Type.Array(HazardSchema, { description: 'that are there now' }),
+    round: Type.Integer({ description: 'counts the questions; an answer names its own' }),
+    asked_at: Nullable(EpochMs),
+    deadline: Nullable(EpochMs),
+    escalated_at: Nullable(EpochMs),
+    evidence: Type.Array(
+      Type.Object({
+        hazard: HazardSchema,
+        change: OneOf(['set', 'cleared']),
+        at: EpochMs,
+        lat: Latitude,
+        lng: Longitude,
+        value: Type.Number({ description: 'what was measured' }),
+        threshold: Type.Number({ description: 'where the line was drawn' }),
+        unit: OneOf(['m', 'ms', 'mps']),
+      }),
+    ),
+    events: Type.Array(
+      Type.Object({
+        type: OneOf(checkInEventTypes),
+        at: EpochMs,
+        round: Type.Integer(),
+        hazard: Type.Optional(HazardSchema),
+        actor_id: Type.Optional(Type.String()),
+        reason: Type.Optional(Type.String()),
+      }),
+    ),
+    updated_at: EpochMs,
+  },
+  { title: 'CheckIn', description: 'What detectors found on a trip, and what its rider said' },
+);
+
+export const CheckInPageSchema = pageOf(CheckInSchema, 'CheckInPage');
+export const CheckInQuerySchema = Type.Object(
+  { status: Type.Optional(OneOf(checkInStatuses)), ...PageQuerySchema },
+  Closed,
+);
+
+export const CheckInAnswerSchema = Type.Object(
+  {
+    round: Type.Integer({ minimum: 0, description: 'of the question' }),
+    is_safe: Type.Boolean({ description: 'false asks for help: it becomes an SOS at once' }),
+  },
+  { ...Closed, title: 'CheckInAnswer', examples: [{ round: 1, is_safe: true }] },
+);
+
+export const toCheckInWire = (c: CheckIn): Static<typeof CheckInSchema> => ({
+  trip_id: c.id,
+  status: c.status,
+  version: c.version,
+  rider_id: c.riderId,
+  driver_id: c.driverId,
+  city: c.city,
+  hazards: c.present,
+  round: c.round,
+  asked_at: c.askedAt,
+  deadline: c.deadline,
+  escalated_at: c.escalatedAt,
+  evidence: c.evidence.map(({ place, ...rest }) => ({ ...rest, ...place })),
+  events: c.history.map((e) => ({
+    type: e.type,
+    at: e.at,
+    round: e.round,
+    ...(e.hazard ? { hazard: e.hazard } : {}),
+    ...(e.actorId ? { actor_id: e.actorId } : {}),
+    ...(e.reason ? { reason: e.reason } : {}),
+  })),
+  updated_at: c.updatedAt,
+});

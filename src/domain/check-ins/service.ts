@@ -1,0 +1,275 @@
+/**
+ * Check-ins of trips: what detectors raise is written first, then the rider is asked, the driver told, and whatever stays
+ * unanswered becomes an SOS. Every step is one write with its events; what they lead to can be repeated.
+ */
+import { RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
+import type { Scheduler } from '../../ports/scheduler.ts';
+import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
+import { type Ids, shardKeyOf } from '../ids.ts';
+import type { Relay } from '../outbox/relay.ts';
+import { isOperator, type Principal } from '../roles.ts';
+import type { Hazard, Warning } from '../safety/rules.ts';
+import type { Sos } from '../sos/service.ts';
+import type { Trips } from '../trips/service.ts';
+import type { CheckIn } from './check-in.ts';
+import {
+  type CheckInCommand,
+  type CheckInEvent,
+  type CheckInState,
+  type CheckInStatus,
+  calm,
+  decideCheckIn,
+  evolveCheckIn,
+} from './rules.ts';
+
+export interface CheckInsDeps {
+  checkIns: Collection<CheckIn>;
+  trips: Pick<Trips, 'get'>;
+  sos: Pick<Sos, 'trigger'>;
+  relay: () => Relay;
+  scheduler: Scheduler;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+  /** How long the rider may think, domain milliseconds. */
+  answerMs: number;
+  /** Counts an event by its type. */
+  onEvent(type: CheckInEvent['type']): void;
+}
+
+/** The ride that a hazard is about. */
+export interface WatchedRide {
+  tripId: string;
+  riderId: string;
+  driverId: string;
+  city: string;
+}
+
+const CAS_ATTEMPTS = 16;
+const EVIDENCE_MAX = 50;
+const HISTORY_MAX = 200;
+
+/** What the riders and drivers are told of; operators are told of everything. */
+const TOLD: ReadonlySet<CheckInEvent['type']> = new Set(['asked', 'confirmed_safe', 'withdrawn', 'escalated']);
+
+type Told = OutboundMessages['check_in'];
+
+export type CheckIns = ReturnType<typeof createCheckIns>;
+
+export function createCheckIns(deps: CheckInsDeps) {
+  const { checkIns, clock, ids, publisher } = deps;
+
+  const notFound = (tripId: string): RideError =>
+    new RideError('RIDE_NOT_FOUND', `Trip ${tripId} has had no check-in`, {
+      field: 'trip_id',
+      rule: 'the id of a trip with a check-in',
+    });
+
+  function refused(reason: 'not_a_party' | 'not_asked', state: CheckIn): RideError {
+    if (reason === 'not_a_party')
+      return new RideError('RIDE_FORBIDDEN', 'Only the rider and the driver of the trip answer its check-in', {
+        field: 'trip_id',
+        rule: 'a trip of the caller',
+      });
+    return new RideError('RIDE_ILLEGAL_TRANSITION', `The check-in is ${state.status}`, {
+      field: 'round',
+      rule: 'the round of the open question',
+      facts: { status: state.status, round: state.round },
+    });
+  }
+
+  /** The document with what the events make of it. */
+  function next(document: CheckIn, events: readonly CheckInEvent[], warning: Warning | null): CheckIn {
+    const state = events.reduce<CheckInState>(evolveCheckIn, document) as CheckIn;
+    return {
+      ...state,
+      updatedAt: clock.now(),
+      seq: document.seq + events.length,
+      history: [...document.history, ...events].slice(-HISTORY_MAX),
+      evidence: warning ? [...document.evidence, warning].slice(-EVIDENCE_MAX) : document.evidence,
+      place: warning?.place ?? document.place,
+    };
+  }
+
+  function toOutbox(document: CheckIn, events: readonly CheckInEvent[]): OutboxEvent[] {
+    const { id: tripId, riderId, driverId, city, status, present, deadline, place, seq } = document;
+    return events.map((event, index) => ({
+      id: ids.next('evt'),
+      seq: seq - events.length + index + 1,
+      type: `check_in.${event.type}`,
+      at: event.at,
+      data: { ...event, tripId, riderId, driverId, city, status, present, deadline, place },
+    }));
+  }
+
+  /** Null when another write was first. */
+  async function write(stored: CheckIn | null, document: CheckIn, events: OutboxEvent[]): Promise<CheckIn | null> {
+    if (stored) {
+      if (!(await checkIns.compareAndSet(document, events))) return null;
+    } else {
+      try {
+        await checkIns.insert(document, events);
+      } catch (error) {
+        if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') return null;
+        throw error;
+      }
+    }
+    deps.relay().kick(document.id, events);
+    return document;
+  }
+
+  function begin({ tripId, riderId, driverId, city }: WatchedRide): CheckIn {
+    return {
+      id: tripId,
+      ...shardKeyOf(tripId, ids.region, clock.now()),
+      version: 1,
+      ...calm(riderId, driverId),
+      city,
+      evidence: [],
+      place: null,
+      history: [],
+      seq: 0,
+      updatedAt: clock.now(),
+    };
+  }
+
+  /** @param ride begins a check-in where there is none. Null: there is none, and none begins. */
+  async function run(
+    tripId: string,
+    command: CheckInCommand,
+    ride: WatchedRide | null,
+    warning: Warning | null = null,
+  ): Promise<CheckIn | null> {
+    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+      const stored = await checkIns.get(tripId);
+      const state = stored ?? (ride && begin(ride));
+      if (!state) return null;
+      // Another driver may have taken the trip over since.
+      const current = ride && state.driverId !== ride.driverId ? { ...state, driverId: ride.driverId } : state;
+      const decision = decideCheckIn(current, command, clock.now(), deps.answerMs);
+      if ('refusal' in decision) throw refused(decision.refusal, current);
+      if (decision.events.length === 0) return stored;
+      const document = { ...next(current, decision.events, warning), version: stored ? stored.version + 1 : 1 };
+      const written = await write(stored, document, toOutbox(document, decision.events));
+      if (!written) continue;
+      for (const { type } of decision.events) deps.onEvent(type);
+      return written;
+    }
+    throw new RideError('RIDE_CONFLICT', 'The check-in changed too often; try again', { retryAfterMs: 50 });
+  }
+
+  return {
+    /** A detector's signal changed. @throws RideError RIDE_CONFLICT, RIDE_UNAVAILABLE; it can be repeated */
+    async warned(ride: WatchedRide, warning: Warning): Promise<void> {
+      const { hazard } = warning;
+      if (warning.change === 'set') await run(ride.tripId, { type: 'raise', hazard }, ride, warning);
+      else await run(ride.tripId, { type: 'clear', hazard }, null, warning);
+    },
+
+    /** Hazards that are raised for a trip, for a node that begins to watch it. @throws RideError RIDE_UNAVAILABLE */
+    async present(tripId: string): Promise<readonly Hazard[]> {
+      return (await checkIns.get(tripId))?.present ?? [];
+    },
+
+    /**
+     * The rider, or the driver, says whether all is well.
+     * @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION (facts: status, round), RIDE_CONFLICT
+     */
+    async answer(principal: Principal, tripId: string, round: number, isSafe: boolean): Promise<CheckIn> {
+      const command = { type: 'answer', userId: principal.userId, round, isSafe } as const;
+      const answered = (await run(tripId, command, null)) ?? (await checkIns.get(tripId));
+      if (answered) return answered;
+      // Nothing was found on this trip; who needs help gets it all the same.
+      const trip = isSafe ? null : await deps.trips.get(principal, tripId);
+      if (!trip) throw notFound(tripId);
+      const { riderId, driverId } = trip;
+      const begun = await run(tripId, command, { tripId, riderId, driverId: driverId ?? '', city: trip.source.city });
+      return begun!;
+    },
+
+    /** The question of this round was not answered in time; does nothing when it was, or is early. */
+    expire: async (tripId: string, round: number): Promise<void> =>
+      void (await run(tripId, { type: 'expire', round }, null)),
+
+    /** The trip is over: nobody is asked any more. */
+    end: async (tripId: string): Promise<void> => void (await run(tripId, { type: 'end' }, null)),
+
+    /** @throws RideError RIDE_NOT_FOUND, also when the trip has had none; RIDE_FORBIDDEN */
+    async get(principal: Principal, tripId: string): Promise<CheckIn> {
+      await deps.trips.get(principal, tripId);
+      const checkIn = await checkIns.get(tripId);
+      if (!checkIn) throw notFound(tripId);
+      const isParty = checkIn.riderId === principal.userId || checkIn.driverId === principal.userId;
+      if (!isParty && !isOperator(principal.role)) throw refused('not_a_party', checkIn);
+      return checkIn;
+    },
+
+    list(query: { status?: CheckInStatus; pageSize: number; pageToken?: string }): Promise<Page<CheckIn>> {
+      const where: Record<string, Filter[string]> = {};
+      if (query.status) where.status = query.status;
+      return checkIns.page({
+        where,
+        orderBy: 'updatedAt',
+        pageSize: query.pageSize,
+        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+      });
+    },
+
+    /** Questions whose time is over and whose job was lost; resolves how many. */
+    async sweep(ageMs: number): Promise<number> {
+      const where = { status: 'asked', deadline: { lt: clock.now() - ageMs } };
+      const { items } = await checkIns.page({ where, orderBy: 'deadline', direction: 'asc', pageSize: 200 });
+      for (const { id, round } of items) await run(id, { type: 'expire', round }, null);
+      return items.length;
+    },
+
+    async publish(outbox: OutboxEvent): Promise<'published'> {
+      const event = outbox.data as unknown as CheckInEvent & Omit<CheckIn, 'id'> & { tripId: string };
+      const message: Told = {
+        tripId: event.tripId,
+        round: event.round,
+        type: event.type,
+        status: event.status,
+        hazards: event.present,
+        hazard: event.hazard ?? '',
+        reason: event.reason ?? '',
+        deadline: event.deadline ?? 0,
+        place: event.place,
+        riderId: event.riderId,
+        driverId: event.driverId,
+        at: event.at,
+      };
+      if (TOLD.has(event.type)) {
+        // Each topic has its own memory of events, so the two copies have ids of their own.
+        await publisher.publishOrdered(`user:${event.riderId}`, 'check_in', message, `${outbox.id}.rider`);
+        await publisher.publishOrdered(`user:${event.driverId}`, 'check_in', message, `${outbox.id}.driver`);
+      }
+      publisher.publishLatest(`city:${event.city}`, 'check_in', message, outbox.id);
+      return 'published';
+    },
+
+    async react(outbox: OutboxEvent): Promise<void> {
+      const event = outbox.data as unknown as CheckInEvent & Omit<CheckIn, 'id'> & { tripId: string };
+      const { tripId, round } = event;
+      if (event.type === 'asked') {
+        // Not before its time, which a job that was early would let pass.
+        const delayMs = Math.max(0, event.deadline - clock.now()) + 1;
+        await deps.scheduler.schedule('check_in_expiry', { tripId, round }, delayMs, `${tripId}-${round}`);
+      }
+      if (event.type !== 'escalated') return;
+      const isDriver = event.actorId !== undefined && event.actorId === event.driverId;
+      const caller: Principal = {
+        userId: isDriver ? event.driverId : event.riderId,
+        role: isDriver ? 'driver' : 'rider',
+        city: event.city,
+        vehicleClass: 'standard',
+        expiresAt: Number.MAX_SAFE_INTEGER,
+        premium: false,
+      };
+      const note = `check-in: ${event.reason}; ${event.present.join(', ') || 'no hazard now'}`;
+      await deps.sos.trigger(caller, { tripId, position: event.place, note });
+    },
+  };
+}

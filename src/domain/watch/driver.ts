@@ -1,0 +1,81 @@
+/** What a node knows of a driver whose positions it gets, and of the ride that he is on. */
+import type { Position } from '../../ports/positions.ts';
+import type { TrackPoint } from '../../ports/store.ts';
+import { freshSpoof, type SpoofState } from '../anomalies/rules.ts';
+import type { WatchedRide } from '../check-ins/service.ts';
+import type { LatLng } from '../geo.ts';
+import { freshSafety, type SafetyState } from '../safety/rules.ts';
+import { type CleansingState, freshState } from '../tracks/rules.ts';
+import type { TripStatus } from '../trips/rules.ts';
+
+/** The trip of a position, as the locations know it; its status follows the trip. */
+export interface BoundRide {
+  readonly tripId: string;
+  readonly riderId: string;
+  readonly city: string;
+  readonly dropoff: LatLng;
+  status: TripStatus;
+}
+
+/** A position, as far as what is concluded from it goes. */
+export interface HeardFix extends LatLng {
+  at: number;
+  accuracyM: number | undefined;
+  speedMps: number | undefined;
+}
+
+/** A ride with its rider on board. */
+export interface RideWatch extends WatchedRide {
+  bound: BoundRide;
+  safety: SafetyState;
+  route: readonly LatLng[] | null;
+  isReady: boolean;
+  /** Warnings of a ride are written one after the other. */
+  tail: Promise<void>;
+}
+
+export interface DriverWatch {
+  driverId: string;
+  /** Domain ms. */
+  heardAt: number;
+  last: Position;
+  heard: number;
+  /** When the last point was measured that is kept though he is on no trip. */
+  keptAt: number;
+  cleansing: CleansingState;
+  spoof: SpoofState;
+  /** Null until it is read. */
+  inside: Map<string, number> | null;
+  isReading: boolean;
+  ride: RideWatch | null;
+}
+
+export const newDriver = (position: Position): DriverWatch => ({
+  driverId: position.driverId,
+  heardAt: 0,
+  last: position,
+  heard: 0,
+  keptAt: 0,
+  cleansing: freshState(),
+  spoof: freshSpoof(),
+  inside: null,
+  isReading: false,
+  ride: null,
+});
+
+/** Begins with where the driver is now. */
+export function newRide({ driverId, last }: DriverWatch, bound: BoundRide): RideWatch {
+  const { tripId, riderId, city } = bound;
+  const { lat, lng, recordedAt: at } = last;
+  const safety = { ...freshSafety(), start: { lat, lng }, last: { lat, lng, at } };
+  return { tripId, riderId, driverId, city, bound, safety, route: null, isReady: false, tail: Promise.resolve() };
+}
+
+/** As it is stored: what the device did not tell is left out. */
+export function pointOf({ lat, lng, recordedAt: at, speedMps, headingDeg, accuracyM }: Position): TrackPoint {
+  const point: TrackPoint = { at, lat, lng };
+  if (speedMps !== undefined) point.speedMps = speedMps;
+  if (headingDeg !== undefined) point.headingDeg = headingDeg;
+  if (accuracyM !== undefined) point.accuracyM = accuracyM;
+  return point;
+}

@@ -1,0 +1,136 @@
+/** Location intelligence, put together over the ports: what stands around the watch. */
+import type { Clock } from '../../ports/clock.ts';
+import type { FenceMarks } from '../../ports/fence-marks.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Position, Positions } from '../../ports/positions.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import type { Scheduler } from '../../ports/scheduler.ts';
+import type { Store } from '../../ports/store.ts';
+import { type Anomalies, anomalyCollection, conductCollection, createAnomalies } from '../anomalies/service.ts';
+import { checkInCollection } from '../check-ins/check-in.ts';
+import { type CheckIns, createCheckIns } from '../check-ins/service.ts';
+import type { LatLng } from '../geo.ts';
+import { crossingCollection, geofenceCollection } from '../geofences/geofence.ts';
+import { createGeofences, type Geofences } from '../geofences/service.ts';
+import type { Ids } from '../ids.ts';
+import { createRelay, type Relay } from '../outbox/relay.ts';
+import type { SafetyLimits } from '../safety/rules.ts';
+import type { Sos } from '../sos/service.ts';
+import { createTracks, type Tracks } from '../tracks/service.ts';
+import type { Trips } from '../trips/service.ts';
+import { createWatch, type Watch } from './service.ts';
+
+/** What is counted, by a label: `refused` positions, `crossing`s, `check_in` events, `anomaly` flags. */
+export type WatchCount = (what: 'refused' | 'crossing' | 'check_in' | 'anomaly', label: string) => void;
+
+export interface WatchSettings {
+  safety: SafetyLimits;
+  /** One position in so many is a sample. */
+  sampleEvery: number;
+  /** Domain ms. */
+  checkInAnswerMs: number;
+}
+
+export interface WatchPorts {
+  store: Store;
+  marks: FenceMarks;
+  positions: Positions;
+  scheduler: Scheduler;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+  log: Logger;
+  onWatched?: WatchCount;
+  onSample?(position: Position): void;
+  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
+}
+
+export interface Intelligence {
+  tracks: Tracks;
+  geofences: Geofences;
+  checkIns: CheckIns;
+  anomalies: Anomalies;
+  watch: Watch;
+  watchRelays: readonly Relay[];
+}
+
+export function createIntelligence(
+  ports: WatchPorts,
+  { trips, sos }: { trips: Trips; sos: Sos },
+  settings: WatchSettings,
+): Intelligence {
+  const { store, positions, scheduler, publisher, clock, ids, log } = ports;
+  const count: WatchCount = ports.onWatched ?? (() => {});
+  const crossings = store.collection(crossingCollection);
+  const checkInDocuments = store.collection(checkInCollection);
+  const flags = store.collection(anomalyCollection);
+
+  const tracks = createTracks({ tracks: store.tracks, trips, clock, log });
+  const geofences: Geofences = createGeofences({
+    geofences: store.collection(geofenceCollection),
+    crossings,
+    relay: () => crossingRelay,
+    marks: ports.marks,
+    publisher,
+    clock,
+    ids,
+    onCrossing: (type) => count('crossing', type),
+  });
+  const checkIns: CheckIns = createCheckIns({
+    checkIns: checkInDocuments,
+    trips,
+    sos,
+    relay: () => checkInRelay,
+    scheduler,
+    publisher,
+    clock,
+    ids,
+    answerMs: settings.checkInAnswerMs,
+    onEvent: (type) => count('check_in', type),
+  });
+  const anomalies: Anomalies = createAnomalies({
+    flags,
+    conduct: store.collection(conductCollection),
+    relay: () => flagRelay,
+    publisher,
+    clock,
+    ids,
+    onFlag: (kind) => count('anomaly', kind),
+  });
+  const watch = createWatch({
+    tracks,
+    geofences,
+    checkIns,
+    anomalies,
+    positions,
+    trips,
+    clock,
+    safety: settings.safety,
+    sampleEvery: settings.sampleEvery,
+    onSample: ports.onSample ?? (() => {}),
+    ...(ports.routeOf ? { routeOf: ports.routeOf } : {}),
+    onRefused: (reason) => count('refused', reason),
+    log,
+  });
+
+  const quietly = async (): Promise<void> => {};
+  const crossingRelay = createRelay(
+    crossings,
+    { publish: (_id, event) => geofences.publish(event), react: quietly },
+    clock,
+    log,
+  );
+  const checkInRelay = createRelay(
+    checkInDocuments,
+    { publish: (_id, event) => checkIns.publish(event), react: (_id, event) => checkIns.react(event) },
+    clock,
+    log,
+  );
+  const flagRelay = createRelay(
+    flags,
+    { publish: (_id, event) => anomalies.publish(event), react: quietly },
+    clock,
+    log,
+  );
+  return { tracks, geofences, checkIns, anomalies, watch, watchRelays: [crossingRelay, checkInRelay, flagRelay] };
+}

@@ -1,0 +1,283 @@
+/**
+ * Looks at every position after it was acknowledged: tracks, cleansing, geofences, safety of the ride, signs of a spoofed
+ * device. The way of a position only puts it in a queue, which this empties some time later in slices, so that nothing here ever
+ * delays an ack or a follower.
+ *
+ * What is known of a driver is this node's own. A driver who comes to another node is picked up there: where he is inside of is
+ * read from Redis, which hazards are raised from the trip's check-in.
+ */
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Position, Positions } from '../../ports/positions.ts';
+import { suspect } from '../anomalies/rules.ts';
+import type { Anomalies } from '../anomalies/service.ts';
+import type { CheckIns } from '../check-ins/service.ts';
+import type { LatLng } from '../geo.ts';
+import type { Geofences } from '../geofences/service.ts';
+import { missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
+import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
+import type { Tracks } from '../tracks/service.ts';
+import type { Trips } from '../trips/service.ts';
+import {
+  type BoundRide,
+  type DriverWatch,
+  type HeardFix,
+  newDriver,
+  newRide,
+  pointOf,
+  type RideWatch,
+} from './driver.ts';
+
+export interface WatchDeps {
+  tracks: Tracks;
+  geofences: Geofences;
+  checkIns: CheckIns;
+  anomalies: Anomalies;
+  positions: Pick<Positions, 'ofTrip'>;
+  trips: Pick<Trips, 'find'>;
+  clock: Clock;
+  safety: SafetyLimits;
+  /** One position in so many of each driver is a sample; 0: none. */
+  sampleEvery: number;
+  /** Takes the samples, e.g. for Kafka. Must not wait. */
+  onSample(position: Position): void;
+  /** The way that a ride is to take, where it is known. */
+  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
+  /** Counts a position that was not believed. */
+  onRefused(reason: Exclude<Verdict, 'kept'>): void;
+  log: Logger;
+}
+
+/** Positions that wait; beyond them they are not looked at, and counted. */
+const QUEUE_MAX = 200_000;
+/** Points of a driver on no trip are kept at least so far apart, however often he says where he is. */
+const APART_MS = 5000;
+/** A driver who says nothing for so long is forgotten, domain ms. */
+const FORGET_MS = 15 * 60_000;
+
+export type Watch = ReturnType<typeof createWatch>;
+
+export function createWatch(deps: WatchDeps) {
+  const { tracks, geofences, checkIns, clock, log } = deps;
+  const queue: Position[] = [];
+  const rides: (BoundRide | null)[] = [];
+  let head = 0;
+  let skipped = 0;
+  const drivers = new Map<string, DriverWatch>();
+  const riding = new Set<DriverWatch>();
+  const running = new Set<Promise<void>>();
+  let prunedAt = clock.now();
+
+  /** Runs something nobody waits for; `undo` lets a later position try again. */
+  function background(
+    work: Promise<unknown>,
+    what: string,
+    driverId: string,
+    undo: () => void = () => {},
+  ): Promise<void> {
+    const done = work.then(
+      () => {},
+      (error: unknown) => {
+        undo();
+        log.warn({ err: error, driver_id: driverId }, `${what}; a later position tries again`);
+      },
+    );
+    running.add(done);
+    void done.then(() => running.delete(done));
+    return done;
+  }
+
+  function driverOf(position: Position): DriverWatch {
+    let driver = drivers.get(position.driverId);
+    if (!driver) {
+      driver = newDriver(position);
+      drivers.set(position.driverId, driver);
+    }
+    return driver;
+  }
+
+  function take(position: Position, ride: BoundRide | null): void {
+    const driver = driverOf(position);
+    driver.heardAt = clock.now();
+    if (isSampled(driver.heard++, deps.sampleEvery)) {
+      deps.onSample(position);
+      if (!ride && position.recordedAt - driver.keptAt >= APART_MS) {
+        driver.keptAt = position.recordedAt;
+        tracks.keep(position.driverId, pointOf(position));
+      }
+    }
+    // Late ones too: a track is put in order when it is read.
+    if (ride) tracks.keep(ride.tripId, pointOf(position));
+    const { recordedAt: at, lat, lng, accuracyM, speedMps } = position;
+    // One object a position, of one shape; who needs a part of it takes this.
+    const fix: HeardFix = { at, lat, lng, accuracyM, speedMps };
+    const verdict = judge(driver.cleansing, fix);
+    if (verdict !== 'kept') deps.onRefused(verdict);
+    if (verdict === 'late' || verdict === 'duplicate' || verdict === 'inaccurate') return;
+    const finding = suspect(driver.spoof, fix, verdict === 'jump');
+    if (finding) {
+      const { driverId: userId, city } = position;
+      const flagged = deps.anomalies.flag({ userId, role: 'driver', city }, finding);
+      background(flagged, 'a sign of spoofing was not flagged', userId);
+    }
+    if (verdict !== 'kept') return;
+    driver.last = position;
+    lookAtFences(driver);
+    lookAtRide(driver, fix, ride);
+  }
+
+  function lookAtFences(driver: DriverWatch): void {
+    const { inside, last: position } = driver;
+    if (geofences.index.size === 0 && !inside?.size) return;
+    if (inside === null) {
+      readInside(driver);
+      return;
+    }
+    const crossed = geofences.index.crossed(inside, position.lat, position.lng);
+    if (!crossed) return;
+    for (const fence of crossed.entered) {
+      inside.set(fence.id, position.recordedAt);
+      const told = geofences.entered(position, fence);
+      background(told, 'an entry was not told', driver.driverId, () => inside.delete(fence.id));
+    }
+    for (const id of crossed.left) {
+      const enteredAt = inside.get(id)!;
+      inside.delete(id);
+      const told = geofences.left(position, id, enteredAt);
+      background(told, 'an exit was not told', driver.driverId, () => inside.set(id, enteredAt));
+    }
+  }
+
+  function readInside(driver: DriverWatch): void {
+    if (driver.isReading) return;
+    driver.isReading = true;
+    const read = geofences.insideOf(driver.driverId).then((inside) => {
+      driver.inside = inside;
+      lookAtFences(driver);
+    });
+    const done = background(read, 'where a driver is inside of was not read', driver.driverId);
+    void done.then(() => {
+      driver.isReading = false;
+    });
+  }
+
+  function lookAtRide(driver: DriverWatch, fix: HeardFix, bound: BoundRide | null): void {
+    if (bound?.status !== 'in_progress') {
+      leaveRide(driver);
+      return;
+    }
+    const { ride } = driver;
+    if (ride?.tripId !== bound.tripId) {
+      beginRide(driver, bound);
+      return;
+    }
+    ride.bound = bound;
+    if (!ride.isReady) return;
+    const { route } = ride;
+    for (const warning of observe(ride.safety, fix, { target: bound.dropoff, route }, deps.safety)) warn(ride, warning);
+  }
+
+  function leaveRide(driver: DriverWatch): void {
+    driver.ride = null;
+    riding.delete(driver);
+  }
+
+  function beginRide(driver: DriverWatch, bound: BoundRide): void {
+    const { driverId } = driver;
+    const { tripId } = bound;
+    const ride = newRide(driver, bound);
+    driver.ride = ride;
+    riding.add(driver);
+    const read = Promise.all([checkIns.present(tripId), deps.routeOf?.(tripId) ?? null]).then(([present, route]) => {
+      for (const hazard of present) ride.safety.signals[hazard].isSet = true;
+      ride.route = route;
+      ride.isReady = true;
+    });
+    background(read, 'the state of a ride was not read', driverId, () => {
+      if (driver.ride === ride) leaveRide(driver);
+    });
+  }
+
+  function warn(ride: RideWatch, warning: Warning): void {
+    const told = ride.tail.then(() => checkIns.warned(ride, warning));
+    const signal = ride.safety.signals[warning.hazard];
+    ride.tail = background(told, `${warning.hazard} was not ${warning.change}`, ride.driverId, () => {
+      signal.isSet = warning.change !== 'set';
+    });
+  }
+
+  /** Silence here may be the driver's talk with another node, or the end of the trip: asked before anyone is worried. */
+  async function confirmSilence(driver: DriverWatch, ride: RideWatch, warning: Warning): Promise<void> {
+    const [position, trip] = await Promise.all([deps.positions.ofTrip(ride.tripId), deps.trips.find(ride.tripId)]);
+    const isElsewhere = position !== null && position.recordedAt > driver.last.recordedAt;
+    if (isElsewhere || trip?.status !== 'in_progress' || trip.driverId !== driver.driverId) {
+      if (driver.ride === ride) leaveRide(driver);
+      return;
+    }
+    await checkIns.warned(ride, warning);
+  }
+
+  function prune(now: number): void {
+    prunedAt = now;
+    for (const [id, driver] of drivers) if (!driver.ride && now - driver.heardAt > FORGET_MS) drivers.delete(id);
+  }
+
+  return {
+    /** Takes note of a position that passed the checks of the locations. The only call on the way of a position. */
+    moved(position: Position, ride: BoundRide | null): void {
+      if (queue.length >= QUEUE_MAX) {
+        skipped++;
+        return;
+      }
+      queue.push(position);
+      rides.push(ride);
+    },
+
+    /** Looks at up to `most` of what waits. Returns whether more does. */
+    drain(most: number): boolean {
+      const end = Math.min(queue.length, head + most);
+      while (head < end) {
+        take(queue[head]!, rides[head]!);
+        head++;
+      }
+      if (head < queue.length) return true;
+      queue.length = 0;
+      rides.length = 0;
+      head = 0;
+      return false;
+    },
+
+    /** Misses those who are silent. Called every second or so. */
+    tick(): void {
+      const now = clock.now();
+      for (const driver of riding) {
+        const ride = driver.ride!;
+        if (ride.bound.status !== 'in_progress') {
+          leaveRide(driver);
+          continue;
+        }
+        const warning = ride.isReady ? missed(ride.safety, driver.heardAt, now, deps.safety) : null;
+        if (!warning) continue;
+        background(confirmSilence(driver, ride, warning), 'silence was not looked into', driver.driverId, () => {
+          ride.safety.signals.signal_lost.isSet = false;
+        });
+      }
+      if (now - prunedAt > FORGET_MS / 5) prune(now);
+    },
+
+    /** Resolves when everything that was taken has been told and written, or has failed. */
+    async idle(): Promise<void> {
+      let isMore = true;
+      while (isMore) isMore = this.drain(1000);
+      while (running.size > 0) await Promise.all(running);
+      await tracks.flush();
+    },
+
+    /** Positions that were not looked at, because too many waited. */
+    skipped: (): number => skipped,
+    /** Positions that wait. */
+    waiting: (): number => queue.length - head,
+    /** Rides that are watched here. */
+    riding: (): number => riding.size,
+  };
+}

@@ -1,0 +1,171 @@
+/** Geofences, for those who run a city: drawn by admins, seen by dispatchers too. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import {
+  CrossingPageSchema,
+  GeofenceCollectionSchema,
+  GeofenceInputSchema,
+  GeofenceQuerySchema,
+  GeofenceSchema,
+  toCrossingWire,
+  toGeofenceInput,
+  toGeofenceWire,
+} from '../domain/geofences/schemas.ts';
+import type { Geofences } from '../domain/geofences/service.ts';
+import { GEOJSON } from '../domain/geojson.ts';
+import { Closed, Id, PageQuerySchema } from '../domain/schemas.ts';
+import { VersionHeaders, versionOf } from './conditional.ts';
+import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
+
+const geojson = <S>(schema: S, description: string) => ({ description, content: { [GEOJSON]: { schema } } });
+
+export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }> = async (app, { geofences }) => {
+  const tags = ['places'];
+  const security = [{ bearer: [] }];
+  const params = Type.Object({ geofence_id: Id });
+  app.addHook('preParsing', async ({ principal }) => {
+    requireRole(principal, 'admin', 'dispatcher');
+  });
+
+  app.get(
+    '/geofences',
+    {
+      schema: {
+        operationId: 'listGeofences',
+        summary: 'List geofences',
+        tags,
+        security,
+        querystring: GeofenceQuerySchema,
+        response: { 200: geojson(GeofenceCollectionSchema, 'A page'), ...problems(400, 401, 403, 429, 503) },
+      },
+    },
+    async ({ query }, reply) => {
+      const page = await geofences.list({
+        pageSize: query.page_size ?? 50,
+        ...(query.city ? { city: query.city } : {}),
+        ...(query.page_token ? { pageToken: query.page_token } : {}),
+      });
+      const collection = {
+        type: 'FeatureCollection',
+        features: page.items.map(toGeofenceWire),
+        ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
+      };
+      return reply.type(GEOJSON).send(collection as never);
+    },
+  );
+
+  app.post(
+    '/geofences',
+    {
+      schema: {
+        operationId: 'createGeofence',
+        summary: 'Draw a geofence',
+        description: 'For admins. In force on this node at once, on the others within GEOFENCE_REFRESH.',
+        tags,
+        security,
+        body: GeofenceInputSchema,
+        response: { 201: geojson(GeofenceSchema, 'Drawn'), ...problems(400, 401, 403, 413, 415, 429, 503) },
+      },
+    },
+    async ({ principal, body }, reply) => {
+      requireRole(principal, 'admin');
+      const fence = await geofences.create(toGeofenceInput(body));
+      void reply.code(201).header('location', `/admin/geofences/${fence.id}`).header('etag', `"${fence.version}"`);
+      return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
+    },
+  );
+
+  app.get(
+    '/geofences/:geofence_id',
+    {
+      schema: {
+        operationId: 'getGeofence',
+        summary: 'Read a geofence',
+        tags,
+        security,
+        params,
+        response: { 200: geojson(GeofenceSchema, 'The geofence'), ...problems(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ params: { geofence_id } }, reply) => {
+      const fence = await geofences.get(geofence_id);
+      void reply.header('etag', `"${fence.version}"`);
+      return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
+    },
+  );
+
+  app.put(
+    '/geofences/:geofence_id',
+    {
+      schema: {
+        operationId: 'replaceGeofence',
+        summary: 'Draw a geofence anew',
+        description: 'For admins. Who is inside the old one and not the new one leaves it with his next position.',
+        tags,
+        security,
+        params,
+        headers: VersionHeaders,
+        body: GeofenceInputSchema,
+        response: {
+          200: geojson(GeofenceSchema, 'Drawn anew'),
+          ...problems(400, 401, 403, 404, 412, 413, 415, 429, 503),
+        },
+      },
+    },
+    async ({ principal, params: { geofence_id }, headers, body }, reply) => {
+      requireRole(principal, 'admin');
+      const fence = await geofences.replace(geofence_id, toGeofenceInput(body), versionOf(headers['if-match']));
+      void reply.header('etag', `"${fence.version}"`);
+      return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
+    },
+  );
+
+  app.delete(
+    '/geofences/:geofence_id',
+    {
+      schema: {
+        operationId: 'removeGeofence',
+        summary: 'Remove a geofence',
+        description: 'For admins. Its crossings stay until they are old.',
+        tags,
+        security,
+        params,
+        headers: VersionHeaders,
+        response: {
+          204: Type.Null({ description: 'Removed' }),
+          ...problems(400, 401, 403, 404, 412, 429, 503),
+        },
+      },
+    },
+    async ({ principal, params: { geofence_id }, headers }, reply) => {
+      requireRole(principal, 'admin');
+      await geofences.remove(geofence_id, versionOf(headers['if-match']));
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/geofences/:geofence_id/crossings',
+    {
+      schema: {
+        operationId: 'listCrossings',
+        summary: 'Who entered and left a geofence',
+        description: 'Newest first.',
+        tags,
+        security,
+        params,
+        querystring: Type.Object(PageQuerySchema, Closed),
+        response: { 200: CrossingPageSchema, ...problems(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ params: { geofence_id }, query }) => {
+      const { id } = await geofences.get(geofence_id);
+      const page = await geofences.crossings(id, {
+        pageSize: query.page_size ?? 50,
+        ...(query.page_token ? { pageToken: query.page_token } : {}),
+      });
+      return { items: page.items.map(toCrossingWire), next_page_token: page.nextPageToken };
+    },
+  );
+};
