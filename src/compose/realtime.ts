@@ -143,13 +143,18 @@ export function startTimers(
 const WATCHED_AT_ONCE = 500;
 
 function lookAround(watch: DomainServices['watch']): () => void {
-  let isLooking = false;
+  let isDue = false;
   function look(): void {
-    isLooking = watch.drain(WATCHED_AT_ONCE);
-    if (isLooking) setImmediate(look);
+    isDue = watch.drain(WATCHED_AT_ONCE);
+    if (isDue) setImmediate(look);
   }
+  watch.whenMany(() => {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(look);
+  });
   return () => {
-    if (!isLooking) look();
+    if (!isDue) look();
   };
 }
 

@@ -50,6 +50,8 @@ export interface WatchDeps {
 
 /** Positions that wait; beyond them they are not looked at, and counted. */
 const QUEUE_MAX = 200_000;
+/** Positions that do not wait for the timer. */
+const MANY = 500;
 /** Points of a driver on no trip are kept at least so far apart, however often he says where he is. */
 const APART_MS = 5000;
 /** A driver who says nothing for so long is forgotten, domain ms. */
@@ -63,6 +65,7 @@ export function createWatch(deps: WatchDeps) {
   const rides: (BoundRide | null)[] = [];
   let head = 0;
   let skipped = 0;
+  let many = (): void => {};
   const drivers = new Map<string, DriverWatch>();
   const riding = new Set<DriverWatch>();
   const running = new Set<Promise<void>>();
@@ -231,6 +234,12 @@ export function createWatch(deps: WatchDeps) {
       }
       queue.push(position);
       rides.push(ride);
+      if (queue.length - head === MANY) many();
+    },
+
+    /** Calls `listener` when so many wait that they should be looked at soon: positions that live long cost the collector most. */
+    whenMany(listener: () => void): void {
+      many = listener;
     },
 
     /** Looks at up to `most` of what waits. Returns whether more does. */
