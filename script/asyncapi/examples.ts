@@ -12,6 +12,7 @@ const TOPICS: Record<string, string> = {
   user: 'user:driver-1',
   presence: 'presence:driver-1',
   zone: 'zone:872a100d2ffffff',
+  city: 'city:nyc',
   sos: 'sos:alerts',
 };
 
