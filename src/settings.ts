@@ -43,6 +43,7 @@ export function domainSettings(c: Config): DomainSettings {
     watch: {
       sampleEvery: c.locationSample,
       checkInAnswerMs: c.checkInAnswer,
+      distrustMs: c.spoofingDistrust,
       safety: {
         ...safetyLimits,
         deviation: { ...safetyLimits.deviation, setAt: c.routeDeviationM, clearAt: c.routeDeviationM / 2 },

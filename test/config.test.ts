@@ -82,6 +82,7 @@ const bad: Record<string, readonly string[]> = {
   WATCH_SWEEP_INTERVAL: ['199ms'],
   GEOFENCE_REFRESH: ['99ms'],
   CHECK_IN_ANSWER: ['999ms', '2h'],
+  SPOOFING_DISTRUST: ['-1s', '25h'],
   ROUTE_DEVIATION_M: ['49', '1km'],
   LONG_STOP: ['9s', '25h'],
   OVERSPEED_MPS: ['0', '51'],

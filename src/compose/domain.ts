@@ -32,7 +32,7 @@ export function composeDomain(config: NodeConfig, outside: Outside, log: Logger)
 export async function startJobs(
   config: NodeConfig,
   { queues, clock, positions, store }: Outside,
-  { dispatch, relays, collections, checkIns, geofences }: DomainServices,
+  { dispatch, relays, collections, checkIns, geofences, watch }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
@@ -51,6 +51,7 @@ export async function startJobs(
   const watchSweep = watchSweepJob({
     checkIns,
     geofences,
+    watch,
     tracks: store.tracks,
     trips: collections.trips,
     positions,

@@ -133,6 +133,8 @@ function driversInRedis(
         nearby: 'nearby',
         setAvailable: 'availability',
         setUnavailable: 'availability',
+        distrust: 'availability',
+        trust: 'availability',
       },
       onHit,
     ),

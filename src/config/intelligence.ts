@@ -23,7 +23,7 @@ export const intelligenceSettings = {
   watchInterval: required(
     'WATCH_INTERVAL',
     duration(50, 10 * SECOND),
-    '250ms',
+    '100ms',
     'How often positions that came are looked at for geofences, hazards and tracks.',
   ),
   watchSweepInterval: required(
@@ -43,6 +43,12 @@ export const intelligenceSettings = {
     duration(SECOND, HOUR),
     '60s',
     'How long a rider may think about a check-in before it becomes an SOS (domain time).',
+  ),
+  spoofingDistrust: required(
+    'SPOOFING_DISTRUST',
+    duration(0, DAY),
+    '10m',
+    'How long matching passes a driver over after a sign that his positions are spoofed (domain time); 0s: not at all. One whose position jumps is passed over until it is believed again.',
   ),
   routeDeviationM: required(
     'ROUTE_DEVIATION_M',

@@ -134,7 +134,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     ids,
     log,
   });
-  const intelligence = createIntelligence(ports, { trips, sos }, settings.watch);
+  const intelligence = createIntelligence(ports, { trips, drivers, sos }, settings.watch);
   const zones = createZoneBoard(
     publisher,
     clock,

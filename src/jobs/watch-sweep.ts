@@ -5,6 +5,7 @@
 import type { CheckIns } from '../domain/check-ins/service.ts';
 import type { Geofences } from '../domain/geofences/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
+import type { Watch } from '../domain/watch/service.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -14,6 +15,7 @@ import type { Collection, TrackStore } from '../ports/store.ts';
 export interface WatchSweepDeps {
   checkIns: CheckIns;
   geofences: Pick<Geofences, 'forget'>;
+  watch: Pick<Watch, 'release'>;
   tracks: TrackStore;
   trips: Collection<Trip>;
   positions: Pick<Positions, 'ofTrip'>;
@@ -85,10 +87,11 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
       // Domain time that passes within a sweep: younger ones still have their job.
       const expired = await checkIns.sweep(deps.everyMs / clock.toWallMs(1));
       const missed = await sweepRides(now);
+      const released = await deps.watch.release();
       const before = now - deps.retentionMs;
       const [tracks, crossings] = await Promise.all([deps.tracks.removeBefore(before), deps.geofences.forget(before)]);
-      if (expired + missed + tracks + crossings > 0)
-        deps.log.info({ expired, missed, tracks, crossings }, 'watch sweep');
+      if (expired + missed + released + tracks + crossings > 0)
+        deps.log.info({ expired, missed, released, tracks, crossings }, 'watch sweep');
     },
   };
 }

@@ -109,6 +109,12 @@ export function createMetrics(): Metrics {
       labelNames: ['reason'],
       registers,
     }),
+    distrusted: new Counter({
+      name: 'ride_drivers_distrusted_total',
+      help: 'Drivers whom matching passes over because of their positions',
+      labelNames: ['reason'],
+      registers,
+    }),
     crossing: new Counter({
       name: 'ride_geofence_crossings_total',
       help: 'Geofences entered and exited',

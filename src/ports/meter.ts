@@ -14,5 +14,5 @@ export interface Meter {
   authenticationFailed(reason: string): void;
   redisHit(operation: string, count?: number): void;
   /** What the watch found: positions `refused` by reason, geofence `crossing`s and `check_in` events by type, `anomaly` flags by kind. */
-  watched(what: 'refused' | 'crossing' | 'check_in' | 'anomaly', label: string): void;
+  watched(what: 'refused' | 'distrusted' | 'crossing' | 'check_in' | 'anomaly', label: string): void;
 }

@@ -45,9 +45,15 @@ export interface Positions {
   nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]>;
   /**
    * Puts a driver among the available ones, at its last position and with the class he drives, which `nearby` tells from now on
-   * whatever his positions say; false when he has no position yet.
+   * whatever his positions say; false when he has no position yet, or is distrusted.
    */
   setAvailable(driverId: string, vehicleClass: VehicleClass): Promise<boolean>;
   setUnavailable(driverId: string): Promise<void>;
+  /** Takes a driver from the available ones, and keeps him out whoever would add him, until `trust`. From `overdueAt` on he is `overdue`. */
+  distrust(driverId: string, overdueAt: number): Promise<void>;
+  /** He may be added again, which is for the caller to do. */
+  trust(driverId: string): Promise<void>;
+  /** Some of the distrusted whose time is over at `now`: nobody looks after them any more. */
+  overdue(now: number, limit: number): Promise<string[]>;
   countAvailable(): Promise<number>;
 }

@@ -141,6 +141,33 @@ const cases: Record<string, Case> = {
     t.notOk((await a.nearby(CENTER, 1000, 500)).some(({ position }) => position.driverId === far[1]!.driverId));
   },
 
+  'who is distrusted is kept out, whoever adds him, until he is trusted': async (t, place) => {
+    const [a, b] = [place.node(), place.node()];
+    const driver = positionOf(north(30));
+    const { driverId } = driver;
+    const isFound = async () =>
+      (await b.nearby(CENTER, 1000, 500)).some(({ position }) => position.driverId === driverId);
+    await a.record(driver);
+    t.equal(await a.setAvailable(driverId, 'standard'), true);
+    t.equal(await isFound(), true);
+    await a.distrust(driverId, 5_000);
+    t.equal(await isFound(), false);
+    await b.record({ ...driver, recordedAt: 2_000 });
+    t.equal(await isFound(), false, 'a later position does not bring him back');
+    t.equal(await b.setAvailable(driverId, 'standard'), false);
+    t.equal(await isFound(), false);
+    t.equal((await b.ofDriver(driverId))?.recordedAt, 2_000, 'where he says to be is still known');
+    t.notOk((await b.overdue(4_999, 500)).includes(driverId));
+    t.ok((await b.overdue(5_000, 500)).includes(driverId));
+    await b.distrust(driverId, 9_000);
+    t.notOk((await a.overdue(5_000, 500)).includes(driverId), 'again, and longer');
+    await b.trust(driverId);
+    t.notOk((await a.overdue(9_000, 500)).includes(driverId));
+    t.equal(await isFound(), false, 'trust alone adds nobody');
+    t.equal(await a.setAvailable(driverId, 'standard'), true);
+    t.equal(await isFound(), true);
+  },
+
   'an available driver is found where it went': async (t, place) => {
     const positions = place.node();
     const there = { lat: -33.86, lng: 151.2 };

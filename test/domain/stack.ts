@@ -112,7 +112,7 @@ const defaults: DomainSettings = {
   tripRequestTtlMs: 600_000,
   zoneBroadcastMax: 500,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
-  watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000 },
+  watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000 },
 };
 
 export const unmetered: RoutingMeter = { asked() {}, cached() {}, breaker() {}, answered() {}, arrived() {} };

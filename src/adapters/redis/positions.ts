@@ -28,6 +28,8 @@ export interface RedisPositionsOptions {
 const ACTIVE_DRIVERS = 'active-drivers';
 /** Hash: driver → class. */
 const ACTIVE_CLASSES = 'active-drivers:class';
+/** Sorted by when they are overdue. In the slot of the index: what is sent together is done in its order. */
+const DISTRUSTED = '{active-drivers}:distrusted';
 /** Redis GEO cannot hold latitudes beyond this (EPSG:3857). */
 const GEO_LAT_MAX = 85.05112878;
 
@@ -115,15 +117,32 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     async setAvailable(driverId, vehicleClass) {
       const position = await read(driverKey(driverId));
       if (!position) return false;
-      await orAway(
+      const [, , overdueAt] = await orAway(
         runAll(redis, [
           ['hset', ACTIVE_CLASSES, driverId, vehicleClass],
           ['geoadd', ACTIVE_DRIVERS, position.lng, geoLat(position.lat), driverId],
+          ['zscore', DISTRUSTED, driverId],
         ]),
       );
-      return true;
+      // Asked after he was added: who distrusts him later takes him out himself.
+      if (overdueAt === null) return true;
+      await remove([driverId]);
+      return false;
     },
     setUnavailable: (driverId) => remove([driverId]),
+    async distrust(driverId, overdueAt) {
+      await orAway(
+        runAll(redis, [
+          ['zadd', DISTRUSTED, overdueAt, driverId],
+          ['zrem', ACTIVE_DRIVERS, driverId],
+          ['hdel', ACTIVE_CLASSES, driverId],
+        ]),
+      );
+    },
+    async trust(driverId) {
+      await orAway(redis.zrem(DISTRUSTED, driverId));
+    },
+    overdue: (now, limit) => orAway(redis.zrangebyscore(DISTRUSTED, '-inf', now, 'LIMIT', 0, limit)),
     countAvailable: () => orAway(redis.zcard(ACTIVE_DRIVERS)),
   };
 }

@@ -48,7 +48,13 @@ export interface DriverWatch {
   inside: Map<string, number> | null;
   isReading: boolean;
   ride: RideWatch | null;
+  /** Until when matching is not to see him, domain ms; null: he is believed. */
+  distrustedUntil: number | null;
+  /** Whether matching sees him is written one after the other. */
+  tail: Promise<void>;
 }
+
+const SETTLED = Promise.resolve();
 
 export const newDriver = (position: Position): DriverWatch => ({
   driverId: position.driverId,
@@ -61,6 +67,8 @@ export const newDriver = (position: Position): DriverWatch => ({
   inside: null,
   isReading: false,
   ride: null,
+  distrustedUntil: null,
+  tail: SETTLED,
 });
 
 /** Begins with where the driver is now. */

@@ -9,6 +9,7 @@ import type { Store } from '../../ports/store.ts';
 import { type Anomalies, anomalyCollection, conductCollection, createAnomalies } from '../anomalies/service.ts';
 import { checkInCollection } from '../check-ins/check-in.ts';
 import { type CheckIns, createCheckIns } from '../check-ins/service.ts';
+import type { Drivers } from '../drivers/service.ts';
 import type { LatLng } from '../geo.ts';
 import { crossingCollection, geofenceCollection } from '../geofences/geofence.ts';
 import { createGeofences, type Geofences } from '../geofences/service.ts';
@@ -20,8 +21,8 @@ import { createTracks, type Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
 import { createWatch, type Watch } from './service.ts';
 
-/** What is counted, by a label: `refused` positions, `crossing`s, `check_in` events, `anomaly` flags. */
-export type WatchCount = (what: 'refused' | 'crossing' | 'check_in' | 'anomaly', label: string) => void;
+/** What is counted, by a label: `refused` positions, `distrusted` drivers, `crossing`s, `check_in` events, `anomaly` flags. */
+export type WatchCount = (what: 'refused' | 'distrusted' | 'crossing' | 'check_in' | 'anomaly', label: string) => void;
 
 export interface WatchSettings {
   safety: SafetyLimits;
@@ -29,6 +30,8 @@ export interface WatchSettings {
   sampleEvery: number;
   /** Domain ms. */
   checkInAnswerMs: number;
+  /** How long after a sign of spoofing matching does not see a driver, domain ms. */
+  distrustMs: number;
 }
 
 export interface WatchPorts {
@@ -56,7 +59,7 @@ export interface Intelligence {
 
 export function createIntelligence(
   ports: WatchPorts,
-  { trips, sos }: { trips: Trips; sos: Sos },
+  { trips, drivers, sos }: { trips: Trips; drivers: Drivers; sos: Sos },
   settings: WatchSettings,
 ): Intelligence {
   const { store, positions, scheduler, publisher, clock, ids, log } = ports;
@@ -103,13 +106,16 @@ export function createIntelligence(
     checkIns,
     anomalies,
     positions,
+    drivers,
     trips,
     clock,
     safety: settings.safety,
     sampleEvery: settings.sampleEvery,
     onSample: ports.onSample ?? (() => {}),
     ...(ports.routeOf ? { routeOf: ports.routeOf } : {}),
+    distrustMs: settings.distrustMs,
     onRefused: (reason) => count('refused', reason),
+    onDistrusted: (reason) => count('distrusted', reason),
     log,
   });
 

@@ -12,6 +12,7 @@ import type { Position, Positions } from '../../ports/positions.ts';
 import { suspect } from '../anomalies/rules.ts';
 import type { Anomalies } from '../anomalies/service.ts';
 import type { CheckIns } from '../check-ins/service.ts';
+import type { Drivers } from '../drivers/service.ts';
 import type { LatLng } from '../geo.ts';
 import type { Geofences } from '../geofences/service.ts';
 import { missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
@@ -33,7 +34,8 @@ export interface WatchDeps {
   geofences: Geofences;
   checkIns: CheckIns;
   anomalies: Anomalies;
-  positions: Pick<Positions, 'ofTrip'>;
+  positions: Pick<Positions, 'ofTrip' | 'distrust' | 'trust' | 'overdue'>;
+  drivers: Pick<Drivers, 'get' | 'reindex'>;
   trips: Pick<Trips, 'find'>;
   clock: Clock;
   safety: SafetyLimits;
@@ -43,8 +45,12 @@ export interface WatchDeps {
   onSample(position: Position): void;
   /** The way that a ride is to take, where it is known. */
   routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
+  /** How long after a sign of spoofing matching does not see a driver, domain ms; 0: it sees him. */
+  distrustMs: number;
   /** Counts a position that was not believed. */
   onRefused(reason: Exclude<Verdict, 'kept'>): void;
+  /** Counts a driver whom matching sees no more. */
+  onDistrusted(reason: 'jump' | 'spoofed_gps'): void;
   log: Logger;
 }
 
@@ -56,6 +62,10 @@ const MANY = 500;
 const APART_MS = 5000;
 /** A driver who says nothing for so long is forgotten, domain ms. */
 const FORGET_MS = 15 * 60_000;
+/** When the node that distrusts a driver has not come back to it for so long, another lets him be, domain ms. */
+const OVERDUE_MS = 120_000;
+/** Distrusted drivers that are looked after in one sweep. */
+const OVERDUE_MAX = 500;
 
 export type Watch = ReturnType<typeof createWatch>;
 
@@ -101,7 +111,8 @@ export function createWatch(deps: WatchDeps) {
 
   function take(position: Position, ride: BoundRide | null): void {
     const driver = driverOf(position);
-    driver.heardAt = clock.now();
+    const now = clock.now();
+    driver.heardAt = now;
     if (isSampled(driver.heard++, deps.sampleEvery)) {
       deps.onSample(position);
       if (!ride && position.recordedAt - driver.keptAt >= APART_MS) {
@@ -122,11 +133,43 @@ export function createWatch(deps: WatchDeps) {
       const { driverId: userId, city } = position;
       const flagged = deps.anomalies.flag({ userId, role: 'driver', city }, finding);
       background(flagged, 'a sign of spoofing was not flagged', userId);
+      if (deps.distrustMs > 0) distrust(driver, now, deps.distrustMs, 'spoofed_gps');
     }
-    if (verdict !== 'kept') return;
+    if (verdict !== 'kept') {
+      distrust(driver, now, 0, 'jump');
+      return;
+    }
+    if (driver.distrustedUntil !== null && now >= driver.distrustedUntil) trust(driver);
     driver.last = position;
     lookAtFences(driver);
     lookAtRide(driver, fix, ride);
+  }
+
+  /** Where he says to be he cannot be: he is no candidate until a fix is believed again, and `forMs` at least. */
+  function distrust(driver: DriverWatch, now: number, forMs: number, reason: 'jump' | 'spoofed_gps'): void {
+    const before = driver.distrustedUntil;
+    const until = now + forMs;
+    if (before !== null && before >= until) return;
+    driver.distrustedUntil = until;
+    if (before === null || forMs > 0) deps.onDistrusted(reason);
+    const told = driver.tail.then(() => deps.positions.distrust(driver.driverId, until + OVERDUE_MS));
+    driver.tail = background(told, 'a driver was not kept out of matching', driver.driverId, () => {
+      driver.distrustedUntil = before;
+    });
+  }
+
+  function trust(driver: DriverWatch): void {
+    driver.distrustedUntil = null;
+    const told = driver.tail.then(() => admit(driver.driverId));
+    driver.tail = background(told, 'a driver was not let back into matching', driver.driverId, () => {
+      driver.distrustedUntil = 0;
+    });
+  }
+
+  async function admit(driverId: string): Promise<void> {
+    await deps.positions.trust(driverId);
+    const driver = await deps.drivers.get(driverId);
+    if (driver) await deps.drivers.reindex(driver);
   }
 
   function lookAtFences(driver: DriverWatch): void {
@@ -272,6 +315,13 @@ export function createWatch(deps: WatchDeps) {
         });
       }
       if (now - prunedAt > FORGET_MS / 5) prune(now);
+    },
+
+    /** Lets drivers be whom a node distrusted that is gone, or whom nobody hears; resolves how many. @throws RideError RIDE_UNAVAILABLE */
+    async release(): Promise<number> {
+      const driverIds = await deps.positions.overdue(clock.now(), OVERDUE_MAX);
+      for (const driverId of driverIds) await admit(driverId);
+      return driverIds.length;
     },
 
     /** Resolves when everything that was taken has been told and written, or has failed. */

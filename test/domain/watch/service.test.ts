@@ -77,6 +77,7 @@ const sweeper = (s: Stack) =>
   watchSweepJob({
     checkIns: s.checkIns,
     geofences: s.geofences,
+    watch: s.watch,
     tracks: s.store.tracks,
     trips: s.collections.trips,
     positions: { ofTrip: s.locations.ofTrip },
@@ -329,6 +330,61 @@ t.test('a device that jumps about is flagged once, with its evidence; a review h
   clock.add(86_400_000);
   await jump();
   t.hasStrict(await s.anomalies.get(flag.id), { status: 'open', count: reviewed.count + 1 });
+});
+
+t.test('a driver who cannot be where he says to be is no candidate, until a position is believed again', async (t) => {
+  const { place: where, clock } = await place(t);
+  const [a, b] = [await stack(t, where), await stack(t, where)];
+  const driver = await onDuty(a, 'driver-j');
+  const go = async (metres: number): Promise<void> => {
+    clock.add(5000);
+    await a.locations.update(driver, { ...near(metres), recordedAt: clock.now(), tripId: '' }, 'stream');
+    await a.watch.idle();
+  };
+  const candidates = async (metres: number) =>
+    (await b.locations.nearby(near(metres), 1000, 10)).map(({ driverId }) => driverId);
+  await go(120);
+  t.same(await candidates(100), ['driver-j']);
+  await go(80_000);
+  t.same([await candidates(100), await candidates(80_000)], [[], []], 'neither there nor here');
+  const lured = await request(b, 'rider-j', { pickup: near(80_000), dropoff: near(83_000) });
+  await b.idle();
+  t.equal((await b.trips.find(lured.id))!.offer, null, 'nor for who asks there');
+  await b.drivers.setStatus(driver, 'looking');
+  t.same(await candidates(80_000), [], 'whatever he says of himself, to whichever node');
+  await go(200);
+  t.same(await candidates(100), ['driver-j'], 'he is back');
+
+  await go(80_000);
+  clock.add(119_000);
+  t.equal(await b.watch.release(), 0, 'his node may hear him yet');
+  clock.add(6000);
+  t.equal(await b.watch.release(), 1, 'which is gone');
+  await b.locations.update(driver, { ...near(300), recordedAt: clock.now(), tripId: '' }, 'stream');
+  t.same(await candidates(100), ['driver-j']);
+});
+
+t.test('a driver whose positions look spoofed is no candidate for a while', async (t) => {
+  const { place: where, clock } = await place(t);
+  const s = await stack(t, where);
+  const driver = await onDuty(s, 'driver-s');
+  const round = Array.from({ length: 30 }, (_, i) => 100 + i * 40);
+  const tell = async (metres: number, afterMs: number): Promise<void> => {
+    clock.add(afterMs);
+    await s.locations.update(driver, { ...near(metres), recordedAt: clock.now(), tripId: '' }, 'stream');
+    await s.watch.idle();
+  };
+  const isCandidate = async () => (await s.locations.nearby(near(500), 2000, 10)).length === 1;
+  for (const metres of round) await tell(metres, 5000);
+  t.equal(await isCandidate(), true);
+  for (const [i, metres] of round.entries()) await tell(metres, i === 0 ? 300_000 : 5000);
+  const { items } = await s.anomalies.list({ subjectId: 'driver-s', pageSize: 10 });
+  t.match(items, [{ kind: 'spoofed_gps', evidence: [{ facts: { sign: 'replayed_track' } }] }]);
+  t.equal(await isCandidate(), false, 'a recording, played again');
+  await tell(1300, 300_000);
+  t.equal(await isCandidate(), false);
+  await tell(1350, 300_000);
+  t.equal(await isCandidate(), true, 'ten minutes later');
 });
 
 t.test('what happens to trips is remembered of both sides, each event once, and shows collusion', async (t) => {
