@@ -50,7 +50,7 @@ export async function startWebSocketServer(
   }
   if (name === 'fastify') {
     const peer = await startRemote<FastifyPeerApi>({ ...common, file: 'peers/fastify.ts' });
-    await peer.call('listen', { port, tripIds: [] });
+    await peer.call('listenForWebSockets', { port });
     return { ...peer, host: HOST, port, kind: 'plain' };
   }
   const peer = await startRemote<WsPeerApi>({ ...common, file: 'peers/ws.ts' });

@@ -1,6 +1,6 @@
 /**
  * A load generator of HTTP/1.1 GETs, a process of its own: each connection asks again as soon as it was answered. Answers are
- * measured by their Content-Length, not read.
+ * measured by their Content-Length, not read. It may be connected to several servers, of which one at a time is asked.
  */
 import { connect, type Socket } from 'node:net';
 import { serve } from '../harness/remote.ts';
@@ -28,16 +28,28 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 const latency = new Samples();
 const count = { startedAt: now(), answers: 0, refused: 0, reason: '' };
-let clients: Client[] = [];
-let asking = false;
+
+/** The connections to one server. */
+interface Crowd {
+  clients: Client[];
+  isAsking: boolean;
+  /** Requests that are not answered yet. */
+  underWay: number;
+  /** Called when none is. */
+  idle: (() => void) | null;
+}
+
+const crowds = new Map<string, Crowd>();
 
 class Client {
   readonly #socket: Socket;
   readonly #request: Buffer;
+  readonly #crowd: Crowd;
   #askedAt = 0;
   #rest: Buffer | null = null;
 
-  constructor(host: string, port: number, { path, headers }: Asker) {
+  constructor(crowd: Crowd, host: string, port: number, { path, headers }: Asker) {
+    this.#crowd = crowd;
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n${lines.join('')}\r\n`);
     this.#socket = connect({
@@ -56,6 +68,7 @@ class Client {
 
   ask(): void {
     this.#askedAt = now();
+    this.#crowd.underWay++;
     this.#socket.write(this.#request);
   }
 
@@ -82,19 +95,24 @@ class Client {
       count.reason ||= data.toString('latin1', 0, 400);
     }
     latency.add(now() - this.#askedAt);
-    if (asking) this.ask();
+    this.#crowd.underWay--;
+    if (this.#crowd.isAsking) this.ask();
+    else if (this.#crowd.underWay === 0) this.#crowd.idle?.();
     return true;
   }
 }
 
 const api = {
-  connect({ host, port, askers }: { host: string; port: number; askers: Asker[] }): void {
-    clients = askers.map((asker) => new Client(host, port, asker));
+  connect({ name, host, port, askers }: { name: string; host: string; port: number; askers: Asker[] }): void {
+    const crowd: Crowd = { clients: [], isAsking: false, underWay: 0, idle: null };
+    crowd.clients = askers.map((asker) => new Client(crowd, host, port, asker));
+    crowds.set(name, crowd);
   },
 
-  start(): void {
-    asking = true;
-    for (const client of clients) client.ask();
+  start(name: string): void {
+    const crowd = crowds.get(name)!;
+    crowd.isAsking = true;
+    for (const client of crowd.clients) client.ask();
   },
 
   begin(): void {
@@ -107,14 +125,20 @@ const api = {
     return { ...rest, windowMs: now() - startedAt, latency: latency.summary() };
   },
 
-  quiet(): void {
-    asking = false;
+  /** Asks no more; resolves when all that was asked is answered. */
+  async rest(name: string): Promise<void> {
+    const crowd = crowds.get(name)!;
+    crowd.isAsking = false;
+    if (crowd.underWay === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    crowd.idle = resolve;
+    await promise;
+    crowd.idle = null;
   },
 
   close(): void {
-    asking = false;
-    for (const client of clients) client.close();
-    clients = [];
+    for (const { clients } of crowds.values()) for (const client of clients) client.close();
+    crowds.clear();
   },
 };
 

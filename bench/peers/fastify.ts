@@ -1,4 +1,4 @@
-/** Bare Fastify: one route that answers a trip's location from a Map; and @fastify/websocket, whose sockets stay silent. */
+/** Bare Fastify: one route that answers a trip's location from a Map; or @fastify/websocket, whose sockets stay silent. */
 import websocket from '@fastify/websocket';
 import Fastify from 'fastify';
 import { HOST } from '../harness/programs.ts';
@@ -22,22 +22,34 @@ const locationSchema = {
   },
 } as const;
 
+interface Place {
+  tripId: string;
+  driverId: string;
+  lat: number;
+  lng: number;
+}
+
 const api = {
-  async listen({ port, tripIds }: { port: number; tripIds: string[] }): Promise<void> {
+  async listenForWebSockets({ port }: { port: number }): Promise<void> {
     const app = Fastify();
     await app.register(websocket, { options: { perMessageDeflate: false } });
     app.get('/', { websocket: true }, (ws) => {
       ws.on('message', () => {});
     });
+    await app.listen({ host: HOST, port });
+  },
+
+  async listenForRequests({ port, places }: { port: number; places: Place[] }): Promise<void> {
+    const app = Fastify();
     const recordedAt = Date.now();
     const locations = new Map(
-      tripIds.map((trip_id) => [
-        trip_id,
+      places.map(({ tripId, driverId, lat, lng }) => [
+        tripId,
         {
-          trip_id,
-          driver_id: `driver-of-${trip_id}`,
-          lat: 40.7484,
-          lng: -73.9857,
+          trip_id: tripId,
+          driver_id: driverId,
+          lat,
+          lng,
           speed_mps: 7.5,
           heading_deg: 120,
           accuracy_m: 5,
