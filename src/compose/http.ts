@@ -72,7 +72,7 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
     clockSpeed: config.clockSpeed,
   });
   const signIn = createSignIn({ verifyToken: app.verifyToken, recovery: realtime.recovery, meter, log });
-  await app.register(webSocketRoutes, { gateway: realtime.gateway, door: realtime.door, signIn });
+  await app.register(webSocketRoutes, { ...realtime, signIn });
   const limits = requestLimits(parts);
   await app.register((api) => apiScope(api, parts, limits), { prefix: '/api/v1' });
   await app.register((admin) => adminScope(admin, parts, limits), { prefix: '/admin' });

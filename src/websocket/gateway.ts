@@ -11,6 +11,7 @@ import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
+import type { Recovery, Redeemed } from '../realtime/recovery.ts';
 import { bearerOf, type Credentials, type SignedIn, type SignIn } from '../realtime/sign-in.ts';
 import type { Transport } from '../realtime/transport.ts';
 import type { SessionSocket } from './session-socket.ts';
@@ -20,6 +21,7 @@ export interface WebSocketOptions {
   gateway: Gateway;
   door: Door;
   signIn: SignIn;
+  recovery: Pick<Recovery, 'giveBack'>;
 }
 
 declare module 'fastify' {
@@ -122,6 +124,28 @@ function letGo(ws: SessionSocket, request: FastifyRequest): void {
   ws.takeErrors();
 }
 
+/** What gives the reconnect token of an upgrade back should its connection end first. */
+const givingBack = new WeakMap<FastifyRequest, () => void>();
+
+/** A handshake that `ws` refuses, or whose client went away during the sign-in, leaves the token as good as it was. */
+function untilUpgraded(request: FastifyRequest, saved: Redeemed, { recovery }: WebSocketOptions): void {
+  const giveBack = (): void => recovery.giveBack(saved);
+  if (request.socket.destroyed) {
+    giveBack();
+    return;
+  }
+  givingBack.set(request, giveBack);
+  request.socket.once('close', giveBack);
+}
+
+/** From now on the session answers for it. */
+function upgraded(request: FastifyRequest): void {
+  const giveBack = givingBack.get(request);
+  if (!giveBack) return;
+  givingBack.delete(request);
+  request.socket.off('close', giveBack);
+}
+
 export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOptions): Promise<void> {
   app.decorateRequest('signedIn');
   for (const { path, name, roles } of namespaces) {
@@ -141,6 +165,8 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
           }
           options.door.enter(userId);
         });
+        const { saved } = request.signedIn;
+        if (saved) untilUpgraded(request, saved, options);
       },
       handler: () => {
         throw new RideError('RIDE_NOT_FOUND', `${path} is a WebSocket: ask for an upgrade`, {
@@ -151,6 +177,7 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       wsHandler: (socket: WebSocket, request: FastifyRequest) => {
         // As upgrades.ts has it.
         const ws = socket as SessionSocket;
+        upgraded(request);
         letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
         try {

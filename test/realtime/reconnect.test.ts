@@ -1,4 +1,6 @@
 /** Reconnect tokens (R10): identity and topics go on at the next connection, on any node, once. */
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Message } from '../clients/inbox.ts';
@@ -154,6 +156,41 @@ t.test('a token that was refused for its place stays good', async (t) => {
   second.close();
   await second.ended;
   t.equal(welcomeOf(await connect(t, s.at, 'websocket-json', undefined, resume)).user_id, id);
+});
+
+t.test('a handshake that is refused leaves the token as good as it was', async (t) => {
+  const { token, id } = await member(a, 'rider');
+  const [host, port] = [new URL(`http://${a.at.http}`).hostname, Number(a.at.http.split(':').at(-1))];
+  const good = {
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'sec-websocket-version': '13',
+    'sec-websocket-protocol': 'ride.v1.json',
+  };
+  const wrongs: Record<string, string>[] = [
+    { 'sec-websocket-key': 'short' },
+    { 'sec-websocket-version': '12' },
+    { 'sec-websocket-protocol': 'ride.v1.json,,' },
+  ];
+  let reconnectToken = tokenOf(await connect(t, a.at, 'websocket-json', token));
+  for (const wrong of wrongs) {
+    const [what] = Object.keys(wrong);
+    const headers = {
+      ...good,
+      ...wrong,
+      connection: 'upgrade',
+      upgrade: 'websocket',
+      'x-reconnect-token': reconnectToken,
+    };
+    const [answer] = (await once(get({ host, port, path: '/ws/client', headers }), 'response')) as [IncomingMessage];
+    answer.resume();
+    t.equal(answer.statusCode, 400, `${what}`);
+    const { redis } = a.server.app;
+    const key = `reconnect:token:${reconnectToken}`;
+    await until(async () => (await redis.commands!.exists(key)) === 1, `the token to be there again: ${what}`);
+    const peer = await connect(t, b.at, 'websocket-json', undefined, resuming('websocket-json', reconnectToken));
+    t.equal(welcomeOf(peer).user_id, id);
+    reconnectToken = tokenOf(peer);
+  }
 });
 
 t.test('a dead connection that does not know it brings no used token back', async (t) => {
