@@ -74,6 +74,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       signIn,
       door,
       maxPayloadBytes: config.maxPayloadBytes,
+      maxUnsignedCalls: config.maxUnsignedCalls,
       ...grpcTls(config),
     });
     if (!isWorker) metricsApp = await listenMetrics(registry, config.metricsListen);

@@ -26,6 +26,12 @@ export const streamsSettings = {
     '5000',
     'Stream connections from one address at once, before CONNECTION_RATE holds.',
   ),
+  maxUnsignedCalls: required(
+    'MAX_UNSIGNED_CALLS',
+    integer(1, 10_000),
+    '500',
+    'Calls of one gRPC connection at once whose caller is not known (streams before their sign-in, reflection, health); more are reset.',
+  ),
   outboundBuffer: required(
     'OUTBOUND_BUFFER',
     integer(8, 65_536),

@@ -19,7 +19,8 @@ import { bearerOf, type Credentials, type SignIn } from '../realtime/sign-in.ts'
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
 import { PacedCall } from './paced.ts';
-import { GrpcStream, type Open, serialize } from './stream.ts';
+import { GrpcStream, type Open, serialize, streamOf } from './stream.ts';
+import { UnsignedCalls } from './unsigned.ts';
 
 export interface GrpcOptions {
   listen: GrpcListen;
@@ -27,6 +28,8 @@ export interface GrpcOptions {
   door: Door;
   signIn: SignIn;
   maxPayloadBytes: number;
+  /** Calls of one connection at once whose caller is not known; more are reset. */
+  maxUnsignedCalls: number;
   /** How long the peer of a stream that has ended may take to read what is left; then it is cut off. */
   closeTimeoutMs?: number;
   /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
@@ -77,12 +80,18 @@ function hostOf(peer: string): string {
 }
 
 /** Streams are served by themselves, the methods of reflection and health by grpc-js. */
-function interceptor({ door, signIn, gateway, closeTimeoutMs }: GrpcOptions): ServerInterceptor {
+function interceptor({ door, signIn, gateway, maxUnsignedCalls, closeTimeoutMs }: GrpcOptions): ServerInterceptor {
+  const unsigned = new UnsignedCalls(maxUnsignedCalls);
   const open: Open = async (stream, metadata) => {
     door.knock(hostOf(stream.getPeer()));
-    return gateway.accept(await signIn(credentialsOf(metadata)), 'grpc', stream);
+    const signedIn = await signIn(credentialsOf(metadata));
+    unsigned.leave(stream.carrier);
+    return gateway.accept(signedIn, 'grpc', stream);
   };
-  return ({ path }, call) => (path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new PacedCall(call));
+  return ({ path }, call) => {
+    unsigned.enter(streamOf(call));
+    return path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new PacedCall(call);
+  };
 }
 
 async function credentials(tls: GrpcOptions['tls']): Promise<ServerCredentials> {

@@ -21,6 +21,10 @@ const RESET_MS = 20;
 const CLOSE_TIMEOUT_MS = 10_000;
 const DONE: Status = { code: status.OK, details: 'OK', metadata: null };
 
+/** What carries a call; grpc-js keeps it to itself. */
+export const streamOf = (call: ServerInterceptingCallInterface): ServerHttp2Stream =>
+  (call as unknown as { stream: ServerHttp2Stream }).stream;
+
 /** Makes the receiving end of a stream that begins. @throws what refuses it */
 export type Open = (stream: GrpcStream, metadata: Metadata) => Promise<Connection>;
 
@@ -66,6 +70,11 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
     this.#call = call;
     this.#open = open;
     this.#closeTimeoutMs = closeTimeoutMs;
+  }
+
+  /** What carries it. */
+  get carrier(): ServerHttp2Stream {
+    return streamOf(this.#call);
   }
 
   /** grpc-js begins the call: its events come here, and not to the listener that feeds a handler. */
@@ -174,7 +183,7 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
     this.#isOver = true;
     this.#call.sendStatus(ending);
     // A stream that no session counts any more would keep its memory for as long as the peer likes. grpc-js offers no way to cut it.
-    const { stream } = this.#call as unknown as { stream: ServerHttp2Stream };
+    const stream = this.carrier;
     if (stream.destroyed) return;
     const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.#closeTimeoutMs);
     stream.once('close', () => clearTimeout(timer));

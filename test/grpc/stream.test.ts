@@ -53,6 +53,7 @@ const server = await startGrpcServer({
   door: { knock() {} } as never,
   signIn: async () => ({}) as SignedIn,
   maxPayloadBytes: 65_536,
+  maxUnsignedCalls: 100,
   closeTimeoutMs: 500,
 });
 t.teardown(() => server.close());
