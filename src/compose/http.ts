@@ -9,7 +9,7 @@ import { inputPlugin } from '../plugins/input.ts';
 import mapPagePlugin from '../plugins/map-page.ts';
 import { restMetricsPlugin } from '../plugins/metrics.ts';
 import { openapiPlugin } from '../plugins/openapi.ts';
-import { RATE_WINDOW_MS, type RateLimitOptions, rateLimitPlugin } from '../plugins/rate-limit.ts';
+import { payByAddress, RATE_WINDOW_MS, type RateLimitOptions, rateLimitPlugin } from '../plugins/rate-limit.ts';
 import { redisPlugin } from '../plugins/redis.ts';
 import { requestsPlugin } from '../plugins/requests.ts';
 import { storePlugin } from '../plugins/store.ts';
@@ -50,7 +50,8 @@ export interface HttpParts {
 export async function registerHttp(app: FastifyInstance, parts: HttpParts): Promise<{ signIn: SignIn }> {
   const { config, outside, realtime, state, log } = parts;
   const { store, redis, bus, registry, meter } = outside;
-  await app.register(errorsPlugin);
+  const limits = requestLimits(parts);
+  await app.register(errorsPlugin, { payUnfound: payByAddress(limits) });
   if (config.corsOrigins) await app.register(corsPlugin, { origins: config.corsOrigins });
   await app.register(webSocketPlugin, { ...config, door: realtime.door });
   await app.register(requestsPlugin, { state });
@@ -73,7 +74,6 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   });
   const signIn = createSignIn({ verifyToken: app.verifyToken, recovery: realtime.recovery, meter, log });
   await app.register(webSocketRoutes, { ...realtime, signIn });
-  const limits = requestLimits(parts);
   await app.register((api) => apiScope(api, parts, limits), { prefix: '/api/v1' });
   await app.register((admin) => adminScope(admin, parts, limits), { prefix: '/admin' });
   return { signIn };

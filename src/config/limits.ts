@@ -6,7 +6,7 @@ export const limitsSettings = {
     'RATE_LIMIT_DEFAULT',
     integer(1, 100_000_000),
     '100',
-    'Requests a minute without sign-in, per address.',
+    'Requests a minute of an address: those without sign-in, and those that no route answers.',
   ),
   rateLimitAuthenticated: required(
     'RATE_LIMIT_AUTHENTICATED',

@@ -1,5 +1,5 @@
 /** Every failure of a request becomes an RFC 9457 problem document with a code of src/errors.ts. Nothing else leaves. */
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 import fp from 'fastify-plugin';
 import { ruleOfPattern } from '../domain/names.ts';
 import { asRideError, RideError } from '../errors.ts';
@@ -107,8 +107,13 @@ function notFound(method: string, path: string, known: readonly Known[], reply: 
   return new RideError('RIDE_METHOD_NOT_ALLOWED', `${path} has no ${method}`, { field: 'method', rule: allowed });
 }
 
-export const errorsPlugin = fp(
-  async (app: FastifyInstance) => {
+export interface ErrorsOptions {
+  /** Counts a request that no route answers. @throws RideError RIDE_RATE_LIMITED */
+  payUnfound: preHandlerAsyncHookHandler;
+}
+
+export const errorsPlugin = fp<ErrorsOptions>(
+  async (app: FastifyInstance, { payUnfound }) => {
     const known: Known[] = [];
     app.addHook('onRoute', ({ url, method }) => {
       known.push({ path: pathPattern(url), methods: [method].flat() });
@@ -124,7 +129,7 @@ export const errorsPlugin = fp(
       else request.log.debug({ code: error.code, field: error.field }, 'request refused');
       return sendProblem(request, reply, error);
     });
-    app.setNotFoundHandler((request, reply) =>
+    app.setNotFoundHandler({ preHandler: payUnfound }, (request, reply) =>
       sendProblem(request, reply, notFound(request.method, request.url.split('?')[0]!, known, reply)),
     );
   },

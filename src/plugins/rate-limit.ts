@@ -4,7 +4,13 @@
  * One caller's excess never touches another's (property 5).
  */
 import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  preHandlerAsyncHookHandler,
+} from 'fastify';
 import fp from 'fastify-plugin';
 import { isOperator, type Principal } from '../domain/roles.ts';
 import { RideError } from '../errors.ts';
@@ -38,9 +44,12 @@ function tierOf({ principal }: FastifyRequest): Tier {
 /** Names of callers; a principal is the same object for as long as its token is remembered. */
 const users = new WeakMap<Principal, string>();
 
-function callerOf({ principal, ip }: FastifyRequest): string {
-  // One address of IPv6 is a whole network of 2^64: it counts as one.
-  if (!principal) return `address:${normalizeIP(ip ?? 'gone')}`;
+/** One address of IPv6 is a whole network of 2^64: it counts as one. */
+const addressOf = ({ ip }: FastifyRequest): string => `address:${normalizeIP(ip ?? 'gone')}`;
+
+function callerOf(request: FastifyRequest): string {
+  const { principal } = request;
+  if (!principal) return addressOf(request);
   let name = users.get(principal);
   if (name === undefined) {
     name = `user:${principal.userId}`;
@@ -51,6 +60,29 @@ function callerOf({ principal, ip }: FastifyRequest): string {
 
 /** Until all that was used is there again, milliseconds. */
 const refillMs = (used: number, max: number): number => Math.max(1, (used * RATE_WINDOW_MS) / max);
+
+function tell(reply: FastifyReply, max: number, left: number): void {
+  void reply
+    .header('ratelimit-limit', max)
+    .header('ratelimit-remaining', left)
+    .header('ratelimit-reset', Math.ceil(refillMs(max - left, max) / 1000));
+}
+
+function refusal(max: number, waitMs: number): RideError {
+  const rule = `at most ${max} requests a minute`;
+  const text = `At most ${max} requests a minute; wait ${Math.ceil(waitMs / 1000)} s`;
+  return new RideError('RIDE_RATE_LIMITED', text, { retryAfterMs: waitMs, rule });
+}
+
+/** What no route answers is paid for by its address, whoever asks: a search for what there is costs as any other request does. */
+export const payByAddress =
+  ({ budget, tiers }: RateLimitOptions): preHandlerAsyncHookHandler =>
+  async (request, reply) => {
+    const caller = addressOf(request);
+    const waitMs = await budget.spend(caller, 'default', 1);
+    tell(reply, tiers.default, waitMs > 0 ? 0 : budget.left(caller, 'default'));
+    if (waitMs > 0) throw refusal(tiers.default, waitMs);
+  };
 
 /** The tier whose bucket pays: of several of one height, which is all that the store is told, always the same. */
 function payingTier(tiers: RateLimitOptions['tiers'], max: number): Tier {
@@ -94,15 +126,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       keyGenerator: callerOf,
       store: storeOver(options),
       enableDraftSpec: true,
-      errorResponseBuilder: (_request, context) =>
-        new RideError(
-          'RIDE_RATE_LIMITED',
-          `At most ${context.max} requests a minute; wait ${Math.ceil(context.ttl / 1000)} s`,
-          {
-            retryAfterMs: context.ttl,
-            rule: `at most ${context.max} requests a minute`,
-          },
-        ),
+      errorResponseBuilder: (_request, { max, ttl }) => refusal(max, ttl),
     });
     const count = app.rateLimit();
 
@@ -111,10 +135,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       const max = tiers[tierOf(request)];
       const left = budget.spendInHand(callerOf(request), payingTier(tiers, max), 1);
       if (left === null) return count.call(app, request, reply);
-      void reply
-        .header('ratelimit-limit', max)
-        .header('ratelimit-remaining', left)
-        .header('ratelimit-reset', Math.ceil(refillMs(max - left, max) / 1000));
+      tell(reply, max, left);
       done();
     };
     // As a route's own hook it comes after those of the scope, which find out who asks; before anything is read or refused, so

@@ -105,6 +105,32 @@ t.test('without sign-in the address counts: requests for tokens and bad tokens a
     t.equal((await s.rest('GET', probe)).status, 200, `${probe} is never limited`);
 });
 
+t.test('what no route answers counts against the address too, signed in or not', async (t) => {
+  const { issuer, s } = await limited(t);
+  const { token } = await member(issuer, 'rider');
+  const nowhere = () => s.rest('GET', '/api/v1/nowhere', token);
+  const outside = () => s.rest('GET', '/.env');
+  const wrongMethod = () => s.rest('DELETE', list, token);
+  const ask = () => s.rest('POST', '/api/v1/auth/token', undefined, { role: 'rider' });
+  const first = await nowhere();
+  t.equal(first.status, 404);
+  t.equal(first.headers.get('ratelimit-limit'), String(DEFAULT));
+  t.equal(first.headers.get('ratelimit-remaining'), String(DEFAULT - 1));
+  t.equal((await outside()).status, 404);
+  t.equal((await wrongMethod()).status, 405);
+  t.equal((await ask()).status, 200);
+  for (const one of [nowhere, outside, wrongMethod]) {
+    const { status, headers, body } = await one();
+    t.equal(status, 429);
+    t.hasStrict(body, { code: 'RIDE_RATE_LIMITED', rule: `at most ${DEFAULT} requests a minute` });
+    t.equal(headers.get('retry-after'), String(Math.ceil(body.retry_after_ms / 1000)));
+    t.equal(headers.get('ratelimit-remaining'), '0');
+  }
+  t.equal((await ask()).status, 429, 'one bucket with all else that has no sign-in');
+  t.equal((await s.rest('GET', list, token)).status, 200, 'a user has his own');
+  for (const served of ['/livez', '/docs/errors']) t.equal((await s.rest('GET', served)).status, 200, served);
+});
+
 t.test('a user is counted over all nodes and all routes, /admin too', async (t) => {
   const { issuer, s } = await limited(t);
   const second = await build(t, { env: { ...env, REDIS_URL: s.redisUrl } });
