@@ -8,6 +8,7 @@ import { composeDomain, startJobs } from './compose/domain.ts';
 import { registerHttp } from './compose/http.ts';
 import { type NodeConfig, openOutside } from './compose/outside.ts';
 import { composeRealtime, startTimers, watchGauges } from './compose/realtime.ts';
+import { openSinks } from './compose/sink.ts';
 import { startGrpcServer } from './grpc/server.ts';
 import { listenMetrics, type MetricsSnapshot } from './plugins/metrics.ts';
 import type { Logger } from './ports/logger.ts';
@@ -49,7 +50,8 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
 
   const outside = await openOutside(config, log);
   const { nodeId, registry, queues, directory } = outside;
-  const services = composeDomain(config, outside, log);
+  const sinks = await openSinks(config, outside, log);
+  const services = composeDomain(config, { ...outside, sink: sinks.sink }, log);
   const realtime = composeRealtime(config, outside, services, log);
   const { broker, gateway, door, presence, calls } = realtime;
   const { signIn } = await registerHttp(app, { config, outside, services, realtime, state, log });
@@ -65,6 +67,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await startJobs(config, outside, services, log);
     await Promise.all([calls.listen(), presence.tick(), services.geofences.refresh()]);
     stopTimers = startTimers(config, outside, services, realtime, log);
+    sinks.startConsumer();
     // Fastify hands on what Node knows beyond Fastify's own types.
     const address = { ...config.httpListen, reusePort: isWorker };
     const http = await app.listen(address);
@@ -101,6 +104,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await step('requests not finished', () => app.requests.finish());
     await step('queues not closed', () => queues.close());
     await step('the watch not idle', () => services.watch.idle());
+    await step('events of others not finished', () => sinks.stopConsumer());
     await step('relays not idle', () => Promise.all(services.relays.map((relay) => relay.idle())));
   }
 
@@ -123,6 +127,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await step('gRPC not closed', () => grpc?.close());
     await step('presence ends with its lease', () => presence.retire());
     await step('the lease of this node runs out by itself', () => directory.leave(nodeId));
+    await step('events that leave not kept', () => sinks.close());
     await step('HTTP not closed', () => app.close());
     await step('metrics not closed', () => metricsApp?.close());
   }

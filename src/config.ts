@@ -13,6 +13,7 @@ import { operationSettings } from './config/operation.ts';
 import { processSettings } from './config/process.ts';
 import { ridesSettings } from './config/rides.ts';
 import { routingSettings } from './config/routing.ts';
+import { sinkSettings } from './config/sink.ts';
 import { streamsSettings } from './config/streams.ts';
 
 export type { ListenAddress } from './config/kinds.ts';
@@ -25,6 +26,7 @@ export const settings = {
   ...routingSettings,
   ...intelligenceSettings,
   ...limitsSettings,
+  ...sinkSettings,
   ...operationSettings,
 } as const;
 
@@ -112,6 +114,15 @@ function crossChecks(c: Config): string[] {
   }
   if (c.workers > 1 && c.nodeId !== undefined && c.nodeId.length > WORKER_NODE_ID_MAX) {
     problems.push(`NODE_ID: must be at most ${WORKER_NODE_ID_MAX} characters with WORKERS, whose number follows it`);
+  }
+  if (c.persistenceSink === 'kafka' && c.kafkaBrokers === undefined) {
+    problems.push('KAFKA_BROKERS: must be set when PERSISTENCE_SINK is kafka');
+  }
+  if (c.persistenceSink === 'pulsar' && c.pulsarUrl === undefined) {
+    problems.push('PULSAR_URL: must be set when PERSISTENCE_SINK is pulsar');
+  }
+  if ((c.kafkaSaslUsername === undefined) !== (c.kafkaSaslPassword === undefined)) {
+    problems.push('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must be set together');
   }
   if (c.mode === 'production') {
     if (c.jwtSecret === DEVELOPMENT_SECRET || c.jwtSecret.length < 32) {

@@ -120,6 +120,16 @@ const bad: Record<string, readonly string[]> = {
   FLUSH_BUDGET: ['-1ms', '10m'],
   MAP_TIME_ZONE: ['Mars/Olympus', 'noon'],
   LOG_LEVEL: ['verbose', 'INFO'],
+  PERSISTENCE_SINK: ['file', 'Kafka'],
+  KAFKA_BROKERS: ['localhost', 'kafka://localhost:9092', 'localhost:9092,', ':9092'],
+  KAFKA_PARTITIONS: ['-1', 'many'],
+  KAFKA_TLS: ['yes'],
+  KAFKA_SASL_MECHANISM: ['GSSAPI'],
+  KAFKA_LAG_INTERVAL: ['10ms'],
+  PULSAR_URL: ['pulsar://localhost:6650', 'localhost:8080'],
+  PULSAR_NAMESPACE: ['public', 'public/default/more', '/'],
+  SINK_TIMEOUT: ['1ms', 'never'],
+  SINK_SPOOL_BYTES: ['0', '1GB'],
 };
 
 t.test('a bad value is named with its variable and its rule', async (t) => {
@@ -143,6 +153,14 @@ t.test('every setting with a rule is tried', async (t) => {
     untried.map(({ name }) => name),
     [],
   );
+});
+
+t.test('a sink takes its broker, and a name its password', async (t) => {
+  t.match(problemsOf({ PERSISTENCE_SINK: 'kafka' }), [/^KAFKA_BROKERS/]);
+  t.match(problemsOf({ PERSISTENCE_SINK: 'pulsar' }), [/^PULSAR_URL/]);
+  t.match(problemsOf({ KAFKA_SASL_USERNAME: 'me' }), [/^KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/]);
+  const { kafkaBrokers } = loadConfig({ PERSISTENCE_SINK: 'kafka', KAFKA_BROKERS: 'one:9092, [::1]:9093' });
+  t.same(kafkaBrokers, ['one:9092', '[::1]:9093']);
 });
 
 t.test('all problems at once, in the order of the table', async (t) => {

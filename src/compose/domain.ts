@@ -7,12 +7,17 @@ import { sweepJob } from '../jobs/sweep.ts';
 import { tripMatchJob } from '../jobs/trip-match.ts';
 import { tripTimeoutJob } from '../jobs/trip-timeout.ts';
 import { watchSweepJob } from '../jobs/watch-sweep.ts';
+import type { EventSink } from '../ports/event-sink.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createPublisher } from '../realtime/publisher.ts';
 import { domainSettings } from '../settings.ts';
 import type { NodeConfig, Outside } from './outside.ts';
 
-export function composeDomain(config: NodeConfig, outside: Outside, log: Logger): DomainServices {
+export function composeDomain(
+  config: NodeConfig,
+  outside: Outside & { sink?: EventSink | undefined },
+  log: Logger,
+): DomainServices {
   const { bus, lamport, nodeId, queues, meter } = outside;
   return createServices(
     {

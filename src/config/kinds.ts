@@ -124,6 +124,20 @@ export const redisUrl: Kind<string> = {
 /** `host`, `host:port` or `[::1]:port`. */
 const isHost = (s: string): boolean => /^([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/.test(s);
 
+/** `host:port,host:port` */
+export const hostList: Kind<readonly string[]> = {
+  rule: 'host:port, or several with commas between them',
+  parse: (s) => {
+    const hosts = s.split(',').map((host) => host.trim());
+    return hosts.every((host) => isHost(host) && /:\d{1,5}$/.test(host)) ? hosts : undefined;
+  },
+};
+
+export const namespace: Kind<string> = {
+  rule: 'tenant/namespace',
+  parse: (s) => (/^[\w.-]+\/[\w.-]+$/.test(s) ? s : undefined),
+};
+
 export const timeZone: Kind<string> = {
   rule: 'an IANA time zone such as America/New_York',
   parse: (s) => {

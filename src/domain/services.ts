@@ -1,5 +1,6 @@
 /** All use cases, put together over the ports. What an event of a document leads to is said here, once. */
 import type { Clock } from '../ports/clock.ts';
+import type { EventSink } from '../ports/event-sink.ts';
 import type { FenceMarks } from '../ports/fence-marks.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Offers } from '../ports/offers.ts';
@@ -19,6 +20,7 @@ import type { LatLng, TravelModel } from './geo.ts';
 import type { Ids } from './ids.ts';
 import { createLocations, type Locations } from './locations/service.ts';
 import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
+import { recordChat, recordTripEvent, samplePosition } from './outbox/leaving.ts';
 import { createRelay, type Relay } from './outbox/relay.ts';
 import { createPresence, type Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
@@ -43,14 +45,14 @@ export interface Ports {
   /** Null: straight lines only. */
   routingEngine: RoutingEngine | null;
   routingMeter: RoutingMeter;
+  /** Absent where no other system is told. */
+  sink?: EventSink | undefined;
   clock: Clock;
   ids: Ids;
   log: Logger;
   zoneOf(lat: number, lng: number): string;
   onLocationsKept(count: number): void;
   onWatched?: WatchCount;
-  /** Takes one position in LOCATION_SAMPLE of each driver. Must not wait. */
-  onSample?(position: Position): void;
   /** The way that a trip is to take, where a routing engine knows it. */
   routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
 }
@@ -82,7 +84,7 @@ export interface DomainServices extends Intelligence {
 }
 
 export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
-  const { store, positions, offers, scheduler, publisher, clock, ids, log } = ports;
+  const { store, positions, offers, scheduler, publisher, sink, clock, ids, log } = ports;
   const collections = {
     trips: store.collection(tripCollection),
     drivers: store.collection(driverCollection),
@@ -134,14 +136,12 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     ids,
     log,
   });
-  const intelligence = createIntelligence(ports, { trips, drivers, sos }, settings.watch);
-  const zones = createZoneBoard(
-    publisher,
-    clock,
-    settings.locations.freshnessMs,
-    ports.zoneOf,
-    settings.zoneBroadcastMax,
-  );
+  const { freshnessMs } = settings.locations;
+  const samples = sink
+    ? { onSample: (position: Position) => samplePosition(sink, position, clock.now(), freshnessMs) }
+    : {};
+  const intelligence = createIntelligence({ ...ports, ...samples }, { trips, drivers, sos }, settings.watch);
+  const zones = createZoneBoard(publisher, clock, freshnessMs, ports.zoneOf, settings.zoneBroadcastMax);
   const locations = createLocations({
     positions,
     trips,
@@ -168,13 +168,18 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
         await accuracy.react(trip, happened);
         await afterTripEvent(intelligence, positions, trip, happened);
       },
+      ...(sink ? { record: (tripId, event) => recordTripEvent(sink, tripId, event) } : {}),
     },
     clock,
     log,
   );
   const chatRelay = createRelay(
     collections.chat,
-    { publish: (_id, event) => chat.publish(event), react: async () => {} },
+    {
+      publish: (_id, event) => chat.publish(event),
+      react: async () => {},
+      ...(sink ? { record: (_id, event) => recordChat(sink, event) } : {}),
+    },
     clock,
     log,
   );

@@ -34,8 +34,10 @@ export function createTripTap({ trips, locations, broker }: TripTapOptions): (fr
     if (!isOfTrip && !topic.startsWith('user:')) return;
     const { payload } = fromBinary(ServerEnvelopeSchema, binary);
     if (payload.case !== 'tripEvent') return;
-    const { tripId, type, status, driverId, riderId } = payload.value;
+    const { tripId, seq, type, status, driverId, riderId } = payload.value;
     trips.changed(tripId);
+    // What another system says of a trip changes nobody's part in it, whatever it is called.
+    if (seq === 0n) return;
     if (driverId !== '' && APART.has(type)) {
       part(riderId, driverId);
       part(driverId, riderId);

@@ -60,6 +60,8 @@ t.test('finds its servers by the names they have here', async (t) => {
     t.ok(url.hostname in services, url.hostname);
     t.ok(Object.keys(ridestream.depends_on!).includes(url.hostname), `waits for ${url.hostname}`);
   }
+  const broker = loadConfig(environment).kafkaBrokers![0]!;
+  t.ok(services.kafka!.environment!.KAFKA_ADVERTISED_LISTENERS!.includes(`INTERNAL://${broker}`), broker);
   const metricsPort = loadConfig(environment).metricsListen.port;
   const prometheus = parse(read('deploy/compose/prometheus.yml'));
   t.same(prometheus.scrape_configs[0].static_configs[0].targets, [`ridestream:${metricsPort}`]);

@@ -3,7 +3,8 @@
  *
  * The process that wrote kicks the relay at once; what a crash left behind, `sweep` finds. Publishing is guarded by the
  * topic's memory of the last seq, so two processes that relay the same document can neither swap nor double its events;
- * reactions may run twice and are therefore idempotent.
+ * reactions may run twice and are therefore idempotent. What other systems are to know is handed to the sink behind that, in the
+ * background: people do not wait for a broker, but an event stays in the outbox until the sink has it.
  */
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -15,6 +16,8 @@ export interface OutboxHandler {
   publish(documentId: string, event: OutboxEvent, restart: boolean): Promise<PublishOutcome>;
   /** Everything else that follows from the event; must be safe to repeat. */
   react(documentId: string, event: OutboxEvent): Promise<void>;
+  /** Hands it to other systems; resolves when it cannot be lost any more. May come twice. Left out where nobody else is told. */
+  record?(documentId: string, event: OutboxEvent): Promise<void>;
 }
 
 export interface Relay {
@@ -37,26 +40,28 @@ export function createRelay<T extends StoredDocument>(
   log: Logger,
 ): Relay {
   /** The last task of each document that has one: the next waits for it. */
-  const tails = new Map<string, Promise<void>>();
+  const relaying = new Map<string, Promise<void>>();
+  /** The same for what is handed to other systems. */
+  const recording = new Map<string, Promise<void>>();
 
   async function relay(documentId: string, events: readonly OutboxEvent[]): Promise<void> {
-    const done: string[] = [];
+    const done: OutboxEvent[] = [];
     for (const event of events) {
       const outcome = await handler.publish(documentId, event, false);
       if (isOutOfStep(outcome)) {
-        await acknowledge(documentId, done);
+        await finish(documentId, done);
         return relayStored(documentId);
       }
       await handler.react(documentId, event);
-      done.push(event.id);
+      done.push(event);
     }
-    await acknowledge(documentId, done);
+    await finish(documentId, done);
   }
 
   /** The slow path: someone else's earlier events, or our own of a former life, have to go first. */
   async function relayStored(documentId: string): Promise<void> {
     const events = await collection.outboxOf(documentId);
-    const done: string[] = [];
+    const done: OutboxEvent[] = [];
     for (const [index, event] of events.entries()) {
       // Every earlier event was acknowledged, so it was published once: if the topic does not know it, the topic's memory
       // is gone and starts again here under a new epoch. Clients are told `recovered: false`.
@@ -64,16 +69,49 @@ export function createRelay<T extends StoredDocument>(
       if (isOutOfStep(outcome) && index === 0) outcome = await handler.publish(documentId, event, true);
       if (isOutOfStep(outcome)) throw new Error(`event ${event.id} cannot be published yet: ${outcome}`);
       await handler.react(documentId, event);
-      done.push(event.id);
+      done.push(event);
     }
-    await acknowledge(documentId, done);
+    await finish(documentId, done);
   }
 
-  async function acknowledge(documentId: string, eventIds: readonly string[]): Promise<void> {
-    if (eventIds.length > 0) await collection.acknowledge(documentId, eventIds);
+  async function finish(documentId: string, done: readonly OutboxEvent[]): Promise<void> {
+    if (done.length === 0) return;
+    const { record } = handler;
+    if (!record) return acknowledge(documentId, done);
+    void enqueue(
+      documentId,
+      async () => {
+        await recordAll(documentId, done, record);
+        await acknowledge(documentId, done);
+      },
+      recording,
+    );
   }
 
-  function enqueue(documentId: string, task: () => Promise<void>): Promise<void> {
+  /**
+   * What another node has yet to hand over goes first, or its later arrival would be out of order: the consumer then sees a repeat
+   * instead. Ours of before were acknowledged.
+   */
+  async function recordAll(
+    documentId: string,
+    events: readonly OutboxEvent[],
+    record: NonNullable<OutboxHandler['record']>,
+  ): Promise<void> {
+    const first = events[0]!.seq;
+    const stored = first > 1 ? await collection.outboxOf(documentId) : [];
+    const earlier = stored.filter(({ seq }) => seq < first);
+    // One after the other: behind one that is refused, none may be taken.
+    for (const event of [...earlier, ...events]) await record(documentId, event);
+  }
+
+  async function acknowledge(documentId: string, events: readonly OutboxEvent[]): Promise<void> {
+    await collection.acknowledge(
+      documentId,
+      events.map(({ id }) => id),
+    );
+  }
+
+  function enqueue(documentId: string, task: () => Promise<void>, tails = relaying): Promise<void> {
     const before = tails.get(documentId) ?? Promise.resolve();
     const mine = before.then(task).catch((error: unknown) => {
       log.warn({ err: error, document_id: documentId }, 'outbox not relayed; the sweeper will');
@@ -95,7 +133,7 @@ export function createRelay<T extends StoredDocument>(
       return pending.length;
     },
     async idle() {
-      while (tails.size > 0) await Promise.all(tails.values());
+      while (relaying.size + recording.size > 0) await Promise.all([...relaying.values(), ...recording.values()]);
     },
   };
 }

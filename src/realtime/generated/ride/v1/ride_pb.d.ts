@@ -1292,7 +1292,7 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
   tripId: string;
 
   /**
-   * Counts the trip's events from 1 without a gap.
+   * Counts the trip's events from 1 without a gap; 0 on what another system says of the trip.
    *
    * @generated from field: uint64 seq = 2;
    */
@@ -1300,7 +1300,7 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 
   /**
    * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, driver_cancelled,
-   * cancelled, expired.
+   * cancelled, expired; another system has types of its own.
    *
    * @generated from field: string type = 3;
    */
@@ -1314,7 +1314,7 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
   status: string;
 
   /**
-   * Of the trip after the event, as in its ETag.
+   * Of the trip after the event, as in its ETag; 0 where seq is 0.
    *
    * @generated from field: uint64 version = 5;
    */

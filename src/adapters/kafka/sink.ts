@@ -1,0 +1,51 @@
+/**
+ * The sink on Kafka. Acknowledged by all in-sync replicas; partitioned by key as Kafka's own clients do (murmur2), so that other
+ * producers of a key reach the same partition.
+ *
+ * The producer is not Kafka's idempotent one: a batch that failed is sent again from the disk, also by the next process, which no
+ * producer id outlives. Consumers drop repeats by id, as they must anyway.
+ */
+import { ProduceAcks, Producer, stringSerializer } from '@platformatic/kafka';
+import { type RecordSink, SINK_TOPICS, type SinkRecord } from '../../ports/event-sink.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { baseOptions, ensureTopics, type KafkaConnection } from './connection.ts';
+
+export interface KafkaSinkOptions {
+  connection: KafkaConnection;
+  /** Topics that are missing are made with so many partitions; 0: never. */
+  partitions: number;
+  timeoutMs: number;
+  log: Logger;
+}
+
+export function createKafkaSink({ connection, partitions, timeoutMs, log }: KafkaSinkOptions): RecordSink {
+  const producer = new Producer<string, Buffer, string, string>({
+    ...baseOptions(connection),
+    timeout: timeoutMs,
+    requestTimeout: timeoutMs,
+    serializers: { key: stringSerializer, headerKey: stringSerializer, headerValue: stringSerializer },
+  });
+  let isReady = false;
+
+  async function prepare(): Promise<void> {
+    if (isReady) return;
+    await ensureTopics(connection, SINK_TOPICS, partitions, log);
+    isReady = true;
+  }
+
+  return {
+    async send(records) {
+      await prepare();
+      // Said here, because the library takes no notice of it among the options of a producer that is not idempotent.
+      await producer.send({ acks: ProduceAcks.ALL, messages: records.map(toMessage) });
+    },
+    close: () => producer.close(true),
+  };
+}
+
+const toMessage = ({ topic, key, headers, payload }: SinkRecord) => ({
+  topic,
+  key,
+  value: payload,
+  headers: { ...headers },
+});

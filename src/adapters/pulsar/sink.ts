@@ -1,0 +1,143 @@
+/**
+ * The sink on Apache Pulsar, over the producer endpoint of its WebSocket API (pulsar.apache.org, "Pulsar WebSocket API"): one socket
+ * a topic, a JSON message for each record, an answer with the same `context` for each.
+ *
+ * Within a batch a key has one message under way at a time, because the answers say only later that an earlier one was refused: so
+ * a later record of a key never overtakes an earlier one. A failure closes the sockets, and the whole batch is sent again.
+ */
+import WebSocket from 'ws';
+import type { RecordSink, SinkRecord } from '../../ports/event-sink.ts';
+
+export interface PulsarSinkOptions {
+  /** `ws://host:port` or `wss://host:port` of the WebSocket service. */
+  url: string;
+  /** `tenant/namespace`. */
+  namespace: string;
+  /** Sent as a bearer token. */
+  token?: string | undefined;
+  timeoutMs: number;
+}
+
+interface Answer {
+  result?: string;
+  errorMsg?: string;
+  context?: string;
+}
+
+interface Waiting {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** One producer: the socket of a topic. */
+class TopicSocket {
+  readonly #socket: WebSocket;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #open: Promise<void>;
+  #contexts = 0;
+  #end: Error | null = null;
+
+  constructor(url: string, { token, timeoutMs }: PulsarSinkOptions) {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#socket = new WebSocket(url, { headers, handshakeTimeout: timeoutMs, perMessageDeflate: false });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#open = promise;
+    // Whoever sends hears of it.
+    promise.catch(() => {});
+    this.#socket.on('open', resolve);
+    this.#socket.on('message', (data) => this.#answered(data.toString()));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('close', (code, reason) => {
+      this.#fail(new Error(`Pulsar closed the producer: ${code} ${reason.toString()}`));
+      reject(this.#end);
+    });
+  }
+
+  get isUsable(): boolean {
+    return this.#end === null;
+  }
+
+  async send({ key, headers, payload }: SinkRecord): Promise<void> {
+    await this.#open;
+    if (this.#end) throw this.#end;
+    const context = String(++this.#contexts);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.set(context, { resolve, reject });
+    this.#socket.send(JSON.stringify({ payload: payload.toString('base64'), properties: headers, key, context }));
+    return promise;
+  }
+
+  /** Whoever waits is told why. */
+  end(reason: Error): void {
+    this.#fail(reason);
+    this.#socket.terminate();
+  }
+
+  #answered(text: string): void {
+    let answer: Answer;
+    try {
+      answer = JSON.parse(text) as Answer;
+    } catch {
+      this.end(new Error('Pulsar answered what is no JSON'));
+      return;
+    }
+    const waiting = this.#waiting.get(answer.context ?? '');
+    if (!waiting) return;
+    this.#waiting.delete(answer.context!);
+    if (answer.result === 'ok') waiting.resolve();
+    else waiting.reject(new Error(`Pulsar refused a message: ${answer.result} ${answer.errorMsg ?? ''}`));
+  }
+
+  #fail(error: Error): void {
+    this.#end ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#end);
+    this.#waiting.clear();
+  }
+}
+
+export function createPulsarSink(options: PulsarSinkOptions): RecordSink {
+  const sockets = new Map<string, TopicSocket>();
+
+  function socketOf(topic: string): TopicSocket {
+    const known = sockets.get(topic);
+    if (known?.isUsable) return known;
+    const path = `/ws/v2/producer/persistent/${options.namespace}/${topic}`;
+    const query = new URLSearchParams({
+      sendTimeoutMillis: String(options.timeoutMs),
+      // The same partition for a key as by any other client.
+      hashingScheme: 'Murmur3_32Hash',
+    });
+    const socket = new TopicSocket(`${options.url.replace(/\/$/, '')}${path}?${query}`, options);
+    sockets.set(topic, socket);
+    return socket;
+  }
+
+  function dropAll(reason: Error): void {
+    for (const socket of sockets.values()) socket.end(reason);
+    sockets.clear();
+  }
+
+  return {
+    async send(records) {
+      const late = AbortSignal.timeout(options.timeoutMs);
+      const stop = (): void => dropAll(new Error(`no answer of Pulsar within ${options.timeoutMs} ms`));
+      late.addEventListener('abort', stop, { once: true });
+      try {
+        const byKey = Map.groupBy(records, ({ topic, key }) => `${topic}/${key}`);
+        await Promise.all(
+          [...byKey.values()].map(async (ofKey) => {
+            for (const record of ofKey) await socketOf(record.topic).send(record);
+          }),
+        );
+      } catch (error) {
+        dropAll(error instanceof Error ? error : new Error(String(error)));
+        throw error;
+      } finally {
+        late.removeEventListener('abort', stop);
+      }
+    },
+    async close() {
+      dropAll(new Error('the sink is closed'));
+    },
+  };
+}

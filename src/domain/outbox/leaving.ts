@@ -1,0 +1,50 @@
+/** What other systems are told, and by which key it is kept in order: the trip's events and its chat by the trip, samples by the driver. */
+import type { EventSink } from '../../ports/event-sink.ts';
+import type { Position } from '../../ports/positions.ts';
+import type { OutboxEvent } from '../../ports/store.ts';
+import type { ChatDocument } from '../chat/service.ts';
+import { freshnessOf } from '../locations/rules.ts';
+import type { TripEvent } from '../trips/rules.ts';
+
+/** On `order-events`. @throws RideError RIDE_UNAVAILABLE */
+export function recordTripEvent(sink: EventSink, tripId: string, outbox: OutboxEvent): Promise<void> {
+  const event = outbox.data as unknown as TripEvent & { riderId: string };
+  return sink.record({
+    id: outbox.id,
+    type: `trip.${event.type}`,
+    at: outbox.at,
+    key: tripId,
+    seq: outbox.seq,
+    kind: 'trip_event',
+    message: { tripId, riderId: event.riderId, event },
+  });
+}
+
+/** On `chat-events`. @throws RideError RIDE_UNAVAILABLE */
+export function recordChat(sink: EventSink, outbox: OutboxEvent): Promise<void> {
+  const { tripId, messageId, senderId, senderRole, text, createdAt } = outbox.data as unknown as ChatDocument;
+  return sink.record({
+    id: outbox.id,
+    type: outbox.type,
+    at: outbox.at,
+    key: tripId,
+    // Each message is a document of its own: nobody counts those of a trip.
+    seq: 0,
+    kind: 'chat_message',
+    message: { tripId, messageId, senderId, senderRole, text, at: createdAt },
+  });
+}
+
+/** On `porter-events`: one position out of some, with its freshness at `now`. May be lost. */
+export function samplePosition(sink: EventSink, position: Position, now: number, freshnessMs: number): void {
+  const { driverId, recordedAt } = position;
+  sink.sample({
+    id: `${driverId}/${recordedAt}`,
+    type: 'location.sampled',
+    at: recordedAt,
+    key: driverId,
+    seq: 0,
+    kind: 'location',
+    message: { position, ...freshnessOf(recordedAt, now, freshnessMs) },
+  });
+}

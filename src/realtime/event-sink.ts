@@ -1,0 +1,60 @@
+/**
+ * Events in domain terms become records: CloudEvents in the binary mode of its Kafka binding, whose data is one
+ * ride.v1.DomainEvent (proto/ride/v1/events.proto).
+ */
+import {
+  type EventSink,
+  LEAVES_ON,
+  type LeavingEvent,
+  type LeavingKind,
+  type SinkRecord,
+} from '../ports/event-sink.ts';
+import type { Logger } from '../ports/logger.ts';
+import { type DomainEventPayload, writeDomainEvent } from './generated/server-envelope.ts';
+import { serverMessages } from './messages/index.ts';
+import { Writer } from './wire.ts';
+
+/** Before the region in `source`: a server of ours. */
+export const OUR_SOURCE = 'ridestream/';
+
+const writer = new Writer();
+
+export function encodeRecord<K extends LeavingKind>(event: LeavingEvent<K>, region: string): SinkRecord {
+  const { id, type, at, key, seq, kind, message } = event;
+  const source = `${OUR_SOURCE}${region}`;
+  // Every kind that leaves is a payload of DomainEvent; a test holds the two together.
+  const payload = serverMessages[kind].toWire(message) as DomainEventPayload;
+  writer.reset();
+  writeDomainEvent(writer, { id, type, atMs: at, key, source, seq, payload });
+  return {
+    topic: LEAVES_ON[kind],
+    key,
+    id,
+    headers: {
+      ce_specversion: '1.0',
+      ce_id: id,
+      ce_source: source,
+      ce_type: `ride.v1.${type}`,
+      ce_subject: key,
+      ce_time: new Date(at).toISOString(),
+      'content-type': 'application/protobuf',
+    },
+    payload: writer.finish(),
+  };
+}
+
+export interface EventSinkOptions {
+  region: string;
+  /** As DurableSink of the adapters. */
+  send(record: SinkRecord, isSample?: boolean): Promise<void>;
+  log: Logger;
+}
+
+export function createEventSink({ region, send, log }: EventSinkOptions): EventSink {
+  return {
+    record: (event) => send(encodeRecord(event, region)),
+    sample(event) {
+      send(encodeRecord(event, region), true).catch((error: unknown) => log.debug({ err: error }, 'sample not kept'));
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/** A server whose events leave for Pulsar; while Pulsar is away they wait on the disk, also over a restart of the server. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import t from 'tap';
+import { DomainEventSchema } from '../../src/realtime/generated/ride/v1/events_pb.js';
+import { readMetrics, sum } from '../clients/metrics.ts';
+import { build, type TestServer } from '../helper.ts';
+import { assignedRide } from '../scene.ts';
+import { startPulsar } from '../servers/pulsar.ts';
+import { startRedis } from '../servers/redis.ts';
+import { until } from '../until.ts';
+
+const LIMIT_MS = 30_000;
+
+t.test('events leave for Pulsar, and wait for it', async (t) => {
+  const pulsar = await startPulsar(t, 'pulsar-token');
+  const folder = await mkdtemp(join(tmpdir(), 'ridestream-pulsar-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const env = {
+    REDIS_URL: (await startRedis(t)).url,
+    DATA_DIR: folder,
+    SQLITE_FILE: join(folder, 'store.sqlite'),
+    PERSISTENCE_SINK: 'pulsar',
+    PULSAR_URL: pulsar.url,
+    PULSAR_TOKEN: 'pulsar-token',
+    SINK_TIMEOUT: '1s',
+  };
+  const s = await build(t, { env });
+  const seqsOf = (id: string): number[] => {
+    const events = pulsar.taken
+      .filter(({ key, topic }) => key === id && topic === 'public/default/order-events')
+      .map(({ payload }) => fromBinary(DomainEventSchema, payload));
+    return [...new Set(events.map(({ seq }) => Number(seq)))];
+  };
+  const waiting = async (node: TestServer) => sum(await readMetrics(node.at.metrics), 'realtime_sink_spool_events');
+
+  const ride = await assignedRide(t, s);
+  await until(() => seqsOf(ride.id).length === 3, 'its events', LIMIT_MS);
+  t.same(seqsOf(ride.id), [1, 2, 3]);
+  t.match(pulsar.taken[0]!.properties, { ce_type: 'ride.v1.trip.requested', ce_source: 'ridestream/test' });
+
+  await pulsar.stop();
+  for (const step of ['arrive', 'start'] as const) await ride.step(step);
+  await until(async () => (await waiting(s)) >= 2, 'the events on the disk', LIMIT_MS);
+  await s.stop();
+  const again = await build(t, { env });
+  t.ok((await waiting(again)) >= 2, 'a new process finds them');
+  await pulsar.start();
+  await until(async () => (await waiting(again)) === 0, 'the disk to be empty', LIMIT_MS);
+  t.same(seqsOf(ride.id), [1, 2, 3, 4, 5]);
+});
+t.end();

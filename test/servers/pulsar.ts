@@ -1,0 +1,112 @@
+/**
+ * Pulsar's WebSocket service as its documentation describes the producer endpoint ("Pulsar WebSocket API": path, parameters, token,
+ * message, answers, error codes), for a broker of 229 MB of jars is more than a test may take. What it took is kept in memory.
+ */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { TestScope } from './process.ts';
+
+export interface PulsarMessage {
+  topic: string;
+  key: string;
+  properties: Record<string, string>;
+  payload: Buffer;
+}
+
+export interface PulsarServer {
+  url: string;
+  /** Everything that was taken, in order. */
+  taken: PulsarMessage[];
+  /** `METHOD path?query` of every producer that was opened. */
+  opened: string[];
+  /** How it answers from now on. `refuse`: with an error; `silent`: not at all; `drop`: it takes the message and closes before the answer. */
+  mood: 'ok' | 'refuse' | 'silent' | 'drop';
+  /** Ends every connection and listens no more. */
+  stop(): Promise<void>;
+  /** On the same port. */
+  start(): Promise<void>;
+}
+
+const PATH = /^\/ws\/v2\/producer\/persistent\/([\w.-]+)\/([\w.-]+)\/([\w.-]+)$/;
+const PARAMETERS = new Set([
+  'sendTimeoutMillis',
+  'batchingEnabled',
+  'batchingMaxMessages',
+  'maxPendingMessages',
+  'batchingMaxPublishDelay',
+  'messageRoutingMode',
+  'compressionType',
+  'producerName',
+  'initialSequenceId',
+  'hashingScheme',
+  'token',
+]);
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+export async function startPulsar(t: TestScope, token?: string): Promise<PulsarServer> {
+  let server: WebSocketServer | null = null;
+  let port = 0;
+  let entries = 0;
+  const pulsar: PulsarServer = { url: '', taken: [], opened: [], mood: 'ok', stop, start };
+
+  function serve(socket: WebSocket, topic: string): void {
+    socket.on('message', (data) => {
+      const answer = (fields: object): void => socket.send(JSON.stringify(fields));
+      let message: Record<string, unknown>;
+      try {
+        message = JSON.parse(data.toString());
+      } catch {
+        return answer({ result: 'send-error:3', errorMsg: 'Failed to de-serialize from JSON' });
+      }
+      const { payload, properties = {}, key = '', context } = message;
+      if (typeof payload !== 'string' || !BASE64.test(payload)) {
+        return answer({ result: 'send-error:7', errorMsg: 'Invalid payload encoding', context });
+      }
+      if (pulsar.mood === 'silent') return;
+      if (pulsar.mood === 'refuse') return answer({ result: 'send-error:8', errorMsg: 'Unknown error', context });
+      pulsar.taken.push({
+        topic,
+        key: key as string,
+        properties: properties as Record<string, string>,
+        payload: Buffer.from(payload, 'base64'),
+      });
+      if (pulsar.mood === 'drop') return socket.terminate();
+      answer({ result: 'ok', messageId: Buffer.from(`entry ${++entries}`).toString('base64'), context });
+    });
+  }
+
+  async function start(): Promise<void> {
+    server = new WebSocketServer({
+      host: '127.0.0.1',
+      port,
+      verifyClient: ({ req }: { req: { headers: Record<string, unknown> } }) =>
+        token === undefined || req.headers.authorization === `Bearer ${token}`,
+    });
+    server.on('connection', (socket, request) => {
+      const url = new URL(request.url!, 'ws://localhost');
+      pulsar.opened.push(url.pathname + url.search);
+      const match = PATH.exec(url.pathname);
+      const unknown = [...url.searchParams.keys()].filter((name) => !PARAMETERS.has(name));
+      if (!match || unknown.length > 0) return socket.close(1008, 'Failed to create producer');
+      serve(socket, match.slice(1).join('/'));
+    });
+    await once(server, 'listening');
+    const address = server.address() as AddressInfo;
+    port = address.port;
+    pulsar.url = `ws://127.0.0.1:${port}`;
+  }
+
+  async function stop(): Promise<void> {
+    if (!server) return;
+    const closing = server;
+    server = null;
+    for (const socket of closing.clients) socket.terminate();
+    closing.close();
+    await once(closing, 'close');
+  }
+
+  t.after(stop);
+  await start();
+  return pulsar;
+}
