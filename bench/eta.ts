@@ -12,7 +12,6 @@ import { parseArgs } from 'node:util';
 import { createZone } from '../sim/local-time.ts';
 import { readTripsFile, type Trip } from '../sim/trips-csv.ts';
 import { createOsrmEngine } from '../src/adapters/osrm/engine.ts';
-import { straightLineLeg } from '../src/domain/geo.ts';
 import {
   type Effect,
   type Effects,
@@ -23,7 +22,8 @@ import {
   lessonsOf,
   type Way,
 } from '../src/domain/routing/rules.ts';
-import { toWay } from '../src/domain/routing/service.ts';
+import { straightLine, toWay } from '../src/domain/routing/service.ts';
+import type { RoadLeg } from '../src/ports/routing.ts';
 import { startOsrm } from '../test/servers/osrm.ts';
 
 /** The server's defaults. */
@@ -82,9 +82,8 @@ async function measure(file: string, map: string): Promise<void> {
       for (const trip of next) {
         const [leg] = await engine.legsTo([trip.pickup], trip.dropoff, trip.atMs);
         if (!leg || leg.durationS === 0) continue;
-        const straight = straightLineLeg(trip.pickup, trip.dropoff, TRAVEL).etaS;
-        const way = (baseS: number): Way => toWay(trip.pickup, trip.dropoff, trip.atMs, baseS);
-        driven.push({ trip, road: way(leg.durationS), straight: way(straight) });
+        const way = (base: RoadLeg): Way => toWay(trip.pickup, trip.dropoff, trip.atMs, base);
+        driven.push({ trip, road: way(leg), straight: way(straightLine(trip.pickup, trip.dropoff, TRAVEL)) });
       }
     }),
   );

@@ -3,11 +3,11 @@
  * ride is a lesson about the traffic, for the engine as for the straight line. Runs on the trip's events; a repeat is not
  * learnt twice.
  */
-import type { RoutingMeter } from '../../ports/routing.ts';
-import { type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
+import type { RoadLeg, RoutingMeter } from '../../ports/routing.ts';
+import type { LatLng, TravelModel } from '../geo.ts';
 import type { TripEvent } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
-import { STRAIGHT_LINE, toWay } from './service.ts';
+import { STRAIGHT_LINE, straightLine, toWay } from './service.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface AccuracyDeps {
@@ -30,14 +30,14 @@ export function createAccuracy({ traffic, travel, meter }: AccuracyDeps) {
     const startedAt = trip.startedAt;
     if (startedAt === undefined) return;
     const tookS = (completedAt - startedAt) / 1000;
-    const { durationS, source = STRAIGHT_LINE, baseS } = trip.estimate;
+    const { durationS, distanceM, source = STRAIGHT_LINE, baseS } = trip.estimate;
     meter.arrived('dropoff', source, durationS, tookS);
     const from: LatLng = trip.source;
     const { city } = trip.source;
-    const teach = (name: string, ownS: number): Promise<void> =>
-      traffic.observe(name, city, trip.id, toWay(from, trip.destination, startedAt, ownS), tookS);
-    await teach(STRAIGHT_LINE, straightLineLeg(from, trip.destination, travel).etaS);
-    if (source !== STRAIGHT_LINE && baseS !== undefined) await teach(source, baseS);
+    const teach = (name: string, base: RoadLeg): Promise<void> =>
+      traffic.observe(name, city, trip.id, toWay(from, trip.destination, startedAt, base), tookS);
+    await teach(STRAIGHT_LINE, straightLine(from, trip.destination, travel));
+    if (source !== STRAIGHT_LINE && baseS !== undefined) await teach(source, { durationS: baseS, distanceM });
   }
 
   return {

@@ -43,14 +43,21 @@ export type Routing = ReturnType<typeof createRouting>;
 export const trafficZone = ({ lat, lng }: LatLng): string => latLngToCell(lat, lng, TRAFFIC_RESOLUTION);
 
 /** A way as the learnt traffic wants to know it. */
-export const toWay = (from: LatLng, to: LatLng, at: number, baseS: number): Way => ({
+export const toWay = (from: LatLng, to: LatLng, at: number, base: RoadLeg, toZone = trafficZone(to)): Way => ({
   from,
   to,
   fromZone: trafficZone(from),
-  toZone: trafficZone(to),
+  toZone,
   at,
-  baseS,
+  baseS: base.durationS,
+  baseM: base.distanceM,
 });
+
+/** The straight line as if it were a road. */
+export function straightLine(from: LatLng, to: LatLng, travel: TravelModel): RoadLeg {
+  const { etaS, distanceM } = straightLineLeg(from, to, travel);
+  return { durationS: etaS, distanceM };
+}
 
 export function createRouting({ engine, traffic, travel, clock, meter, log, matrixMax }: RoutingDeps) {
   /** Null for all when the engine does not answer: a breaker, a timeout, an error of its own. */
@@ -77,18 +84,13 @@ export function createRouting({ engine, traffic, travel, clock, meter, log, matr
     return legs;
   }
 
-  /** With the traffic of the city, for those ways that come from one source. */
-  async function withTraffic(
-    source: string,
-    city: string,
-    ways: readonly Way[],
-    metres: readonly number[],
-  ): Promise<Eta[]> {
+  /** With the traffic of the city, for ways that come from one source. */
+  async function withTraffic(source: string, city: string, ways: readonly Way[]): Promise<Eta[]> {
     if (ways.length === 0) return [];
     const factors = await traffic.factors(source, city, ways);
     meter.answered(source, ways.length);
-    return ways.map(({ baseS }, i) => ({
-      distanceM: Math.round(metres[i]!),
+    return ways.map(({ baseS, baseM }, i) => ({
+      distanceM: Math.round(baseM),
       etaS: Math.round(baseS * factors[i]!),
       source,
       baseS,
@@ -99,23 +101,22 @@ export function createRouting({ engine, traffic, travel, clock, meter, log, matr
   async function legsTo(from: readonly LatLng[], to: LatLng, city: string): Promise<Eta[]> {
     const at = clock.now();
     const road = await byRoad(from, to, at);
-    const legs = from.map((place, i) => road[i] ?? toRoadLeg(straightLineLeg(place, to, travel)));
-    const ways = from.map((place, i) => toWay(place, to, at, legs[i]!.durationS));
-    const etas: Eta[] = [];
-    for (const [source, isOfIt] of [
-      [engine?.name ?? '', (i: number) => road[i] !== null],
-      [STRAIGHT_LINE, (i: number) => road[i] === null],
-    ] as const) {
-      const own = [...from.keys()].filter(isOfIt);
-      const found = await withTraffic(
-        source,
+    const toZone = trafficZone(to);
+    const ways = from.map((place, i) => toWay(place, to, at, road[i] ?? straightLine(place, to, travel), toZone));
+    const [byEngine, byLine] = await Promise.all([
+      withTraffic(
+        engine?.name ?? '',
         city,
-        own.map((i) => ways[i]!),
-        own.map((i) => legs[i]!.distanceM),
-      );
-      for (const [n, i] of own.entries()) etas[i] = found[n]!;
-    }
-    return etas;
+        ways.filter((_, i) => road[i] !== null),
+      ),
+      withTraffic(
+        STRAIGHT_LINE,
+        city,
+        ways.filter((_, i) => road[i] === null),
+      ),
+    ]);
+    const [engines, lines] = [byEngine.values(), byLine.values()];
+    return road.map((leg) => (leg ? engines : lines).next().value!);
   }
 
   return {
@@ -123,8 +124,3 @@ export function createRouting({ engine, traffic, travel, clock, meter, log, matr
     leg: async (from: LatLng, to: LatLng, city: string): Promise<Eta> => (await legsTo([from], to, city))[0]!,
   };
 }
-
-const toRoadLeg = ({ distanceM, etaS }: { distanceM: number; etaS: number }): RoadLeg => ({
-  distanceM,
-  durationS: etaS,
-});

@@ -42,6 +42,7 @@ const way = (at: number, zones = ['a', 'b']): Way => ({
   toZone: zones[1]!,
   at,
   baseS: 600,
+  baseM: 7000,
 });
 const factor = async (node: ReturnType<typeof nodeOn>, clock: ManualClock, city = 'nyc', source = 'osrm') =>
   (await node.factors(source, city, [way(clock.now())]))[0]!;
