@@ -11,6 +11,7 @@ import { fanOut } from './cases/fanout.ts';
 import { grpcStreams } from './cases/grpc.ts';
 import { ingest } from './cases/ingest.ts';
 import { idleMemory } from './cases/memory.ts';
+import { nearby } from './cases/nearby.ts';
 import { twoNodes } from './cases/nodes.ts';
 import { restLocation } from './cases/rest.ts';
 import { manySessions } from './cases/sessions.ts';
@@ -30,6 +31,7 @@ const cases: Record<CaseName, (context: Context) => Promise<CaseResult>> = {
   grpc: grpcStreams,
   broadcast: grpcBroadcast,
   rest: restLocation,
+  nearby,
   ingest,
   memory: idleMemory,
   sessions: manySessions,

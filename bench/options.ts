@@ -33,6 +33,7 @@ export const caseNames = [
   'grpc',
   'broadcast',
   'rest',
+  'nearby',
   'ingest',
   'memory',
   'sessions',

@@ -6,6 +6,8 @@ import type { Refusal } from '../trips-csv.ts';
 export interface Trace {
   row: number;
   taxi: string;
+  /** Of the first point, epoch milliseconds. */
+  atMs: number;
   points: Point[];
   /** Where the trip of this trace goes: its last point, or for a round trip the farthest one. */
   dropoff: Point;
@@ -23,16 +25,22 @@ export async function readTraces(
 ): Promise<{ traces: Trace[]; refusals: Refusal[] }> {
   const traces: Trace[] = [];
   const refusals: Refusal[] = [];
-  let columns: { taxi: number; line: number } | undefined;
+  let columns: { taxi: number; at: number; line: number } | undefined;
   for await (const { row, fields } of readCsvFile(file)) {
     if (!columns) {
-      columns = { taxi: fields.indexOf('TAXI_ID'), line: fields.indexOf('POLYLINE') };
-      if (columns.taxi < 0 || columns.line < 0) throw new Error(`${file} has no columns TAXI_ID and POLYLINE`);
+      columns = {
+        taxi: fields.indexOf('TAXI_ID'),
+        at: fields.indexOf('TIMESTAMP'),
+        line: fields.indexOf('POLYLINE'),
+      };
+      if (Object.values(columns).some((index) => index < 0))
+        throw new Error(`${file} has not all of the columns TAXI_ID, TIMESTAMP and POLYLINE`);
       continue;
     }
     if (traces.length >= limit) break;
     const points = readLine(fields[columns.line] ?? '');
     const first = points?.[0];
+    const atMs = 1000 * Number(fields[columns.at]);
     if (!points || !first)
       refusals.push({ row, field: 'POLYLINE', reason: points ? 'no points' : 'not a list of [lng, lat]' });
     else {
@@ -41,7 +49,8 @@ export async function readTraces(
       const dropoff = distanceM(first, last) >= MIN_TRIP_M ? last : farthest;
       if (distanceM(first, dropoff) < MIN_TRIP_M)
         refusals.push({ row, field: 'POLYLINE', reason: 'the taxi never moved' });
-      else traces.push({ row, taxi: fields[columns.taxi]!, points, dropoff });
+      else if (!(atMs > 0)) refusals.push({ row, field: 'TIMESTAMP', reason: 'not a time' });
+      else traces.push({ row, taxi: fields[columns.taxi]!, atMs, points, dropoff });
     }
   }
   return { traces, refusals };

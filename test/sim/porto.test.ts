@@ -25,15 +25,22 @@ t.test('the reader of traces takes what moved and refuses the rest', async (t) =
   const loop = '9,C,,,9,1372636858,A,False,"[[-8.62,41.15],[-8.61,41.15],[-8.62,41.15]]"';
   const still = '8,C,,,8,1372636858,A,False,"[[-8.62,41.15],[-8.62,41.15]]"';
   const bad = ['"[]"', '"[[1,2"', '"[[1,""x""]]"'].map((polyline) => `7,C,,,7,1372636858,A,False,${polyline}`);
-  writeFileSync(file, [HEADER, line(1, 5), loop, still, ...bad].join('\n'));
+  const noTime = '6,C,,,6,noon,A,False,"[[-8.62,41.15],[-8.61,41.15]]"';
+  writeFileSync(file, [HEADER, line(1, 5), loop, still, ...bad, noTime].join('\n'));
   const { traces, refusals } = await readTraces(file);
   t.match(traces, [
     { row: 2, taxi: '1', points: { length: 5 }, dropoff: { lat: 41.1528 } },
-    { row: 3, taxi: '9', dropoff: { lat: 41.15, lng: -8.61 } },
+    { row: 3, taxi: '9', atMs: 1_372_636_858_000, dropoff: { lat: 41.15, lng: -8.61 } },
   ]);
   t.same(
     refusals.map(({ row, reason }) => `${row} ${reason}`),
-    ['4 the taxi never moved', '5 no points', '6 not a list of [lng, lat]', '7 not a list of [lng, lat]'],
+    [
+      '4 the taxi never moved',
+      '5 no points',
+      '6 not a list of [lng, lat]',
+      '7 not a list of [lng, lat]',
+      '8 not a time',
+    ],
   );
   t.equal((await readTraces(file, 1)).traces.length, 1);
 });
