@@ -8,7 +8,14 @@ import { promisify } from 'node:util';
 import t from 'tap';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const NEEDED = ['script', 'package.json', 'sim/options.ts', 'bench/options.ts', 'test/conformance/protocol/usage.ts'];
+const NEEDED = [
+  'script',
+  'package.json',
+  'sim/options.ts',
+  'bench/options.ts',
+  'bench/eta/options.ts',
+  'test/conformance/protocol/usage.ts',
+];
 
 t.test('--help of a fresh checkout', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-help-'));
@@ -21,6 +28,7 @@ t.test('--help of a fresh checkout', async (t) => {
   for (const [name, words] of [
     ['demo', '--kill-at SHARE'],
     ['bench', '--hold-seconds N'],
+    ['eta', '--folds N'],
     ['conformance', '--token-secret KEY'],
   ] as const) {
     const { stdout, stderr } = await promisify(execFile)(join(folder, 'script', name), ['--help'], { env });

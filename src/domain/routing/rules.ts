@@ -1,6 +1,6 @@
 /**
  * What traffic makes of an engine's free-flow time, learnt from finished trips: pure, so that it can be tested, replayed and
- * measured (bench/eta.ts). The logarithm of real time over the engine's is a level and a sum of small effects.
+ * measured (script/eta). The logarithm of real time over the engine's is a level and a sum of small effects.
  *
  * The level is that of the hour; where that has seen little, of its part of the day, and else of the city as a whole. Each is a mean that
  * stands for itself: what is learnt by day leaves the night as it was. The effects say how a way differs from the level of its hour: by its
