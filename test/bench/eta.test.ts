@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Verdict } from '../../bench/eta/judge.ts';
-import { corner, sea, TOWN, writeGridTown } from '../servers/grid-town.ts';
+import { corner, TOWN, writeGridTown } from '../servers/grid-town.ts';
 import { fetchOsrm } from '../servers/osrm.ts';
 
 const run = promisify(execFile);
@@ -16,11 +16,11 @@ const TRIPS = 240;
 /** Everything takes this much longer than the engine thinks. */
 const SLOWER = 1.8;
 
-/** Along avenues: the way of the engine is known. Every tenth begins in the sea, and one never ended. */
+/** Along avenues: the way of the engine is known. Every tenth begins off the coast, and one never ended. */
 function csv(): string {
   const lines = Array.from({ length: TRIPS }, (_, i) => {
     const [avenue, blocks] = [i % TOWN.size, 4 + (i % 7)];
-    const from = i % 10 === 9 ? sea : corner(i % 3, avenue);
+    const from = corner(i % 10 === 9 ? -4 : i % 3, avenue);
     const to = corner((i % 3) + blocks, avenue);
     const start = Date.parse('2015-01-15T00:00:00Z') + i * 360_000;
     const tookS = Math.round((SLOWER * blocks * TOWN.stepM) / (TOWN.speedKmh / 3.6));
@@ -56,7 +56,7 @@ t.test('script/eta', async (t) => {
     t.same(counts, { read: TRIPS, refused: 1, offTheMap: TRIPS / 10, teach: 96, ask: 120 });
     const median = (source: string, traffic: string): number =>
       rows.find((row) => row.source === source && row.traffic === traffic)!.medianPercent;
-    t.ok(median('road', 'none') > 35, `${median('road', 'none')} % before`);
+    t.ok(median('road', 'none') > 25, `${median('road', 'none')} % before`);
     t.ok(median('road', 'learnt') < 5, `${median('road', 'learnt')} % after`);
     t.ok(median('straight', 'learnt') < 5, `${median('straight', 'learnt')} % by the straight line`);
   });
