@@ -6,7 +6,7 @@ import { member, somewhere } from '../scene.ts';
 import { isRefused, livesOn } from './streams.ts';
 
 const WIRE = 'as proto/ride/v1/ride.proto says';
-const KINDS = /^one of location_update, location_batch, .*received$/;
+const KINDS = /^one of location_update, location_batch, .*received, check_in_reply$/;
 
 const s = await build(t);
 
