@@ -10,6 +10,7 @@ import { intelligenceSettings } from './config/intelligence.ts';
 import type { Kind, ListenAddress, Setting } from './config/kinds.ts';
 import { limitsSettings } from './config/limits.ts';
 import { operationSettings } from './config/operation.ts';
+import { pricingSettings } from './config/pricing.ts';
 import { processSettings } from './config/process.ts';
 import { ridesSettings } from './config/rides.ts';
 import { routingSettings } from './config/routing.ts';
@@ -23,6 +24,7 @@ export const settings = {
   ...processSettings,
   ...streamsSettings,
   ...ridesSettings,
+  ...pricingSettings,
   ...routingSettings,
   ...intelligenceSettings,
   ...limitsSettings,
@@ -127,6 +129,14 @@ function crossChecks(c: Config): string[] {
   if (c.mode === 'production') {
     if (c.jwtSecret === DEVELOPMENT_SECRET || c.jwtSecret.length < 32) {
       problems.push('JWT_SECRET: must be a secret of at least 32 characters in production mode');
+    }
+    if ([c.quoteSecret, c.quoteSecretPrevious].some((secret) => secret !== undefined && secret.length < 32)) {
+      problems.push(
+        'QUOTE_SECRET and QUOTE_SECRET_PREVIOUS: must be secrets of at least 32 characters in production mode',
+      );
+    }
+    if (c.paymentsProvider === 'development') {
+      problems.push('PAYMENTS_PROVIDER: must not be development in production mode');
     }
     if (c.clockSpeed !== 1 || c.clockStart !== undefined) {
       problems.push('CLOCK_SPEED and CLOCK_START: must be left alone in production mode');

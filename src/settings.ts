@@ -23,6 +23,10 @@ export function domainSettings(c: Config): DomainSettings {
       perKmMinor: c.farePerKmMinor,
       perMinuteMinor: c.farePerMinuteMinor,
       minimumMinor: c.fareMinimumMinor,
+      waitingFreeS: Math.floor(c.fareWaitingFree / 1000),
+      waitingPerMinuteMinor: c.fareWaitingPerMinuteMinor,
+      cancellationFreeS: Math.floor(c.cancellationFree / 1000),
+      cancellationFeeMinor: c.cancellationFeeMinor,
     },
     dispatch: {
       radiusM: c.matchRadiusM,
@@ -34,6 +38,22 @@ export function domainSettings(c: Config): DomainSettings {
     },
     tripRequestTtlMs: c.tripRequestTtl,
     zoneBroadcastMax: c.zoneBroadcastMax,
+    quoteTtlMs: c.quoteTtl,
+    surge: {
+      capPermille: Math.round(c.surgeCap * 1000),
+      threshold: c.surgeThreshold,
+      slope: c.surgeSlope,
+      minDemand: c.surgeMinDemand,
+      halfLifeMs: c.surgeHalfLife,
+      neighbourShare: c.surgeNeighbourShare,
+      intervalMs: c.surgeInterval * c.clockSpeed,
+      windowMs: c.surgeWindow,
+    },
+    payments: {
+      waitingAllowanceS: Math.floor(c.paymentsWaitingAllowance / 1000),
+      retryMs: c.paymentsRetry,
+      retryMaxMs: c.paymentsRetryMax,
+    },
     locations: {
       skewMaxMs: c.clockSkewMax,
       freshnessMs: c.locationFreshness,
@@ -54,6 +74,12 @@ export function domainSettings(c: Config): DomainSettings {
     },
   };
 }
+
+/** What signs quotes, and what is accepted beside it. */
+export const quoteSecrets = (c: Config): [string, ...string[]] => [
+  c.quoteSecret ?? c.jwtSecret,
+  ...(c.quoteSecretPrevious ? [c.quoteSecretPrevious] : []),
+];
 
 /** Nothing where gRPC listens without TLS. */
 export function grpcTls(c: Config): Pick<GrpcOptions, 'tls'> {

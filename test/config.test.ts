@@ -88,6 +88,25 @@ const bad: Record<string, readonly string[]> = {
   LONG_STOP: ['9s', '25h'],
   OVERSPEED_MPS: ['0', '51'],
   SIGNAL_LOST: ['999ms', '61m'],
+  FARE_WAITING_FREE: ['2h', '3'],
+  FARE_WAITING_PER_MINUTE_MINOR: ['-1', '0.3'],
+  CANCELLATION_FREE: ['2d', '-1s'],
+  CANCELLATION_FEE_MINOR: ['5.00'],
+  QUOTE_TTL: ['999ms', '2d'],
+  SURGE_INTERVAL: ['499ms', '2h'],
+  SURGE_WINDOW: ['999ms'],
+  SURGE_HALF_LIFE: ['99ms'],
+  SURGE_CAP: ['0.9', '11', '2,5'],
+  SURGE_THRESHOLD: ['-1'],
+  SURGE_SLOPE: ['101'],
+  SURGE_MIN_DEMAND: ['-1'],
+  SURGE_NEIGHBOUR_SHARE: ['1.1', '-0.1'],
+  PAYMENTS_PROVIDER: ['stripe', 'None'],
+  PAYMENTS_WAITING_ALLOWANCE: ['2d'],
+  PAYMENTS_RETRY: ['9ms'],
+  PAYMENTS_RETRY_MAX: ['2d'],
+  PAYMENTS_RECONCILE_INTERVAL: ['199ms'],
+  PAYMENTS_RECONCILE_AGE: ['-1s'],
   SWEEP_INTERVAL: ['100ms'],
   SWEEP_AGE: ['99ms'],
   ROUTING_ENGINE: ['OSRM', 'google'],
@@ -197,6 +216,14 @@ t.test('production refuses development secrets and a clock of its own', async (t
   t.match(problemsOf({ ...mode, JWT_SECRET: secret, CLOCK_SPEED: '2' }), [/^CLOCK_SPEED and CLOCK_START/]);
   const start = { CLOCK_START: '2015-01-15T08:00:00-05:00' };
   t.match(problemsOf({ ...mode, JWT_SECRET: secret, ...start }), [/^CLOCK_SPEED and CLOCK_START/]);
+  for (const name of ['QUOTE_SECRET', 'QUOTE_SECRET_PREVIOUS']) {
+    const given = { ...mode, JWT_SECRET: secret, QUOTE_SECRET: secret };
+    t.match(problemsOf({ ...given, [name]: 'short' }), [/^QUOTE_SECRET and QUOTE_SECRET_PREVIOUS: must be secrets/]);
+    t.same(problemsOf({ ...given, [name]: secret }), []);
+  }
+  const pretended = problemsOf({ ...mode, JWT_SECRET: secret, PAYMENTS_PROVIDER: 'development' });
+  t.match(pretended, [/^PAYMENTS_PROVIDER: must not be development/]);
+  t.same(problemsOf({ ...mode, JWT_SECRET: secret, PAYMENTS_PROVIDER: 'none' }), []);
   const { jwtSecret, httpListen } = loadConfig({ ...mode, JWT_SECRET: secret });
   t.equal(jwtSecret, secret);
   t.equal(httpListen.host, '::', 'and listens everywhere');

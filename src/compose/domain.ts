@@ -3,6 +3,8 @@ import { latLngToCell } from 'h3-js';
 import { createServices, type DomainServices } from '../domain/services.ts';
 import { checkInExpiryJob } from '../jobs/check-in-expiry.ts';
 import { offerExpiryJob } from '../jobs/offer-expiry.ts';
+import { paymentStepJob, reconcileJob } from '../jobs/payments.ts';
+import { surgeJob } from '../jobs/surge.ts';
 import { sweepJob } from '../jobs/sweep.ts';
 import { tripMatchJob } from '../jobs/trip-match.ts';
 import { tripTimeoutJob } from '../jobs/trip-timeout.ts';
@@ -37,7 +39,7 @@ export function composeDomain(
 export async function startJobs(
   config: NodeConfig,
   { queues, clock, positions, store }: Outside,
-  { dispatch, relays, collections, checkIns, geofences, watch }: DomainServices,
+  { dispatch, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
@@ -67,5 +69,11 @@ export async function startJobs(
     log,
   });
   const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch), checkInExpiryJob(checkIns)];
-  await queues.start(jobs, [sweep, watchSweep]);
+  const recurring = [sweep, watchSweep, surgeJob(surge, config.surgeInterval)];
+  if (!payments) return queues.start(jobs, recurring);
+  const { paymentsReconcileInterval, paymentsReconcileAge } = config;
+  await queues.start(
+    [...jobs, paymentStepJob(payments)],
+    [...recurring, reconcileJob(payments, paymentsReconcileInterval, paymentsReconcileAge, log)],
+  );
 }

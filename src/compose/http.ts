@@ -24,6 +24,7 @@ import { checkInDeskRoutes, checkInRoutes } from '../routes/check-ins.ts';
 import { driverRoutes } from '../routes/drivers.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
 import { placeRoutes } from '../routes/places.ts';
+import { pricingRoutes } from '../routes/pricing.ts';
 import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
 import { topicRoutes } from '../routes/topics.ts';
 import { trackRoutes } from '../routes/tracks.ts';
@@ -108,6 +109,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     signedIn.addHook('onRequest', api.identify);
     signedIn.addHook('preParsing', api.authenticate);
     await signedIn.register(tripRoutes, services);
+    await signedIn.register(pricingRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock });
     await signedIn.register(userRoutes, services);
     await signedIn.register(trackRoutes, services);

@@ -1,5 +1,6 @@
 /** What the server stands on, opened from the settings: clock, ids, metrics, Redis and everything kept in it, queues, store. */
 import { createQueues } from '../adapters/bullmq/queues.ts';
+import { createDevelopmentPayments, developmentHoldCollection } from '../adapters/development/payments.ts';
 import { createRedisBus } from '../adapters/redis/bus.ts';
 import { connectRedis } from '../adapters/redis/connection.ts';
 import { counted } from '../adapters/redis/counted.ts';
@@ -12,17 +13,25 @@ import { createRedisReconnects } from '../adapters/redis/reconnects.ts';
 import { type ScriptedRedis, withScripts } from '../adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from '../adapters/redis/session-directory.ts';
 import { createRedisSosTracking } from '../adapters/redis/sos-tracking.ts';
+import { createRedisSupply } from '../adapters/redis/supply.ts';
+import { createRedisSurgeBoards } from '../adapters/redis/surge-boards.ts';
 import { createRedisTokenBuckets } from '../adapters/redis/token-buckets.ts';
 import { createClock } from '../adapters/system/clock.ts';
 import { createRandom } from '../adapters/system/random.ts';
+import { createSeal } from '../adapters/system/seal.ts';
 import type { Config } from '../config.ts';
 import { createIds } from '../domain/ids.ts';
 import { createMetrics } from '../plugins/metrics.ts';
+import { createMoneyMeter } from '../plugins/money-metrics.ts';
 import { createRoutingMeter } from '../plugins/routing-metrics.ts';
 import { createStore } from '../plugins/store.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Payments } from '../ports/payments.ts';
+import type { Store } from '../ports/store.ts';
 import { createLamport } from '../realtime/lamport.ts';
 import { createPresenceEncoder } from '../realtime/snapshots.ts';
+import { quoteSecrets } from '../settings.ts';
 import { composeRouting } from './routing.ts';
 
 /** The settings, and what the process finds out for itself before it builds a server. */
@@ -30,10 +39,18 @@ export type NodeConfig = Config & { redisUrl: string; nodeId: string };
 
 export type Outside = Awaited<ReturnType<typeof openOutside>>;
 
+/** Null when nobody is to hold or capture anything. */
+function paymentsOf(config: NodeConfig, store: Store, clock: Clock): Payments | null {
+  const provider = config.paymentsProvider ?? (config.mode === 'development' ? 'development' : 'none');
+  if (provider === 'none') return null;
+  return createDevelopmentPayments(store.collection(developmentHoldCollection), { clock, region: config.region });
+}
+
 export async function openOutside(config: NodeConfig, log: Logger) {
   const { nodeId } = config;
   const anchor = config.clockAnchor ?? Date.now();
   const clock = createClock({ speed: config.clockSpeed, anchor, start: config.clockStart ?? anchor });
+  const store = await createStore(config);
   const { registry, meter, gauge } = createMetrics();
   const routingMeter = createRoutingMeter(registry);
   const lamport = createLamport();
@@ -64,7 +81,10 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     }),
     routingMeter,
     routingEngine: composeRouting(config, redis, routingMeter, log),
-    store: await createStore(config),
+    seal: createSeal(quoteSecrets(config), 'quotes'),
+    store,
+    payments: paymentsOf(config, store, clock),
+    moneyMeter: createMoneyMeter(registry),
   };
 }
 
@@ -145,5 +165,7 @@ function driversInRedis(
     ),
     tracking: createRedisSosTracking(redis),
     marks: counted(createRedisFenceMarks(redis), { of: 'geofence', enter: 'geofence', leave: 'geofence' }, onHit),
+    supply: counted(createRedisSupply(redis), { available: 'supply' }, onHit),
+    surgeBoards: counted(createRedisSurgeBoards(redis), { read: 'surge', save: 'surge' }, onHit),
   };
 }

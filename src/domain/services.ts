@@ -3,14 +3,19 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventSink } from '../ports/event-sink.ts';
 import type { FenceMarks } from '../ports/fence-marks.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { MoneyMeter } from '../ports/money-meter.ts';
 import type { Offers } from '../ports/offers.ts';
+import type { Payments as PaymentProvider } from '../ports/payments.ts';
 import type { Position, Positions } from '../ports/positions.ts';
 import type { Presences } from '../ports/presences.ts';
 import type { Publisher } from '../ports/publisher.ts';
 import type { RoutingEngine, RoutingMeter } from '../ports/routing.ts';
 import type { Scheduler } from '../ports/scheduler.ts';
+import type { Seal } from '../ports/seal.ts';
 import type { SosTracking } from '../ports/sos-tracking.ts';
 import type { Collection, OutboxEvent, Store } from '../ports/store.ts';
+import type { Supply } from '../ports/supply.ts';
+import type { SurgeBoards } from '../ports/surge-boards.ts';
 import { type Chat, chatCollection, createChat } from './chat/service.ts';
 import type { DispatchSettings } from './dispatch/deps.ts';
 import { createDispatch, type Dispatch } from './dispatch/service.ts';
@@ -22,12 +27,22 @@ import { createLocations, type Locations } from './locations/service.ts';
 import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
 import { recordChat, recordTripEvent, samplePosition } from './outbox/leaving.ts';
 import { createRelay, type Relay } from './outbox/relay.ts';
+import {
+  type LedgerEntry,
+  ledgerCollection,
+  type Payment,
+  type PaymentEvent,
+  paymentCollection,
+} from './payments/payment.ts';
+import { createTripPayments, type PaymentSettings, type TripPayments } from './payments/service.ts';
 import { createPresence, type Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
+import { createPricing, type Pricing } from './pricing/service.ts';
 import { createAccuracy } from './routing/accuracy.ts';
 import { createRouting, type Routing, STRAIGHT_LINE } from './routing/service.ts';
 import { createTraffic, type TrafficRecord, trafficCollection } from './routing/traffic.ts';
 import { createSos, type Sos, sosCollection, sosDeskCollection } from './sos/service.ts';
+import { createSurge, type Surge, type SurgeDeps } from './surge/service.ts';
 import { isDriven, isTerminal, type TripEvent } from './trips/rules.ts';
 import { createTrips, type IdempotencyRecord, type Trips } from './trips/service.ts';
 import { type Trip, tripCollection } from './trips/trip.ts';
@@ -40,6 +55,13 @@ export interface Ports {
   offers: Offers;
   tracking: SosTracking;
   marks: FenceMarks;
+  supply: Supply;
+  surgeBoards: SurgeBoards;
+  /** Of quotes. */
+  seal: Seal;
+  /** Null: nothing is held or captured, prices are only told. */
+  payments: PaymentProvider | null;
+  moneyMeter: MoneyMeter;
   scheduler: Scheduler;
   publisher: Publisher;
   /** Null: straight lines only. */
@@ -65,12 +87,18 @@ export interface DomainSettings {
   tripRequestTtlMs: number;
   /** Drivers of one zone broadcast message. */
   zoneBroadcastMax: number;
+  quoteTtlMs: number;
+  surge: SurgeDeps['settings'];
+  payments: PaymentSettings;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   watch: WatchSettings;
 }
 
 export interface DomainServices extends Intelligence {
   trips: Trips;
+  pricing: Pricing;
+  surge: Surge;
+  payments: TripPayments | null;
   drivers: Drivers;
   dispatch: Dispatch;
   locations: Locations;
@@ -80,7 +108,12 @@ export interface DomainServices extends Intelligence {
   presence: Presence;
   sos: Sos;
   relays: readonly Relay[];
-  collections: { trips: Collection<Trip>; idempotency: Collection<IdempotencyRecord> };
+  collections: {
+    trips: Collection<Trip>;
+    idempotency: Collection<IdempotencyRecord>;
+    payments: Collection<Payment>;
+    ledger: Collection<LedgerEntry>;
+  };
 }
 
 export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
@@ -95,19 +128,42 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     chat: store.collection(chatCollection),
     alerts: store.collection(sosCollection),
     desks: store.collection(sosDeskCollection),
+    payments: store.collection(paymentCollection),
+    ledger: store.collection(ledgerCollection),
     traffic: store.collection(trafficCollection),
   };
 
   const { routing, accuracy } = createEstimates(ports, settings, collections.traffic);
   const drivers = createDrivers({ drivers: collections.drivers, positions, clock, ids });
+  const surge = createSurge({
+    trips: collections.trips,
+    supply: ports.supply,
+    boards: ports.surgeBoards,
+    clock,
+    settings: settings.surge,
+    freshnessMs: settings.locations.freshnessMs,
+    zoneOf: ports.zoneOf,
+    log,
+    meter: ports.moneyMeter,
+  });
+  const pricing = createPricing({
+    seal: ports.seal,
+    surge,
+    clock,
+    ids,
+    legOf: routing.leg,
+    tariff: settings.tariff,
+    quoteTtlMs: settings.quoteTtlMs,
+    zoneOf: ports.zoneOf,
+    meter: ports.moneyMeter,
+  });
   const trips: Trips = createTrips({
     trips: collections.trips,
     idempotency: collections.idempotency,
     relay: () => tripRelay,
     clock,
     ids,
-    routing,
-    tariff: settings.tariff,
+    pricing,
     tripRequestTtlMs: settings.tripRequestTtlMs,
     zoneOf: ports.zoneOf,
   });
@@ -156,6 +212,23 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     log,
   });
 
+  const payments: TripPayments | null =
+    ports.payments &&
+    createTripPayments({
+      payments: collections.payments,
+      ledger: collections.ledger,
+      provider: ports.payments,
+      trips,
+      relay: () => paymentRelay,
+      scheduler,
+      publisher,
+      clock,
+      ids,
+      settings: settings.payments,
+      log,
+      meter: ports.moneyMeter,
+    });
+
   const tripRelay = createRelay(
     collections.trips,
     {
@@ -166,6 +239,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
         const happened = event.data as unknown as TripEvent;
         await dispatch.react(trip, happened);
         await accuracy.react(trip, happened);
+        await payments?.reactToTrip(trip, happened);
         await afterTripEvent(intelligence, positions, trip, happened);
       },
       ...(sink ? { record: (tripId, event) => recordTripEvent(sink, tripId, event) } : {}),
@@ -190,8 +264,22 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     log,
   );
 
+  const paymentRelay: Relay = createRelay(
+    collections.payments,
+    {
+      // Nobody follows a payment; what its rider is told of it is a step of its own.
+      publish: async () => 'published',
+      react: async (id, event) => payments?.react(id, event.data as unknown as PaymentEvent),
+    },
+    clock,
+    log,
+  );
+
   return {
     trips,
+    pricing,
+    surge,
+    payments,
     drivers,
     dispatch,
     locations,
@@ -201,7 +289,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     presence: createPresence({ presences: ports.presences, trips, drivers }),
     sos,
     ...intelligence,
-    relays: [tripRelay, chatRelay, sosRelay, ...intelligence.watchRelays],
+    relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ...intelligence.watchRelays],
     collections,
   };
 }

@@ -24,6 +24,7 @@ const ASYNCAPI_FILE = new URL('../../asyncapi/asyncapi.yaml', import.meta.url);
 const tags = [
   { name: 'auth', description: 'Sign-in' },
   { name: 'trips', description: 'On-demand rides' },
+  { name: 'pricing', description: 'Quotes, fares and surge' },
   { name: 'drivers', description: 'Drivers and their locations' },
   { name: 'users', description: 'Users as others see them' },
   { name: 'places', description: 'Zones, cities and geofences' },

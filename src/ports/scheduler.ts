@@ -7,6 +7,7 @@ export interface ScheduledWork {
   offer_expiry: { tripId: string; offerId: string };
   trip_timeout: { tripId: string };
   check_in_expiry: { tripId: string; round: number };
+  payment_step: { paymentId: string };
 }
 
 export type WorkName = keyof ScheduledWork;

@@ -80,7 +80,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         security,
         headers: IdempotencyHeaders,
         body: TripRequestSchema,
-        response: { 200: TripSchema, 201: TripSchema, ...problems(400, 401, 403, 413, 415, 422, 429, 503) },
+        response: { 200: TripSchema, 201: TripSchema, ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503) },
       },
     },
     async (request, reply) => {
@@ -99,6 +99,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         city: body.city ?? principal.city,
         vehicleClass: body.vehicle_class ?? ('standard' as const),
         ...(body.note ? { note: body.note } : {}),
+        ...(body.quote_id ? { quoteId: body.quote_id } : {}),
       };
       const key = idempotencyKey(principal, 'POST /trips', request.headers['idempotency-key'], body);
       const { trip, created } = await trips.request(input, key);

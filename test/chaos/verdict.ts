@@ -38,7 +38,9 @@ export interface Verdict {
 }
 
 const saidId = ({ chat_message: chat }: Message): string | undefined => chat && `${chat.sender_id} ${chat.message_id}`;
-const noteId = ({ notification }: Message): string | undefined => notification?.id;
+/** Of the notes that the crowd publishes; the server's own receipts are none of them. */
+const noteId = ({ notification }: Message): string | undefined =>
+  notification?.id.endsWith('.receipt') ? undefined : notification?.id;
 const tripEventId = ({ trip_event, event_id }: Message): string | undefined => trip_event && event_id;
 
 const NOBODY: ReadonlySet<string> = new Set();

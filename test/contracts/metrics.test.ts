@@ -6,7 +6,7 @@ import { build } from '../helper.ts';
 import { assignedRide, member, north, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
-const s = await build(t);
+const s = await build(t, { env: { SURGE_INTERVAL: '1s' } });
 const read = (): Promise<Sample[]> => readMetrics(s.at.metrics);
 
 /** What grew between two readings. */
@@ -122,6 +122,42 @@ t.test('REST by route and status, never by path', async (t) => {
   );
 });
 
+t.test('quotes, surge and payments', async (t) => {
+  const before = await read();
+  const at = somewhere();
+  const rider = await member(s, 'rider');
+  const journey = { pickup: at, dropoff: north(at, 3000) };
+  const { body: quote } = await s.rest('POST', '/api/v1/quotes', rider.token, journey);
+  const booking = { ...journey, quote_id: quote.id };
+  const { body: booked } = await s.rest('POST', '/api/v1/trips', rider.token, booking);
+  t.equal((await s.rest('POST', '/api/v1/trips', rider.token, booking)).status, 409);
+  await s.rest('POST', `/api/v1/trips/${booked.id}/cancel`, rider.token, {});
+
+  const ride = await assignedRide(t, s);
+  for (const step of ['arrive', 'start', 'complete'])
+    await s.rest('POST', `/api/v1/trips/${ride.id}/${step}`, ride.driver.token);
+  const payment = async () => (await s.rest('GET', `/api/v1/trips/${ride.id}/payment`, ride.rider.token)).body;
+  await until(async () => (await payment()).status === 'settled', 'the payment to settle');
+  const { captured_minor: captured } = await payment();
+
+  const after = await read();
+  const quotes = (outcome: string) => grown(before, after, 'ride_quotes_total', { outcome });
+  t.same(['made', 'booked', 'used', 'expired'].map(quotes), [1, 1, 1, 0]);
+  for (const step of ['hold', 'capture', 'settle']) {
+    t.equal(grown(before, after, 'ride_payment_step_seconds_count', { step, outcome: 'done' }), 1, step);
+  }
+  const events = (type: string) => grown(before, after, 'ride_payment_events_total', { type });
+  t.same(['requested', 'held', 'owed', 'captured', 'settled', 'released'].map(events), [1, 1, 1, 1, 1, 0]);
+  t.equal(grown(before, after, 'ride_payment_captured_minor_total', { currency: 'USD' }), captured);
+  t.equal(grown(before, after, 'ride_payment_unpaid_minor_total'), 0);
+  await until(async () => grown(before, await read(), 'ride_surge_compute_seconds_count') > 0, 'the surge board');
+  const sample = (name: string) => sum(after, name);
+  t.ok(
+    sample('ride_surge_multiplier_max') === 0 || sample('ride_surge_multiplier_max') >= 1,
+    'a factor, not thousandths',
+  );
+});
+
 t.test('names, types and help, as Prometheus reads them', async (t) => {
   const response = await fetch(`http://${s.at.metrics}/metrics`);
   t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
@@ -147,6 +183,10 @@ t.test('names, types and help, as Prometheus reads them', async (t) => {
     http_request_duration_seconds: 'histogram',
     process_resident_memory_bytes: 'gauge',
     nodejs_eventloop_lag_seconds: 'gauge',
+    ride_quotes_total: 'counter',
+    ride_surge_zones: 'gauge',
+    ride_payment_step_seconds: 'histogram',
+    ride_payment_reconciled_total: 'counter',
   })) {
     t.equal(types.get(name), type, name);
     t.match(text, new RegExp(`^# HELP ${name} \\S`, 'm'), `${name} says what it is`);

@@ -121,6 +121,13 @@ t.test('real answers are as documented, on every route', async (t) => {
   await get(`${api}/trips/${id}/events`);
   await get(`${api}/trips/${id}/location`);
 
+  const quote = await post(`${api}/quotes`, rider, { pickup: here, dropoff: north(here, 900) });
+  t.equal(quote.status, 201);
+  await post(`${api}/quotes`, rider, { pickup: here });
+  await get(`${api}/trips/${id}/fare`);
+  await get(`${api}/trips/nope/fare`);
+  await get(`${api}/surge/zones`);
+
   const offered = await offeredRide(t, s);
   const { driver } = offered;
   await get(`${api}/drivers/me`, driver);
@@ -179,6 +186,10 @@ t.test('real answers are as documented, on every route', async (t) => {
   await until(async () => (await get('/admin/anomalies', operator)).body.items.length > 0, 'a flag');
   await get(`/admin/anomalies/spoofed_gps:${jumpy.id}`, operator);
   await post(`/admin/anomalies/spoofed_gps:${jumpy.id}/review`, operator, { verdict: 'dismissed' });
+  await get(`${api}/trips/${ride.id}/fare`, ride.rider);
+  await until(async () => (await get(`${api}/trips/${ride.id}/payment`, ride.rider)).status === 200, 'its payment');
+  await get(`${api}/trips/${ride.id}/payment`, ride.driver);
+  await get(`${api}/trips/${id}/payment`);
   await get('/admin/stats', operator);
   await get('/admin/stats');
   await get(`/admin/topics/trip:${ride.id}/members`, operator);

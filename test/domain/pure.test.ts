@@ -1,4 +1,4 @@
-/** The small pure parts of the domain: ids, distances, fares, the rank of drivers, what a position must be, how fresh it is. */
+/** The small pure parts of the domain: ids, distances, the rank of drivers, what a position must be, how fresh it is. */
 import fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../../src/adapters/system/random.ts';
@@ -6,7 +6,6 @@ import { type Candidate, eligible, rank } from '../../src/domain/dispatch/rules.
 import { distanceM, straightLineLeg } from '../../src/domain/geo.ts';
 import { formatId, parseId, shardKeyOf } from '../../src/domain/ids.ts';
 import { freshnessOf, limits, type PositionInput, positionViolation } from '../../src/domain/locations/rules.ts';
-import { fareMinor, type Tariff } from '../../src/domain/pricing/rules.ts';
 import { vehicleClasses } from '../../src/domain/roles.ts';
 
 const place = fc.record({
@@ -63,30 +62,6 @@ t.test('distances: symmetric, nought to itself, at most half the globe, and righ
   t.ok(Math.abs(distanceM({ lat: 0, lng: 179.9 }, { lat: 0, lng: -179.9 }) - 22_239) < 1, 'over the date line');
   const leg = straightLineLeg({ lat: 0, lng: 0 }, { lat: 0, lng: 1 }, travel);
   t.same(leg, { distanceM: 150_113, etaS: 25_019 });
-});
-
-t.test('fares: whole, never below the minimum, never less for more', async (t) => {
-  const amount = fc.integer({ min: 0, max: 10_000_000 });
-  const tariff = fc.record({
-    currency: fc.constant('USD'),
-    baseMinor: amount,
-    perKmMinor: amount,
-    perMinuteMinor: amount,
-    minimumMinor: amount,
-  }) as fc.Arbitrary<Tariff>;
-  const far = fc.nat(1_000_000);
-  t.doesNotThrow(() =>
-    fc.assert(
-      fc.property(tariff, far, far, far, (tariff, distance, duration, more) => {
-        const fare = fareMinor(tariff, distance, duration);
-        const dearer = [fareMinor(tariff, distance + more, duration), fareMinor(tariff, distance, duration + more)];
-        return Number.isSafeInteger(fare) && fare >= tariff.minimumMinor && dearer.every((other) => other >= fare);
-      }),
-    ),
-  );
-  const nyc: Tariff = { currency: 'USD', baseMinor: 250, perKmMinor: 155, perMinuteMinor: 50, minimumMinor: 500 };
-  t.equal(fareMinor(nyc, 5000, 900), 250 + 775 + 750);
-  t.equal(fareMinor(nyc, 100, 10), 500);
 });
 
 t.test(

@@ -6,7 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { latLngToCell } from 'h3-js';
+import { Registry } from 'prom-client';
 import { createQueues, type Queues } from '../../src/adapters/bullmq/queues.ts';
+import { createDevelopmentPayments, developmentHoldCollection } from '../../src/adapters/development/payments.ts';
 import { createRedisBus } from '../../src/adapters/redis/bus.ts';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { createRedisFenceMarks } from '../../src/adapters/redis/fence-marks.ts';
@@ -15,22 +17,29 @@ import { createRedisPositions } from '../../src/adapters/redis/positions.ts';
 import { createRedisPresences } from '../../src/adapters/redis/presences.ts';
 import { type ScriptedRedis, withScripts } from '../../src/adapters/redis/scripts.ts';
 import { createRedisSosTracking } from '../../src/adapters/redis/sos-tracking.ts';
+import { createRedisSupply } from '../../src/adapters/redis/supply.ts';
+import { createRedisSurgeBoards } from '../../src/adapters/redis/surge-boards.ts';
 import { createSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { createClock } from '../../src/adapters/system/clock.ts';
 import { createRandom } from '../../src/adapters/system/random.ts';
+import { createSeal } from '../../src/adapters/system/seal.ts';
 import { createIds } from '../../src/domain/ids.ts';
+import type { TripPayments } from '../../src/domain/payments/service.ts';
 import type { Principal, Role } from '../../src/domain/roles.ts';
 import { safetyLimits } from '../../src/domain/safety/rules.ts';
-import { createServices, type DomainServices, type DomainSettings } from '../../src/domain/services.ts';
+import { createServices, type DomainServices, type DomainSettings, type Ports } from '../../src/domain/services.ts';
 import type { Trip } from '../../src/domain/trips/trip.ts';
 import { checkInExpiryJob } from '../../src/jobs/check-in-expiry.ts';
 import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
+import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
 import { tripMatchJob } from '../../src/jobs/trip-match.ts';
 import { tripTimeoutJob } from '../../src/jobs/trip-timeout.ts';
+import { createMoneyMeter } from '../../src/plugins/money-metrics.ts';
 import type { Bus } from '../../src/ports/bus.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { RecurringJob } from '../../src/ports/jobs.ts';
+import type { Payments } from '../../src/ports/payments.ts';
 import type { RoutingEngine, RoutingMeter } from '../../src/ports/routing.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { createLamport } from '../../src/realtime/lamport.ts';
@@ -41,6 +50,9 @@ import type { TestScope } from '../servers/process.ts';
 import { startRedis } from '../servers/redis.ts';
 
 export interface Stack extends DomainServices {
+  /** Of the development provider. */
+  provider: Payments;
+  payments: TripPayments;
   store: Store;
   redis: ScriptedRedis;
   bus: Bus;
@@ -70,6 +82,10 @@ export interface StackOptions {
   routingMeter?: RoutingMeter;
   /** Puts something before the store's collections, e.g. a crash. */
   wrapStore?(store: Store): Store;
+  /** Puts something before the development provider of payments. */
+  wrapPayments?(payments: Payments): Payments;
+  /** Puts something before everything that the domain stands on. */
+  wrapPorts?(ports: Ports): Ports;
 }
 
 /** A time that the test moves itself; never faster than that. */
@@ -100,7 +116,17 @@ export async function shared(t: TestScope, clock?: Clock): Promise<Shared> {
 const defaults: DomainSettings = {
   travel: { detourFactor: 1.35, averageSpeedMps: 6 },
   routing: { matrixMax: 200, trafficFactor: 1, trafficHalfLifeMs: 1_209_600_000 },
-  tariff: { currency: 'USD', baseMinor: 250, perKmMinor: 155, perMinuteMinor: 50, minimumMinor: 500 },
+  tariff: {
+    currency: 'USD',
+    baseMinor: 250,
+    perKmMinor: 155,
+    perMinuteMinor: 50,
+    minimumMinor: 500,
+    waitingFreeS: 180,
+    waitingPerMinuteMinor: 30,
+    cancellationFreeS: 120,
+    cancellationFeeMinor: 500,
+  },
   dispatch: {
     radiusM: 5000,
     candidates: 40,
@@ -111,6 +137,18 @@ const defaults: DomainSettings = {
   },
   tripRequestTtlMs: 600_000,
   zoneBroadcastMax: 500,
+  quoteTtlMs: 300_000,
+  surge: {
+    capPermille: 2500,
+    threshold: 1,
+    slope: 0.5,
+    minDemand: 3,
+    halfLifeMs: 120_000,
+    neighbourShare: 0.5,
+    intervalMs: 10_000,
+    windowMs: 300_000,
+  },
+  payments: { waitingAllowanceS: 900, retryMs: 2000, retryMaxMs: 300_000 },
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
   watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000 },
 };
@@ -141,36 +179,41 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   const lamport = createLamport();
   const real = createSqliteStore({ file: place.sqliteFile });
   const store = options.wrapStore?.(real) ?? real;
+  // A hold of the provider is not lost with the store of the node that crashes.
+  const provider = createDevelopmentPayments(real.collection(developmentHoldCollection), { clock, region: 'test' });
   const settings: DomainSettings = {
     ...defaults,
     dispatch: { ...defaults.dispatch, ...options.dispatch },
     ...(options.tripRequestTtlMs ? { tripRequestTtlMs: options.tripRequestTtlMs } : {}),
   };
-  const services = createServices(
-    {
-      store,
-      positions: createRedisPositions(redis, { ttlMs: 3_600_000, flushMs: 1, log: quiet }),
-      presences: createRedisPresences(redis, {
-        nodeId,
-        leaseMs: 15_000,
-        encode: createPresenceEncoder({ lamport, nodeId }),
-      }),
-      offers: createRedisOffers(redis),
-      tracking: createRedisSosTracking(redis),
-      marks: createRedisFenceMarks(redis),
-      scheduler: queues,
-      publisher: createPublisher({ bus, lamport, nodeId }),
-      routingEngine: options.routingEngine ?? null,
-      routingMeter: options.routingMeter ?? unmetered,
-      clock,
-      ids: createIds('test', clock, createRandom()),
-      log: quiet,
-      zoneOf: (lat, lng) => latLngToCell(lat, lng, 7),
-      onLocationsKept() {},
-    },
-    settings,
-  );
-  const { dispatch, collections, relays } = services;
+  const ports: Ports = {
+    store,
+    positions: createRedisPositions(redis, { ttlMs: 3_600_000, flushMs: 1, log: quiet }),
+    presences: createRedisPresences(redis, {
+      nodeId,
+      leaseMs: 15_000,
+      encode: createPresenceEncoder({ lamport, nodeId }),
+    }),
+    offers: createRedisOffers(redis),
+    tracking: createRedisSosTracking(redis),
+    marks: createRedisFenceMarks(redis),
+    supply: createRedisSupply(redis),
+    surgeBoards: createRedisSurgeBoards(redis),
+    payments: options.wrapPayments?.(provider) ?? provider,
+    seal: createSeal(['the secret of the tests'], 'quotes'),
+    scheduler: queues,
+    publisher: createPublisher({ bus, lamport, nodeId }),
+    routingEngine: options.routingEngine ?? null,
+    routingMeter: options.routingMeter ?? unmetered,
+    clock,
+    ids: createIds('test', clock, createRandom()),
+    log: quiet,
+    zoneOf: (lat, lng) => latLngToCell(lat, lng, 7),
+    onLocationsKept() {},
+    moneyMeter: createMoneyMeter(new Registry()),
+  };
+  const services = createServices(options.wrapPorts?.(ports) ?? ports, settings);
+  const { dispatch, collections, relays, payments } = services;
   const sweep: RecurringJob = sweepJob({
     relays,
     dispatch,
@@ -190,6 +233,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     offerExpiryJob(dispatch),
     tripTimeoutJob(dispatch),
     checkInExpiryJob(services.checkIns),
+    paymentStepJob(payments!),
   ];
   await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 
@@ -202,6 +246,8 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   });
   return {
     ...services,
+    payments: payments!,
+    provider,
     store,
     redis,
     bus,

@@ -43,6 +43,8 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
     accepting: true,
     /** Heartbeats are answered while it is true. */
     answering: true,
+    /** GeoJSON of the surge zones; null: they are refused. */
+    surge: { type: 'FeatureCollection', computed_at: null, features: [] } as object | null,
     /** List answers are refused with this status while it is set. */
     listStatus: 0,
     opened: 0,
@@ -96,7 +98,7 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
 
   const bearer = (header: string | undefined) => /^Bearer (.+)$/.exec(header ?? '')?.[1] ?? '';
   app.addHook('preValidation', async (request, reply) => {
-    if (!request.url.startsWith('/api/v1/trips') && !request.url.startsWith('/admin/')) return;
+    if (!/^\/(api\/v1\/(trips|surge)|admin\/)/.test(request.url)) return;
     if (!control.tokens.has(bearer(request.headers.authorization))) {
       return problem(reply, 401, 'RIDE_UNAUTHENTICATED', 'Sign-in is missing or not valid');
     }
@@ -104,6 +106,9 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
   app.post('/api/v1/auth/token', async () => ({ access_token: 'good-token', token_type: 'Bearer', expires_in_s: 900 }));
   app.get('/admin/stats', async () => control.stats);
   app.get('/admin/geofences', async () => ({ type: 'FeatureCollection', features: [] }));
+  app.get('/api/v1/surge/zones', async (_request, reply) => {
+    return control.surge ?? problem(reply, 503, 'RIDE_UNAVAILABLE', 'A part is away');
+  });
   app.get<{ Querystring: Record<string, string> }>('/api/v1/trips', async (request, reply) => {
     if (control.listStatus !== 0) return problem(reply, control.listStatus, 'RIDE_UNAVAILABLE', 'A part is away');
     const { status, driver_id: driverId, page_size: size = '50', page_token: token = '0' } = request.query;

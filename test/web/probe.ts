@@ -8,6 +8,7 @@ export interface MapSnapshot {
   active: number;
   closed: Record<'completed' | 'cancelled' | 'expired', number>;
   drawn: { drivers: number; trips: number; frames: number; frameMs: number };
+  surge: { zones: number; dear: number };
   phase: string;
   complete: boolean;
   unresolved: number;

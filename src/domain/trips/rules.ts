@@ -9,7 +9,7 @@
  *       └───────────────────────────────────┘
  *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
  */
-import type { LatLng } from '../geo.ts';
+import { distanceM, type LatLng } from '../geo.ts';
 import { isOperator, type Role } from '../roles.ts';
 
 export const tripStatuses = [
@@ -145,6 +145,17 @@ function refuse(state: TripState, code: RefusalCode, message: string): Decision 
 
 const one = (event: TripFact): Decision => ({ events: [event] });
 const alreadyDone: Decision = { events: [] };
+
+/** A trip shorter than this is a mistake of the client. */
+const MIN_TRIP_M = 10;
+const MAX_TRIP_M = 1_000_000;
+
+/** The rule that a drop-off breaks, or null. */
+export function journeyViolation(pickup: LatLng, dropoff: LatLng): string | null {
+  const straightM = distanceM(pickup, dropoff);
+  if (straightM < MIN_TRIP_M) return `at least ${MIN_TRIP_M} m from the pick-up`;
+  return straightM > MAX_TRIP_M ? `at most ${MAX_TRIP_M} m from the pick-up` : null;
+}
 
 export function decide(state: TripState, command: TripCommand, now: number): Decision {
   switch (command.type) {

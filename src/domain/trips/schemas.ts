@@ -35,6 +35,13 @@ export const TripRequestSchema = Type.Object(
       Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
     ),
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
+    quote_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2048,
+        description: 'books this quote, which must be of the same journey',
+      }),
+    ),
   },
   {
     ...Closed,

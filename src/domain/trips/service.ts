@@ -2,15 +2,14 @@
  * Use cases of a trip: request, read, and every command through one compare-and-set loop. The service never publishes: it
  * appends events to the document's outbox and kicks the relay.
  */
-import { invalidInput, RideError } from '../../errors.ts';
+import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
-import { distanceM } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import { fareMinor, type Tariff } from '../pricing/rules.ts';
+import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
+import { checkJourney, type Pricing } from '../pricing/service.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
-import type { Eta, Routing } from '../routing/service.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import {
   decide,
@@ -43,6 +42,8 @@ export interface TripRequest {
   city: string;
   vehicleClass: VehicleClass;
   note?: string;
+  /** Books the quote of this id, which must be of the same journey. */
+  quoteId?: string;
 }
 
 export interface TripQuery {
@@ -61,16 +62,12 @@ export interface TripsDeps {
   relay: () => Relay;
   clock: Clock;
   ids: Ids;
-  routing: Routing;
-  tariff: Tariff;
+  pricing: Pricing;
   tripRequestTtlMs: number;
   /** H3 cell of a place at the zone resolution. */
   zoneOf(lat: number, lng: number): string;
 }
 
-/** A trip shorter than this is a mistake of the client. */
-const MIN_TRIP_M = 10;
-const MAX_TRIP_M = 1_000_000;
 const CAS_ATTEMPTS = 16;
 
 /** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
@@ -96,13 +93,7 @@ export function createTrips(deps: TripsDeps) {
     return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
   }
 
-  function check(input: TripRequest): void {
-    const straightM = distanceM(input.pickup, input.dropoff);
-    if (straightM < MIN_TRIP_M) throw invalidInput('dropoff', `at least ${MIN_TRIP_M} m from the pick-up`);
-    if (straightM > MAX_TRIP_M) throw invalidInput('dropoff', `at most ${MAX_TRIP_M} m from the pick-up`);
-  }
-
-  function newTrip(id: string, input: TripRequest, leg: Eta, now: number): Trip {
+  function newTrip(id: string, input: TripRequest, terms: Terms, now: number): Trip {
     const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
     return {
       id,
@@ -121,26 +112,28 @@ export function createTrips(deps: TripsDeps) {
       destination: place(input.dropoff),
       ...(input.note ? { note: input.note } : {}),
       estimate: {
-        distanceM: leg.distanceM,
-        durationS: leg.etaS,
-        source: leg.source,
-        baseS: leg.baseS,
-        fareMinor: fareMinor(deps.tariff, leg.distanceM, leg.etaS),
-        currency: deps.tariff.currency,
+        distanceM: terms.distanceM,
+        durationS: terms.durationS,
+        ...(terms.source === undefined ? {} : { source: terms.source, baseS: terms.baseS }),
+        fareMinor: fareOfTerms(terms).totalMinor,
+        currency: terms.tariff.currency,
       },
+      terms,
       matchDeadline: now + deps.tripRequestTtlMs,
       history: [],
     };
   }
 
-  async function insert(id: string, input: TripRequest): Promise<Trip> {
-    const leg = await deps.routing.leg(input.pickup, input.dropoff, input.city);
+  async function insert(id: string, input: TripRequest, quote: Quote | null, requestKey?: string): Promise<Trip> {
+    const terms = quote?.terms ?? (await deps.pricing.termsNow(input));
     const now = clock.now();
-    const trip = newTrip(id, input, leg, now);
+    const trip = newTrip(id, input, terms, now);
+    if (requestKey) trip.requestKey = requestKey;
     const event = toEvent({ type: 'requested', at: now, actorId: input.riderId }, trip, 1);
     trip.history = [event];
     const outbox = [toOutbox(trip, event)];
     await trips.insert(trip, outbox);
+    if (quote) deps.pricing.booked();
     deps.relay().kick(trip.id, outbox);
     return trip;
   }
@@ -153,16 +146,22 @@ export function createTrips(deps: TripsDeps) {
   }
 
   /** Claims the key first, so that a repeat while the first still runs finds the same id. */
-  async function requestOnce(input: TripRequest, key: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
+  async function requestOnce(
+    input: TripRequest,
+    quote: Quote | null,
+    key: IdempotencyKey,
+  ): Promise<{ trip: Trip; created: boolean }> {
     const record: IdempotencyRecord = {
       id: key.id,
       region: ids.region,
       createdAt: clock.now(),
       version: 1,
       bodyHash: key.bodyHash,
-      resourceId: ids.next('trip'),
+      resourceId: quote?.tripId ?? ids.next('trip'),
     };
     const earlier = await deps.idempotency.get(key.id);
+    // A request that cannot be must not use up its key; one that was answered is answered again, however late.
+    if (quote && !earlier) deps.pricing.checkExpiry(quote);
     const owner = earlier ?? (await claim(record));
     if (owner.bodyHash !== key.bodyHash) {
       throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
@@ -171,13 +170,31 @@ export function createTrips(deps: TripsDeps) {
       });
     }
     const existing = owner === record ? null : await trips.get(owner.resourceId);
-    if (existing) return { trip: existing, created: false };
+    if (existing) return { trip: ofThisRequest(existing, quote, key), created: false };
+    if (quote) deps.pricing.checkExpiry(quote);
     try {
-      return { trip: await insert(owner.resourceId, input), created: true };
+      return { trip: await insert(owner.resourceId, input, quote, key.id), created: true };
     } catch (error) {
       if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
-      return { trip: await mustGet(owner.resourceId), created: false };
+      return { trip: ofThisRequest(await mustGet(owner.resourceId), quote, key), created: false };
     }
+  }
+
+  async function requestAnew(input: TripRequest, quote: Quote | null): Promise<{ trip: Trip; created: boolean }> {
+    if (!quote) return { trip: await insert(ids.next('trip'), input, null), created: true };
+    deps.pricing.checkExpiry(quote);
+    try {
+      return { trip: await insert(quote.tripId, input, quote), created: true };
+    } catch (error) {
+      if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+      throw deps.pricing.used(quote.tripId);
+    }
+  }
+
+  /** A quote's trip may have been made by another request. @throws RideError RIDE_QUOTE_USED */
+  function ofThisRequest(trip: Trip, quote: Quote | null, key: IdempotencyKey): Trip {
+    if (!quote || trip.requestKey === key.id) return trip;
+    throw deps.pricing.used(trip.id);
   }
 
   async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
@@ -212,12 +229,15 @@ export function createTrips(deps: TripsDeps) {
   }
 
   return {
-    /** @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE */
+    /**
+     * @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_QUOTE_EXPIRED, RIDE_QUOTE_USED (facts: trip_id),
+     *   RIDE_UNAVAILABLE
+     */
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
       // Before the key is claimed: a request that cannot be must not use it up.
-      check(input);
-      if (key) return requestOnce(input, key);
-      return { trip: await insert(ids.next('trip'), input), created: true };
+      checkJourney(input);
+      const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
+      return key ? requestOnce(input, quote, key) : requestAnew(input, quote);
     },
 
     /** For use inside the domain: no question of who asks. */

@@ -1,7 +1,8 @@
 /** The trip as it is stored: one document, one transaction. Field names inside follow document C's indexes. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
+import { charge, type Fare, noSurge, type Terms } from '../pricing/rules.ts';
 import type { VehicleClass } from '../roles.ts';
-import type { Estimate, Place, TripEvent, TripState } from './rules.ts';
+import { type Estimate, isTerminal, type Place, type TripEvent, type TripState } from './rules.ts';
 
 export interface Trip extends StoredDocument, TripState {
   kind: 'ride';
@@ -12,6 +13,10 @@ export interface Trip extends StoredDocument, TripState {
   destination: Place;
   note?: string;
   estimate: Estimate;
+  /** What its price follows from, fixed when it was quoted or requested; absent in trips of a time before: ask `termsOf`. */
+  terms?: Terms;
+  /** The idempotency key it was requested with, as the record's id: tells a repeat from another request with the same quote. */
+  requestKey?: string;
   /** Instant by which a driver must be found, epoch ms. */
   matchDeadline: number;
   /** Every event of the trip, so that its history can be read for ever; as long as MAX_OFFERS allows. */
@@ -32,3 +37,39 @@ export const tripCollection: CollectionSpec<Trip> = {
 
 /** Number of the last event; the next has this plus one. */
 export const lastSeq = (trip: Trip): number => trip.history.length;
+
+/** A trip that was stored before prices were kept costs what its rider was told, and nothing more. */
+export const termsOf = ({ terms, estimate, source }: Pick<Trip, 'terms' | 'estimate' | 'source'>): Terms =>
+  terms ?? {
+    tariff: {
+      currency: estimate.currency,
+      baseMinor: estimate.fareMinor,
+      perKmMinor: 0,
+      perMinuteMinor: 0,
+      minimumMinor: 0,
+      waitingFreeS: 0,
+      waitingPerMinuteMinor: 0,
+      cancellationFreeS: 0,
+      cancellationFeeMinor: 0,
+    },
+    distanceM: Math.round(estimate.distanceM),
+    durationS: Math.round(estimate.durationS),
+    surge: noSurge(source.zone),
+    quoted: true,
+  };
+
+/** What the rider owes for a trip that has ended; null before. */
+export function chargeOf(trip: Trip): Fare | null {
+  if (!isTerminal(trip.status)) return null;
+  const { matchedAt, arrivedAt, startedAt, updatedAt: endedAt } = trip;
+  const byRider = trip.cancelledBy === trip.riderId;
+  const end =
+    trip.status === 'cancelled'
+      ? byRider
+        ? 'cancelled_by_rider'
+        : 'cancelled_by_others'
+      : trip.status === 'completed'
+        ? 'completed'
+        : 'expired';
+  return charge(termsOf(trip), { end, matchedAt, arrivedAt, startedAt, endedAt });
+}

@@ -17,6 +17,7 @@ import { createSheet } from './sheet.js';
 import { createSignIn } from './sign-in.js';
 import { applyPositions, counters, createState, sweep } from './state.js';
 import { createStatus } from './status.js';
+import { createSurge } from './surge.js';
 import { readTheme, watchTheme } from './theme.js';
 import { applyTripEvent, noteGap } from './trips.js';
 import { readTrip } from './wire.js';
@@ -66,6 +67,7 @@ const layer = createLayer(ground.map, state, { hidden, graticule: () => !ground.
 watchTheme(() => {
   ground.restyle(layer.restyle());
   fences.restyle();
+  surge.restyle();
 });
 if (config.basemap) {
   ground
@@ -86,6 +88,7 @@ const fences = createFences(ground.map, {
   theme: () => readTheme(document.documentElement),
 });
 const loader = createLoader({ api, city, state, onProblem: (text) => status.problem(text), onSignIn: needSignIn });
+const surge = createSurge(ground.map, { get: api.get, city, onProblem: (text) => status.problem(text) });
 /** When the last full read was done; 0: it is due. */
 let snapshotAt = 0;
 
@@ -268,6 +271,7 @@ Object.defineProperty(globalThis, '__map', {
     snapshot: () => ({
       ...counters(state, Date.now()),
       drawn: { ...layer.drawn },
+      surge: { ...surge.drawn },
       phase: connection.state.phase,
       complete: snapshotAt > 0,
       unresolved: state.unresolved.size,

@@ -1,0 +1,107 @@
+/**
+ * A payment provider for development and tests: no money moves, but it remembers like a real one. Its holds lie in the store, so that
+ * they outlive the process and are the same for all nodes. A rider whose id begins with `declined` is declined.
+ */
+import { RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { HoldRequest, Payments } from '../../ports/payments.ts';
+import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
+
+export interface DevelopmentHold extends StoredDocument {
+  state: 'open' | 'captured' | 'released';
+  request: HoldRequest;
+  /** The key that captured or released it. */
+  endedBy: string | null;
+  capturedMinor: number;
+}
+
+export const developmentHoldCollection: CollectionSpec<DevelopmentHold> = {
+  name: 'developmentHolds',
+  indexes: [{ name: 'state_created', fields: ['state', 'createdAt'] }],
+};
+
+const CAS_ATTEMPTS = 16;
+const DECLINED = /^declined/;
+
+const mismatch = (key: string): RideError =>
+  new RideError('RIDE_IDEMPOTENCY_MISMATCH', `The key ${key} was used for something else`);
+
+export function createDevelopmentPayments(
+  holds: Collection<DevelopmentHold>,
+  { clock, region }: { clock: Clock; region: string },
+): Payments {
+  const isSame = (a: HoldRequest, b: HoldRequest): boolean =>
+    a.paymentId === b.paymentId &&
+    a.riderId === b.riderId &&
+    a.amountMinor === b.amountMinor &&
+    a.currency === b.currency;
+
+  /** `end` makes the hold what it becomes, or null when it is that already. */
+  async function end(holdId: string, how: (hold: DevelopmentHold) => DevelopmentHold | null): Promise<void> {
+    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+      const hold = await holds.get(holdId);
+      if (!hold) throw new RideError('RIDE_NOT_FOUND', `There is no hold ${holdId}`);
+      const next = how(hold);
+      if (!next || (await holds.compareAndSet({ ...next, version: hold.version + 1 }))) return;
+    }
+    throw new RideError('RIDE_UNAVAILABLE', 'The hold changed too often', { retryAfterMs: 50 });
+  }
+
+  return {
+    async hold(request) {
+      if (!Number.isSafeInteger(request.amountMinor) || request.amountMinor < 1) {
+        throw new RideError('RIDE_INVALID_INPUT', 'A hold is of a whole amount from 1 on', { field: 'amount_minor' });
+      }
+      const id = `hold_${request.key}`;
+      const made: DevelopmentHold = {
+        id,
+        region,
+        createdAt: clock.now(),
+        version: 1,
+        state: DECLINED.test(request.riderId) ? 'released' : 'open',
+        request,
+        endedBy: null,
+        capturedMinor: 0,
+      };
+      try {
+        await holds.insert(made);
+      } catch (error) {
+        const earlier = await holds.get(id);
+        if (!earlier) throw error;
+        if (!isSame(earlier.request, request)) throw mismatch(request.key);
+      }
+      return DECLINED.test(request.riderId) ? { declined: 'insufficient_funds' } : { holdId: id };
+    },
+
+    capture: (key, holdId, amountMinor) =>
+      end(holdId, (hold) => {
+        if (hold.state === 'captured' && hold.endedBy === key) {
+          if (hold.capturedMinor !== amountMinor) throw mismatch(key);
+          return null;
+        }
+        if (hold.state !== 'open') throw new RideError('RIDE_ILLEGAL_TRANSITION', `The hold is ${hold.state}`);
+        if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > hold.request.amountMinor) {
+          throw new RideError('RIDE_INVALID_INPUT', 'No more can be captured than is held', { field: 'amount_minor' });
+        }
+        return { ...hold, state: 'captured', endedBy: key, capturedMinor: amountMinor };
+      }),
+
+    release: (key, holdId) =>
+      end(holdId, (hold) => {
+        if (hold.state === 'captured') throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold is captured');
+        return hold.state === 'released' ? null : { ...hold, state: 'released', endedBy: key };
+      }),
+
+    async openHolds(beforeMs, pageSize, pageToken) {
+      const where = { state: 'open', createdAt: { lt: beforeMs } };
+      const page = await holds.page({ where, direction: 'asc', pageSize, ...(pageToken ? { pageToken } : {}) });
+      const items = page.items.map(({ id, request, createdAt }) => ({
+        id,
+        paymentId: request.paymentId,
+        amountMinor: request.amountMinor,
+        createdAt,
+      }));
+      return { items, ...(page.nextPageToken ? { nextPageToken: page.nextPageToken } : {}) };
+    },
+  };
+}

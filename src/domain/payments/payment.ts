@@ -1,0 +1,49 @@
+/** The payment as stored, one a trip, and the entries of the books that it leads to. */
+import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
+import type { LedgerLine, PaymentFact, PaymentState } from './rules.ts';
+
+export interface PaymentEvent extends PaymentFact {
+  id: string;
+  /** Counts from 1 without a gap. */
+  seq: number;
+  status: PaymentState['status'];
+}
+
+export interface Payment extends StoredDocument, PaymentState {
+  tripId: string;
+  riderId: string;
+  currency: string;
+  /** Tries of the step under way that failed. */
+  attempts: number;
+  /** Why the last one failed. */
+  failure?: string;
+  /** When the step under way is looked after at the latest, epoch ms; null when nothing is to be done. */
+  dueAt: number | null;
+  history: PaymentEvent[];
+}
+
+export const paymentCollection: CollectionSpec<Payment> = {
+  name: 'payments',
+  indexes: [
+    { name: 'due', fields: ['dueAt'], sparse: true },
+    { name: 'status_updated', fields: ['status', 'updatedAt'] },
+    { name: 'rider_created', fields: ['riderId', 'createdAt'] },
+  ],
+};
+
+/** Written once and never changed. */
+export interface LedgerEntry extends StoredDocument {
+  paymentId: string;
+  tripId: string;
+  currency: string;
+  lines: LedgerLine[];
+}
+
+export const ledgerCollection: CollectionSpec<LedgerEntry> = {
+  name: 'ledgerEntries',
+  indexes: [{ name: 'created', fields: ['createdAt'] }],
+};
+
+/** A trip's payment, and what belongs to it, have the trip's id under other prefixes: found without a search, made once. */
+export const paymentIdOf = (tripId: string): string => tripId.replace(/^(trip_)?/, 'pay_');
+export const ledgerIdOf = (tripId: string): string => tripId.replace(/^(trip_)?/, 'led_');

@@ -1,0 +1,129 @@
+/**
+ * What holds payments against trips and against the provider: overdue steps are taken, payments of trips that ended without them are
+ * told, holds that nobody wants are released. Everything it does is what would have been done anyway, so it may run at any time, on
+ * any number of nodes.
+ */
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { MoneyMeter } from '../../ports/money-meter.ts';
+import type { Payments as Provider } from '../../ports/payments.ts';
+import type { Collection, Page } from '../../ports/store.ts';
+import { isTerminal } from '../trips/rules.ts';
+import type { Trips } from '../trips/service.ts';
+import type { Trip } from '../trips/trip.ts';
+import type { Payment } from './payment.ts';
+import { needsHold, type PaymentCommand } from './rules.ts';
+
+export interface ReconciliationDeps {
+  payments: Collection<Payment>;
+  provider: Provider;
+  trips: Trips;
+  clock: Clock;
+  log: Logger;
+  meter: MoneyMeter;
+  /** Takes the step that a payment waits for. */
+  step(paymentId: string): Promise<void>;
+  /** Tells a payment what its ended trip costs. */
+  owe(trip: Trip): Promise<void>;
+  command(paymentId: string, command: PaymentCommand): Promise<Payment | null>;
+}
+
+/** How many were found and seen to. */
+export interface Reconciled {
+  steps: number;
+  trips: number;
+  holds: number;
+}
+
+const BATCH = 200;
+
+/** Page after page of one query. */
+async function* pagesOf<T>(read: (token: { pageToken?: string }) => Promise<Page<T>>): AsyncGenerator<T[]> {
+  let token: { pageToken?: string } = {};
+  for (;;) {
+    const { items, nextPageToken } = await read(token);
+    yield items;
+    if (nextPageToken === undefined) return;
+    token = { pageToken: nextPageToken };
+  }
+}
+
+/** @returns what is to run again and again. `ageMs`: what is younger may still be under way, domain ms. */
+export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) => Promise<Reconciled> {
+  const { payments, provider, trips, clock, log, meter } = deps;
+
+  /** One that cannot be mended must not keep the others from it. */
+  async function mend<T extends { id: string }>(
+    list: readonly T[],
+    how: (one: T) => Promise<boolean>,
+  ): Promise<number> {
+    let mended = 0;
+    for (const one of list) {
+      try {
+        if (await how(one)) mended++;
+      } catch (error) {
+        log.warn({ err: error, id: one.id }, 'not reconciled; the next turn tries again');
+      }
+    }
+    return mended;
+  }
+
+  /** A step that is taken is due later, or no more: what is left comes in the next turn. */
+  async function overdue(now: number): Promise<number> {
+    const where = { dueAt: { lte: now } };
+    const { items } = await payments.page({ where, orderBy: 'dueAt', direction: 'asc', pageSize: BATCH });
+    return mend(items, async ({ id }) => {
+      await deps.step(id);
+      return true;
+    });
+  }
+
+  async function tell(list: readonly Payment[]): Promise<number> {
+    const open = list.filter(({ owedMinor }) => owedMinor === null);
+    const found = new Map((await trips.findMany(open.map(({ tripId }) => tripId))).map((trip) => [trip.id, trip]));
+    return mend(open, async ({ id, tripId }) => {
+      const trip = found.get(tripId);
+      if (trip && !isTerminal(trip.status)) return false;
+      if (trip) await deps.owe(trip);
+      else await deps.command(id, { type: 'owe', amountMinor: 0 });
+      return true;
+    });
+  }
+
+  /** Trips that ended, or are gone, without their payment knowing. */
+  async function untold(before: number): Promise<number> {
+    const where = { status: { in: ['holding', 'held', 'declined'] }, updatedAt: { lt: before } };
+    let told = 0;
+    const read = (token: { pageToken?: string }) =>
+      payments.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH, ...token });
+    for await (const page of pagesOf(read)) told += await tell(page);
+    return told;
+  }
+
+  /** Holds that no payment of ours wants. */
+  async function orphans(before: number): Promise<number> {
+    let released = 0;
+    for await (const page of pagesOf(({ pageToken }) => provider.openHolds(before, BATCH, pageToken))) {
+      const wanted = await payments.getMany([...new Set(page.map(({ paymentId }) => paymentId))]);
+      const known = new Map(wanted.map((payment) => [payment.id, payment]));
+      released += await mend(page, async (hold) => {
+        const payment = known.get(hold.paymentId);
+        // One whose answer was lost is not written down yet: it is asked for again under its key.
+        if (payment && needsHold(payment.status) && (payment.holdId ?? hold.id) === hold.id) return false;
+        await provider.release(`${hold.id}.orphan`, hold.id);
+        log.warn({ hold_id: hold.id, payment_id: hold.paymentId }, 'released a hold that no payment wants');
+        return true;
+      });
+    }
+    return released;
+  }
+
+  return async (ageMs) => {
+    const now = clock.now();
+    const done = { steps: await overdue(now), trips: await untold(now - ageMs), holds: await orphans(now - ageMs) };
+    meter.reconciled('step', done.steps);
+    meter.reconciled('trip', done.trips);
+    meter.reconciled('hold', done.holds);
+    return done;
+  };
+}

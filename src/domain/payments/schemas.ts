@@ -1,0 +1,62 @@
+/** The payment of a trip on the REST wire. */
+import { type Static, Type } from 'typebox';
+import { EpochMs, OneOf } from '../schemas.ts';
+import type { Payment } from './payment.ts';
+import { paymentEventTypes, paymentStatuses, unpaidMinor } from './rules.ts';
+
+const Minor = Type.Integer({ minimum: 0, description: 'minor units of the currency' });
+
+export const PaymentSchema = Type.Object(
+  {
+    id: Type.String(),
+    trip_id: Type.String(),
+    rider_id: Type.String(),
+    status: OneOf(paymentStatuses),
+    currency: Type.String(),
+    hold_minor: Minor,
+    owed_minor: Type.Union([Minor, Type.Null()], { description: 'null until the trip has ended' }),
+    captured_minor: Minor,
+    unpaid_minor: Minor,
+    decline_reason: Type.Optional(Type.String()),
+    attempts: Type.Integer({ minimum: 0, description: 'tries of the present step that failed' }),
+    updated_at: EpochMs,
+    events: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        seq: Type.Integer({ minimum: 1 }),
+        type: OneOf(paymentEventTypes),
+        status: OneOf(paymentStatuses),
+        at: EpochMs,
+        amount_minor: Type.Optional(Minor),
+        reason: Type.Optional(Type.String()),
+      }),
+    ),
+  },
+  { title: 'Payment', description: 'What was held, owed and captured for a trip, and how it came to that' },
+);
+
+export function toPaymentWire(payment: Payment): Static<typeof PaymentSchema> {
+  return {
+    id: payment.id,
+    trip_id: payment.tripId,
+    rider_id: payment.riderId,
+    status: payment.status,
+    currency: payment.currency,
+    hold_minor: payment.holdMinor,
+    owed_minor: payment.owedMinor,
+    captured_minor: payment.capturedMinor,
+    unpaid_minor: unpaidMinor(payment),
+    ...(payment.declineReason ? { decline_reason: payment.declineReason } : {}),
+    attempts: payment.attempts,
+    updated_at: payment.updatedAt,
+    events: payment.history.map(({ id, seq, type, status, at, amountMinor, reason }) => ({
+      id,
+      seq,
+      type,
+      status,
+      at,
+      ...(amountMinor === undefined ? {} : { amount_minor: amountMinor }),
+      ...(reason === undefined ? {} : { reason }),
+    })),
+  };
+}

@@ -1,0 +1,220 @@
+/** Quotes, fares and surge zones on the REST wire. Amounts are whole minor units, factors thousandths. */
+import { cellToBoundary } from 'h3-js';
+import { type Static, Type } from 'typebox';
+import { CitySchema, Closed, EpochMs, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
+import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
+import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
+import { type Fare, fareLineKinds, fareOfTerms, type Quote, type SurgeSnapshot, type Terms } from './rules.ts';
+
+const Minor = Type.Integer({ minimum: 0, description: 'minor units of the currency' });
+const Permille = Type.Integer({ minimum: 1000, description: 'factor in thousandths; 1000 is none' });
+const Cell = Type.String({ description: 'H3 cell' });
+const PointSchema = Type.Object({ lat: Latitude, lng: Longitude }, { ...Closed, title: 'Point' });
+
+/** Longer than any that is given out. */
+export const QuoteIdSchema = Type.String({
+  minLength: 1,
+  maxLength: 2048,
+  description: 'a quote’s id as it was given',
+});
+
+export const QuoteRequestSchema = Type.Object(
+  {
+    pickup: PointSchema,
+    dropoff: PointSchema,
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    city: Type.Optional(CitySchema),
+    rider_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
+    ),
+  },
+  {
+    ...Closed,
+    title: 'QuoteRequest',
+    examples: [{ pickup: { lat: 40.7484, lng: -73.9857 }, dropoff: { lat: 40.7061, lng: -74.0087 } }],
+  },
+);
+
+const SurgeSchema = Type.Object(
+  {
+    zone: Cell,
+    multiplier_permille: Permille,
+    demand: Type.Number({ description: 'trips that wait or waited in vain, with the neighbours’ share' }),
+    supply: Type.Number({ description: 'drivers available, with the neighbours’ share' }),
+    target_permille: Permille,
+    computed_at: Type.Union([EpochMs, Type.Null()], { description: 'null: nothing is known of the zone' }),
+  },
+  { title: 'Surge', description: 'The surge of a zone, and what it came from' },
+);
+
+export const FareSchema = Type.Object(
+  {
+    currency: Type.String({ description: 'ISO 4217' }),
+    total_minor: Minor,
+    lines: Type.Array(
+      Type.Object({
+        kind: OneOf(fareLineKinds),
+        amount_minor: Minor,
+        quantity: Type.Optional(
+          Type.Integer({ description: 'distance in metres, time and waiting in seconds, surge in thousandths' }),
+        ),
+      }),
+      { description: 'their sum is the total' },
+    ),
+  },
+  { title: 'Fare' },
+);
+
+const TermsSchema = {
+  distance_m: Type.Integer(),
+  duration_s: Type.Integer(),
+  surge: SurgeSchema,
+  waiting: Type.Object({ free_s: Type.Integer(), per_minute_minor: Minor }),
+  cancellation: Type.Object({
+    free_s: Type.Integer({ description: 'after a driver was found' }),
+    fee_minor: Minor,
+  }),
+};
+
+export const QuoteSchema = Type.Object(
+  {
+    id: QuoteIdSchema,
+    expires_at: EpochMs,
+    rider_id: Type.String(),
+    city: Type.String(),
+    vehicle_class: VehicleClassSchema,
+    pickup: PointSchema,
+    dropoff: PointSchema,
+    fare: FareSchema,
+    ...TermsSchema,
+  },
+  { title: 'Quote', description: 'A price that holds until it expires' },
+);
+
+export const TripFareSchema = Type.Object(
+  {
+    trip_id: Type.String(),
+    state: OneOf(['estimated', 'final'] as const),
+    quoted: Type.Boolean({ description: 'the ride costs what was quoted; else its time is counted' }),
+    fare: FareSchema,
+    ...TermsSchema,
+  },
+  { title: 'TripFare', description: 'What a trip costs, line by line, and the terms it follows from' },
+);
+
+export const SurgeQuerySchema = Type.Object({ city: Type.Optional(CitySchema) }, Closed);
+
+export const SurgeZonesSchema = Type.Object(
+  {
+    type: Type.Literal('FeatureCollection'),
+    computed_at: Type.Union([EpochMs, Type.Null()], { description: 'null: there is no board that counts' }),
+    features: Type.Array(
+      Type.Object({
+        type: Type.Literal('Feature'),
+        id: Cell,
+        geometry: Type.Object({
+          type: Type.Literal('Polygon'),
+          coordinates: Type.Array(Type.Array(Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }))),
+        }),
+        properties: Type.Object({
+          city: Type.String(),
+          multiplier_permille: Permille,
+          target_permille: Permille,
+          waiting: Type.Integer({ description: 'trips without a driver in the zone' }),
+          lost: Type.Integer({ description: 'trips of the zone that found none lately' }),
+          drivers: Type.Integer({ description: 'available in the zone' }),
+          demand: Type.Number({ description: 'waiting and lost, with the neighbours’ share' }),
+          supply: Type.Number({ description: 'drivers, with the neighbours’ share' }),
+        }),
+      }),
+    ),
+  },
+  { title: 'SurgeZones', description: 'GeoJSON (RFC 7946): a polygon for each zone' },
+);
+
+function toSurge(s: SurgeSnapshot): Static<typeof SurgeSchema> {
+  return {
+    zone: s.zone,
+    multiplier_permille: s.multiplierPermille,
+    demand: s.demand,
+    supply: s.supply,
+    target_permille: s.targetPermille,
+    computed_at: s.at === 0 ? null : s.at,
+  };
+}
+
+export function toFareWire(fare: Fare): Static<typeof FareSchema> {
+  return {
+    currency: fare.currency,
+    total_minor: fare.totalMinor,
+    lines: fare.lines.map(({ kind, amountMinor, quantity }) => ({
+      kind,
+      amount_minor: amountMinor,
+      ...(quantity === undefined ? {} : { quantity }),
+    })),
+  };
+}
+
+const toTerms = ({ tariff, distanceM, durationS, surge }: Terms) => ({
+  distance_m: distanceM,
+  duration_s: durationS,
+  surge: toSurge(surge),
+  waiting: { free_s: tariff.waitingFreeS, per_minute_minor: tariff.waitingPerMinuteMinor },
+  cancellation: { free_s: tariff.cancellationFreeS, fee_minor: tariff.cancellationFeeMinor },
+});
+
+export function toQuoteWire(id: string, quote: Quote, fare: Fare): Static<typeof QuoteSchema> {
+  return {
+    id,
+    expires_at: quote.expiresAt,
+    rider_id: quote.riderId,
+    city: quote.city,
+    vehicle_class: quote.vehicleClass,
+    pickup: quote.pickup,
+    dropoff: quote.dropoff,
+    fare: toFareWire(fare),
+    ...toTerms(quote.terms),
+  };
+}
+
+export function toTripFareWire(trip: Trip): Static<typeof TripFareSchema> {
+  const charged = chargeOf(trip);
+  const terms = termsOf(trip);
+  return {
+    trip_id: trip.id,
+    state: charged ? 'final' : 'estimated',
+    quoted: terms.quoted,
+    fare: toFareWire(charged ?? fareOfTerms(terms)),
+    ...toTerms(terms),
+  };
+}
+
+/** Longitudes east of the first are continued beyond 180°, so that a zone across the date line stays one piece. */
+function polygonOf(zone: string): number[][][] {
+  const ring = cellToBoundary(zone, true);
+  const from = ring[0]![0]!;
+  return [ring.map(([lng, lat]) => [lng! - 360 * Math.round((lng! - from) / 360), lat!])];
+}
+
+const toFeature = (z: ZoneSurge) => ({
+  type: 'Feature' as const,
+  id: z.zone,
+  geometry: { type: 'Polygon' as const, coordinates: polygonOf(z.zone) },
+  properties: {
+    city: z.city,
+    multiplier_permille: z.multiplierPermille,
+    target_permille: z.targetPermille,
+    waiting: z.waiting,
+    lost: z.lost,
+    drivers: z.drivers,
+    demand: z.demand,
+    supply: z.supply,
+  },
+});
+
+export function toSurgeZonesWire(
+  at: SurgeBoard['at'] | null,
+  zones: readonly ZoneSurge[],
+): Static<typeof SurgeZonesSchema> {
+  return { type: 'FeatureCollection', computed_at: at, features: zones.map(toFeature) };
+}

@@ -1,0 +1,138 @@
+/**
+ * Quotes. A quote is not stored: its id is the quote itself, sealed, so that any node can make one and any can take it, also while
+ * the store is away. It carries the id of the trip that it may become; because a trip's id is taken once, so is a quote, without
+ * a second document and without a step that a crash could lose.
+ */
+import { invalidInput, RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { MoneyMeter } from '../../ports/money-meter.ts';
+import type { Seal } from '../../ports/seal.ts';
+import type { LatLng } from '../geo.ts';
+import type { Ids } from '../ids.ts';
+import type { Eta } from '../routing/service.ts';
+import { journeyViolation } from '../trips/rules.ts';
+import {
+  type Fare,
+  fareOfTerms,
+  type Journey,
+  type Quote,
+  type SurgeSnapshot,
+  type Tariff,
+  type Terms,
+} from './rules.ts';
+
+export interface PricingDeps {
+  seal: Seal;
+  surge: { at(zone: string): Promise<SurgeSnapshot> };
+  clock: Clock;
+  ids: Ids;
+  /** The way that is priced. */
+  legOf(from: LatLng, to: LatLng, city: string): Promise<Eta>;
+  tariff: Tariff;
+  /** Domain ms. */
+  quoteTtlMs: number;
+  /** H3 cell of a place at the zone resolution. */
+  zoneOf(lat: number, lng: number): string;
+  meter: MoneyMeter;
+}
+
+const PREFIX = 'quote_';
+/** Of what a sealed text holds; a text of another form is of another time. */
+const FORM = 1;
+
+export type Pricing = ReturnType<typeof createPricing>;
+
+/** @throws RideError RIDE_INVALID_INPUT for a journey that cannot be */
+export function checkJourney({ pickup, dropoff }: Pick<Journey, 'pickup' | 'dropoff'>): void {
+  const rule = journeyViolation(pickup, dropoff);
+  if (rule) throw invalidInput('dropoff', rule);
+}
+
+export function createPricing(deps: PricingDeps) {
+  const { seal, surge, clock, ids, tariff, meter } = deps;
+
+  async function terms(journey: Journey, quoted: boolean): Promise<Terms> {
+    const leg = await deps.legOf(journey.pickup, journey.dropoff, journey.city);
+    return {
+      tariff,
+      // Fares are of whole metres and seconds.
+      distanceM: Math.round(leg.distanceM),
+      durationS: Math.round(leg.etaS),
+      source: leg.source,
+      baseS: leg.baseS,
+      surge: await surge.at(deps.zoneOf(journey.pickup.lat, journey.pickup.lng)),
+      quoted,
+    };
+  }
+
+  /** What of `journey` is not as it was quoted; null when all is. */
+  function difference(quote: Quote, journey: Journey): string | null {
+    const same = (a: LatLng, b: LatLng): boolean => a.lat === b.lat && a.lng === b.lng;
+    if (quote.riderId !== journey.riderId) return 'rider_id';
+    if (!same(quote.pickup, journey.pickup)) return 'pickup';
+    if (!same(quote.dropoff, journey.dropoff)) return 'dropoff';
+    if (quote.city !== journey.city) return 'city';
+    return quote.vehicleClass === journey.vehicleClass ? null : 'vehicle_class';
+  }
+
+  return {
+    /** A price that holds until `expiresAt`. @throws RideError RIDE_INVALID_INPUT */
+    async quote(journey: Journey): Promise<{ id: string; quote: Quote; fare: Fare }> {
+      checkJourney(journey);
+      const { riderId, city, vehicleClass } = journey;
+      const quote: Quote = {
+        riderId,
+        city,
+        vehicleClass,
+        pickup: { lat: journey.pickup.lat, lng: journey.pickup.lng },
+        dropoff: { lat: journey.dropoff.lat, lng: journey.dropoff.lng },
+        tripId: ids.next('trip'),
+        terms: await terms(journey, true),
+        expiresAt: clock.now() + deps.quoteTtlMs,
+      };
+      const id = PREFIX + seal.close(JSON.stringify({ form: FORM, ...quote }));
+      meter.quote('made');
+      return { id, quote, fare: fareOfTerms(quote.terms) };
+    },
+
+    /**
+     * The quote of an id, for the journey that is to be booked with it; its expiry is the caller's question.
+     * @throws RideError RIDE_INVALID_INPUT: `quote_id` when it is none of ours, else the field that was quoted otherwise
+     */
+    open(id: string, journey: Journey): Quote {
+      const text = id.startsWith(PREFIX) ? seal.open(id.slice(PREFIX.length)) : null;
+      const quote = text === null ? null : (JSON.parse(text) as Quote & { form: number });
+      if (quote?.form !== FORM) throw invalidInput('quote_id', 'the id of a quote as it was given');
+      const field = difference(quote, journey);
+      if (field) throw invalidInput(field, 'as it was quoted');
+      return quote;
+    },
+
+    /** @throws RideError RIDE_QUOTE_EXPIRED */
+    checkExpiry(quote: Quote): void {
+      if (clock.now() < quote.expiresAt) return;
+      meter.quote('expired');
+      throw new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
+        field: 'quote_id',
+        rule: 'a quote that has not expired',
+        facts: { expired_at: quote.expiresAt },
+      });
+    },
+
+    /** The quote became its trip. */
+    booked: (): void => meter.quote('booked'),
+
+    /** The refusal of a quote whose trip is there already. */
+    used(tripId: string): RideError {
+      meter.quote('used');
+      return new RideError('RIDE_QUOTE_USED', 'The quote has been booked already', {
+        field: 'quote_id',
+        rule: 'a quote that was not booked',
+        facts: { trip_id: tripId },
+      });
+    },
+
+    /** For a trip that is requested without a quote: the prices of now, its time counted. */
+    termsNow: (journey: Journey): Promise<Terms> => terms(journey, false),
+  };
+}

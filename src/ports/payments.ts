@@ -1,0 +1,42 @@
+/**
+ * Money of riders, at a provider: held before a ride, captured or released after it. No card data passes here; who `riderId` is to
+ * the provider is the provider's affair.
+ *
+ * Every call carries a key. All calls with the same key and contents are one, however often and from wherever they are made, and have
+ * the same answer; so a call whose answer was lost is repeated as it was. The same key with other contents rejects with
+ * RIDE_IDEMPOTENCY_MISMATCH. RIDE_UNAVAILABLE says that the outcome is not known.
+ */
+import type { Page } from './store.ts';
+
+export interface HoldRequest {
+  key: string;
+  /** What the hold is for; told again by `openHolds`. */
+  paymentId: string;
+  riderId: string;
+  /** Minor units, at least 1. */
+  amountMinor: number;
+  /** ISO 4217. */
+  currency: string;
+}
+
+export type HoldOutcome = { holdId: string } | { declined: string };
+
+export interface OpenHold {
+  id: string;
+  paymentId: string;
+  amountMinor: number;
+  createdAt: number;
+}
+
+export interface Payments {
+  hold(request: HoldRequest): Promise<HoldOutcome>;
+  /**
+   * Takes so much of a hold, at most all, and frees the rest.
+   * @throws RideError RIDE_ILLEGAL_TRANSITION when it is released, or captured by another key
+   */
+  capture(key: string, holdId: string, amountMinor: number): Promise<void>;
+  /** Frees a hold; one that is free already stays so. @throws RideError RIDE_ILLEGAL_TRANSITION when it is captured */
+  release(key: string, holdId: string): Promise<void>;
+  /** Holds made before `beforeMs` that are neither captured nor released, oldest first. A token is good for the same `beforeMs` only. */
+  openHolds(beforeMs: number, pageSize: number, pageToken?: string): Promise<Page<OpenHold>>;
+}

@@ -1,0 +1,98 @@
+/** The life of a payment, whatever comes in whatever order: nothing is taken twice or beyond the hold, and every step leads on. */
+import fc from 'fast-check';
+import t from 'tap';
+import {
+  backoffMs,
+  captureLines,
+  captureMinor,
+  decide,
+  evolve,
+  needsHold,
+  type PaymentCommand,
+  type PaymentState,
+  stepOf,
+  unpaidMinor,
+} from '../../../src/domain/payments/rules.ts';
+
+const begun = (holdMinor: number): PaymentState => ({
+  status: 'holding',
+  holdMinor,
+  holdId: null,
+  owedMinor: null,
+  capturedMinor: 0,
+  updatedAt: 0,
+});
+const amount = fc.nat(10_000_000);
+const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
+  fc.constantFrom('h1', 'h2').map((holdId) => ({ type: 'held' as const, holdId })),
+  fc.constant({ type: 'declined' as const, reason: 'no' }),
+  amount.map((amountMinor) => ({ type: 'owe' as const, amountMinor })),
+  fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
+);
+
+function apply(state: PaymentState, command: PaymentCommand): PaymentState {
+  const fact = decide(state, command, state.updatedAt + 1);
+  return fact ? evolve(state, fact) : state;
+}
+
+/** What is written down when the step of the present status succeeded. */
+function doStep(state: PaymentState): PaymentState {
+  const step = stepOf(state.status);
+  if (step === 'hold') return apply(state, { type: 'held', holdId: 'h' });
+  if (step === 'capture') return apply(state, { type: 'captured' });
+  if (step === 'release') return apply(state, { type: 'released' });
+  return step === 'settle' ? apply(state, { type: 'settled' }) : state;
+}
+
+t.test('whatever comes: one hold, one amount owed, one capture, never more than was held', async (t) => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 10_000_000 }), fc.array(commands, { maxLength: 20 }), (hold, list) => {
+        let state = begun(hold);
+        for (const command of list) {
+          const next = apply(state, command);
+          if (state.holdId !== null && next.holdId !== state.holdId) throw new Error('another hold');
+          if (state.owedMinor !== null && next.owedMinor !== state.owedMinor) throw new Error('another amount');
+          if (state.capturedMinor > 0 && next.capturedMinor !== state.capturedMinor) throw new Error('captured twice');
+          if (next.capturedMinor > Math.min(hold, next.owedMinor ?? 0)) throw new Error('too much');
+          if (needsHold(state.status) === false && needsHold(next.status)) throw new Error('a hold too late');
+          if (captureLines(next).reduce((sum, line) => sum + line.amountMinor, 0) !== 0) throw new Error('unbalanced');
+          // The same command again changes nothing.
+          if (apply(next, command) !== next) throw new Error(`${command.type} had an effect twice`);
+          state = next;
+        }
+      }),
+    ),
+  );
+});
+
+t.test('once hold and amount are known, the steps lead to an end', async (t) => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(20_000), fc.array(commands), (hold, owed, before) => {
+        let state = before.reduce(apply, begun(hold));
+        state = apply(state, { type: 'owe', amountMinor: owed });
+        for (let i = 0; i < 4; i++) state = doStep(state);
+        if (stepOf(state.status) !== null) throw new Error(`still ${state.status}`);
+        if (!['settled', 'released', 'declined', 'unpaid'].includes(state.status)) throw new Error(state.status);
+        if (state.status === 'settled' && state.capturedMinor !== captureMinor(state)) throw new Error('not all');
+        return unpaidMinor(state) + state.capturedMinor === state.owedMinor;
+      }),
+    ),
+  );
+});
+
+t.test('the amount may come before the hold, and waits between tries grow up to the most', async (t) => {
+  const early = apply(begun(500), { type: 'owe', amountMinor: 700 });
+  t.equal(early.status, 'holding');
+  const held = apply(early, { type: 'held', holdId: 'h' });
+  t.equal(held.status, 'capturing');
+  const settled = doStep(doStep(held));
+  t.hasStrict(settled, { status: 'settled', capturedMinor: 500 });
+  t.equal(unpaidMinor(settled), 200);
+  t.equal(apply(apply(early, { type: 'declined', reason: 'no' }), { type: 'settled' }).status, 'unpaid');
+  t.same(
+    [1, 2, 3, 4, 99].map((n) => backoffMs(n, 1000, 5000)),
+    [1000, 2000, 4000, 5000, 5000],
+  );
+});
