@@ -31,6 +31,8 @@ const [mortal, other] = (await startNodes(t, 2, directory, {
   SWEEP_AGE: '300ms',
   MATCH_RETRY: '200ms',
   OFFER_TTL: '60s',
+  // The drivers' sockets say nothing.
+  HEARTBEAT_TIMEOUT: '5m',
   PAYMENTS_RETRY: '100ms',
   PAYMENTS_RECONCILE_INTERVAL: '300ms',
   PAYMENTS_RECONCILE_AGE: '300ms',
