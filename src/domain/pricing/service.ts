@@ -65,6 +65,17 @@ export function createPricing(deps: PricingDeps) {
     };
   }
 
+  const hasExpired = ({ expiresAt }: Quote): boolean => clock.now() >= expiresAt;
+
+  function expired({ expiresAt }: Quote): RideError {
+    meter.quote('expired');
+    return new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
+      field: 'quote_id',
+      rule: 'a quote that has not expired',
+      facts: { expired_at: expiresAt },
+    });
+  }
+
   /** What of `journey` is not as it was quoted; null when all is. */
   function difference(quote: Quote, journey: Journey): string | null {
     const same = (a: LatLng, b: LatLng): boolean => a.lat === b.lat && a.lng === b.lng;
@@ -108,15 +119,13 @@ export function createPricing(deps: PricingDeps) {
       return quote;
     },
 
+    hasExpired,
+
+    expired,
+
     /** @throws RideError RIDE_QUOTE_EXPIRED */
     checkExpiry(quote: Quote): void {
-      if (clock.now() < quote.expiresAt) return;
-      meter.quote('expired');
-      throw new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
-        field: 'quote_id',
-        rule: 'a quote that has not expired',
-        facts: { expired_at: quote.expiresAt },
-      });
+      if (hasExpired(quote)) throw expired(quote);
     },
 
     /** The quote became its trip. */

@@ -159,10 +159,7 @@ export function createTrips(deps: TripsDeps) {
       bodyHash: key.bodyHash,
       resourceId: quote?.tripId ?? ids.next('trip'),
     };
-    const earlier = await deps.idempotency.get(key.id);
-    // A request that cannot be must not use up its key; one that was answered is answered again, however late.
-    if (quote && !earlier) deps.pricing.checkExpiry(quote);
-    const owner = earlier ?? (await claim(record));
+    const owner = quote && deps.pricing.hasExpired(quote) ? await answered(record, quote) : await claim(record);
     if (owner.bodyHash !== key.bodyHash) {
       throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
         field: 'Idempotency-Key',
@@ -197,6 +194,14 @@ export function createTrips(deps: TripsDeps) {
     throw deps.pricing.used(trip.id);
   }
 
+  /** A request that cannot be must not use up its key; one that was answered is answered again, however late. */
+  async function answered({ id }: IdempotencyRecord, quote: Quote): Promise<IdempotencyRecord> {
+    const earlier = await deps.idempotency.get(id);
+    if (earlier) return earlier;
+    throw deps.pricing.expired(quote);
+  }
+
+  /** Writes first and reads only who was earlier: most keys are new. */
   async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
     try {
       await deps.idempotency.insert(record);
