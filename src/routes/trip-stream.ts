@@ -65,7 +65,8 @@ export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = as
         response: {
           200: {
             description: 'The stream',
-            content: { 'text/event-stream': { schema: Type.String() } },
+            // What OpenAPI 3.1 has no word for: tools take it for one event or for all of them.
+            content: { 'text/event-stream': { schema: {} } },
           },
           ...problems(400, 401, 403, 404, 429, 503),
         },

@@ -39,6 +39,9 @@ t.test('REST', async (t) => {
   t.equal(method.status, 405, 'a method that the resource does not have');
   t.equal(method.headers.get('allow'), 'GET, HEAD');
   t.hasStrict(method.body, { code: 'RIDE_METHOD_NOT_ALLOWED', field: 'method', rule: 'GET, HEAD' });
+  const asked = await s.rest('QUERY', '/api/v1/trips/trip_x', rider.token);
+  t.equal(asked.status, 405, 'before anything is said of a body');
+  t.equal(asked.headers.get('allow'), 'GET, HEAD');
   t.same((await s.rest('GET', '/api/v1/trips', rider.token)).body, { items: [] }, 'nothing was written');
 });
 
