@@ -49,6 +49,8 @@ export async function judgeContract(modules: string, document: string, url: stri
   const args = ['-m', 'schemathesis.cli', '--config-file', CONFIG, '--no-color', 'run', document, '--url', url];
   args.push('--header', `Authorization: Bearer ${token}`);
   const options = {
+    // It keeps notes of what failed where it runs.
+    cwd: modules,
     env: { ...process.env, PYTHONPATH: modules, NO_COLOR: '1', TERM: 'dumb' },
     maxBuffer: 64 * 1024 * 1024,
   };
