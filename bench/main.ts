@@ -16,6 +16,7 @@ import { twoNodes } from './cases/nodes.ts';
 import { restLocation } from './cases/rest.ts';
 import { manySessions } from './cases/sessions.ts';
 import { manyTopics } from './cases/topics.ts';
+import { tripRequests } from './cases/trips.ts';
 import type { Context } from './harness/context.ts';
 import { stopAll } from './harness/programs.ts';
 import type { CaseResult } from './harness/result.ts';
@@ -31,6 +32,7 @@ const cases: Record<CaseName, (context: Context) => Promise<CaseResult>> = {
   grpc: grpcStreams,
   broadcast: grpcBroadcast,
   rest: restLocation,
+  trips: tripRequests,
   nearby,
   ingest,
   memory: idleMemory,

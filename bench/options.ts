@@ -33,6 +33,7 @@ export const caseNames = [
   'grpc',
   'broadcast',
   'rest',
+  'trips',
   'nearby',
   'ingest',
   'memory',

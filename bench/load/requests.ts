@@ -1,5 +1,5 @@
 /**
- * A load generator of HTTP/1.1 GETs, a process of its own: each connection asks again as soon as it was answered. Answers are
+ * A load generator of HTTP/1.1, a process of its own: each connection asks again as soon as it was answered. Answers are
  * measured by their Content-Length, not read. It may be connected to several servers, of which one at a time is asked.
  */
 import { connect, type Socket } from 'node:net';
@@ -10,6 +10,10 @@ import { now } from '../harness/time.ts';
 export interface Asker {
   path: string;
   headers: Record<string, string>;
+  /** Posted as JSON, and answered by 201; without it the path is read. */
+  body?: object;
+  /** Beginning of its Idempotency-Key, of which each request has another. */
+  keys?: string;
 }
 
 export interface RequestCount {
@@ -23,8 +27,10 @@ export interface RequestCount {
 const READ_BYTES = 64 * 1024;
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 const OK = Buffer.from('HTTP/1.1 200');
+const CREATED = Buffer.from('HTTP/1.1 201');
 const LENGTH = Buffer.from('ontent-length: ');
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
+const NO_NUMBER = '0000000000';
 
 const latency = new Samples();
 const count = { startedAt: now(), answers: 0, refused: 0, reason: '' };
@@ -44,14 +50,25 @@ const crowds = new Map<string, Crowd>();
 class Client {
   readonly #socket: Socket;
   readonly #request: Buffer;
+  readonly #expected: Buffer;
+  /** Where the number of the request stands in its key; -1 when it has none. */
+  readonly #numberAt: number;
   readonly #crowd: Crowd;
+  #number = 0;
   #askedAt = 0;
   #rest: Buffer | null = null;
 
-  constructor(crowd: Crowd, host: string, port: number, { path, headers }: Asker) {
+  constructor(crowd: Crowd, host: string, port: number, { path, headers, body, keys }: Asker) {
     this.#crowd = crowd;
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n${lines.join('')}\r\n`);
+    const content = body ? JSON.stringify(body) : '';
+    if (body) lines.push(`Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(content)}\r\n`);
+    const beforeNumber =
+      `${body ? 'POST' : 'GET'} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n${lines.join('')}` +
+      (keys === undefined ? '' : `Idempotency-Key: ${keys}`);
+    this.#numberAt = keys === undefined ? -1 : Buffer.byteLength(beforeNumber);
+    this.#request = Buffer.from(`${beforeNumber}${keys === undefined ? '' : `${NO_NUMBER}\r\n`}\r\n${content}`);
+    this.#expected = body ? CREATED : OK;
     this.#socket = connect({
       host,
       port,
@@ -67,6 +84,9 @@ class Client {
   }
 
   ask(): void {
+    if (this.#numberAt >= 0) {
+      this.#request.write(String(this.#number++).padStart(NO_NUMBER.length, '0'), this.#numberAt, 'latin1');
+    }
     this.#askedAt = now();
     this.#crowd.underWay++;
     this.#socket.write(this.#request);
@@ -89,7 +109,7 @@ class Client {
       this.#rest = Buffer.from(data);
       return true;
     }
-    if (data.compare(OK, 0, OK.length, 0, OK.length) === 0) count.answers++;
+    if (data.compare(this.#expected, 0, OK.length, 0, OK.length) === 0) count.answers++;
     else {
       count.refused++;
       count.reason ||= data.toString('latin1', 0, 400);

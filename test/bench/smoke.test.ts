@@ -28,6 +28,7 @@ t.test('every case measures the real server and its peers', async (t) => {
     'grpc',
     'broadcast',
     'rest',
+    'trips',
     'nearby',
     'ingest',
     'memory',
