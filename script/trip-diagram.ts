@@ -11,6 +11,7 @@ import {
   type TripState,
   tripStatuses,
 } from '../src/domain/trips/rules.ts';
+import { departuresPart } from './trip-diagram/departures.ts';
 
 const TARGET = new URL('../docs/trip-states.md', import.meta.url);
 const RIDER = 'rider';
@@ -102,6 +103,7 @@ export function tripStatesPage(): string {
     'A step that was taken already is answered with the present state and causes no event. Whoever declined, let an offer pass or',
     'gave the trip up is not offered it again.',
     '',
+    ...departuresPart(),
   ].join('\n');
 }
 

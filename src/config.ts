@@ -6,6 +6,7 @@
  * Names of document B (`GRPC_LISTEN_ADDR` …) are contracts.
  */
 import { resolve } from 'node:path';
+import { departuresSettings } from './config/departures.ts';
 import { intelligenceSettings } from './config/intelligence.ts';
 import type { Kind, ListenAddress, Setting } from './config/kinds.ts';
 import { limitsSettings } from './config/limits.ts';
@@ -27,6 +28,7 @@ export const settings = {
   ...pricingSettings,
   ...routingSettings,
   ...intelligenceSettings,
+  ...departuresSettings,
   ...limitsSettings,
   ...sinkSettings,
   ...operationSettings,

@@ -54,6 +54,20 @@ export function domainSettings(c: Config): DomainSettings {
       retryMs: c.paymentsRetry,
       retryMaxMs: c.paymentsRetryMax,
     },
+    departures: {
+      seatsMax: c.departureSeatsMax,
+      aheadMaxMs: c.departureAheadMax,
+      graceMs: c.departureGrace,
+      terms: {
+        closesBeforeMs: c.bookingCloses,
+        boardsBeforeMs: c.departureBoarding,
+        freeBeforeMs: c.bookingCancelFree,
+        lateBeforeMs: c.bookingCancelLate,
+        feePercent: c.bookingCancelFeePercent,
+        lateFeePercent: c.bookingLateFeePercent,
+        noShowFeePercent: c.bookingNoShowFeePercent,
+      },
+    },
     locations: {
       skewMaxMs: c.clockSkewMax,
       freshnessMs: c.locationFreshness,

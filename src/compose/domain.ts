@@ -39,12 +39,13 @@ export function composeDomain(
 export async function startJobs(
   config: NodeConfig,
   { queues, clock, positions, store }: Outside,
-  { dispatch, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
+  { dispatch, departures, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
     relays,
     dispatch,
+    departures,
     trips: collections.trips,
     idempotency: collections.idempotency,
     clock,

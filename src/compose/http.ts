@@ -20,7 +20,9 @@ import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
 import { adminRoutes } from '../routes/admin.ts';
 import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
+import { bookingRoutes } from '../routes/bookings.ts';
 import { checkInDeskRoutes, checkInRoutes } from '../routes/check-ins.ts';
+import { departureRoutes } from '../routes/departures.ts';
 import { driverRoutes } from '../routes/drivers.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
 import { placeRoutes } from '../routes/places.ts';
@@ -110,6 +112,8 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     signedIn.addHook('preParsing', api.authenticate);
     await signedIn.register(tripRoutes, services);
     await signedIn.register(pricingRoutes, services);
+    await signedIn.register(departureRoutes, services);
+    await signedIn.register(bookingRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock });
     await signedIn.register(userRoutes, services);
     await signedIn.register(trackRoutes, services);

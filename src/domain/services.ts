@@ -16,7 +16,13 @@ import type { SosTracking } from '../ports/sos-tracking.ts';
 import type { Collection, OutboxEvent, Store } from '../ports/store.ts';
 import type { Supply } from '../ports/supply.ts';
 import type { SurgeBoards } from '../ports/surge-boards.ts';
+import { bookingCollection } from './bookings/booking.ts';
+import type { Bookings } from './bookings/service.ts';
 import { type Chat, chatCollection, createChat } from './chat/service.ts';
+import { departureIndexes, isDeparture } from './departures/departure.ts';
+import { createScheduled } from './departures/parts.ts';
+import type { DepartureEvent } from './departures/rules.ts';
+import type { DepartureSettings, Departures } from './departures/service.ts';
 import type { DispatchSettings } from './dispatch/deps.ts';
 import { createDispatch, type Dispatch } from './dispatch/service.ts';
 import { driverCollection } from './drivers/driver.ts';
@@ -90,6 +96,7 @@ export interface DomainSettings {
   quoteTtlMs: number;
   surge: SurgeDeps['settings'];
   payments: PaymentSettings;
+  departures: DepartureSettings;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   watch: WatchSettings;
 }
@@ -101,6 +108,8 @@ export interface DomainServices extends Intelligence {
   payments: TripPayments | null;
   drivers: Drivers;
   dispatch: Dispatch;
+  departures: Departures;
+  bookings: Bookings;
   locations: Locations;
   routing: Routing;
   zones: ZoneBoard;
@@ -119,7 +128,8 @@ export interface DomainServices extends Intelligence {
 export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
   const { store, positions, offers, scheduler, publisher, sink, clock, ids, log } = ports;
   const collections = {
-    trips: store.collection(tripCollection),
+    trips: store.collection({ ...tripCollection, indexes: [...tripCollection.indexes, ...departureIndexes] }),
+    bookings: store.collection(bookingCollection),
     drivers: store.collection(driverCollection),
     idempotency: store.collection<IdempotencyRecord>({
       name: 'idempotencyKeys',
@@ -197,6 +207,16 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     ? { onSample: (position: Position) => samplePosition(sink, position, clock.now(), freshnessMs) }
     : {};
   const intelligence = createIntelligence({ ...ports, ...samples }, { trips, drivers, sos }, settings.watch);
+  const scheduled = createScheduled({
+    ...ports,
+    collections,
+    drivers,
+    dispatch,
+    routing,
+    relay: () => tripRelay,
+    currency: settings.tariff.currency,
+    settings: settings.departures,
+  });
   const zones = createZoneBoard(publisher, clock, freshnessMs, ports.zoneOf, settings.zoneBroadcastMax);
   const locations = createLocations({
     positions,
@@ -234,8 +254,9 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     {
       publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
       async react(tripId, event) {
-        const trip = await trips.find(tripId);
+        const trip = await trips.any(tripId);
         if (!trip) return;
+        if (isDeparture(trip)) return scheduled.react(trip, event.data as unknown as DepartureEvent);
         const happened = event.data as unknown as TripEvent;
         await dispatch.react(trip, happened);
         await accuracy.react(trip, happened);
@@ -282,6 +303,8 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     payments,
     drivers,
     dispatch,
+    departures: scheduled.departures,
+    bookings: scheduled.bookings,
     locations,
     routing,
     zones,
@@ -320,7 +343,7 @@ function createEstimates(
  * offered the trip is not told of it here but by his job offer.
  */
 async function publishTripEvent(publisher: Publisher, tripId: string, outbox: OutboxEvent, restart: boolean) {
-  const event = outbox.data as unknown as TripEvent & { riderId: string; city: string };
+  const event = outbox.data as unknown as (TripEvent | DepartureEvent) & { riderId: string; city: string };
   const message = { tripId, riderId: event.riderId, event };
   const order = { source: tripId, seq: event.seq, restart };
   const outcome = await publisher.publishOrdered(`trip:${tripId}`, 'trip_event', message, event.id, order);
@@ -328,6 +351,8 @@ async function publishTripEvent(publisher: Publisher, tripId: string, outbox: Ou
   publisher.publishLatest(`city:${event.city}`, 'trip_event', message, event.id);
   const concernsDriver =
     event.driverId && (isDriven(event.status) || isTerminal(event.status) || event.type === 'driver_cancelled');
+  // Of bookings he is told by the departure's own reactions, whether he is there or not.
+  if ('booking' in event) return outcome;
   if (concernsDriver) publisher.publishLatest(`user:${event.driverId}`, 'trip_event', message, event.id);
   return outcome;
 }

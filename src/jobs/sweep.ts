@@ -2,6 +2,7 @@
  * Finds what a crash left behind: unpublished events, offers past their expiry, waiting trips whose job was lost, claims of
  * drivers that led to nothing, and idempotency keys past their life. It recurs, on one node at a time.
  */
+import type { Departures } from '../domain/departures/service.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
 import type { IdempotencyRecord } from '../domain/trips/service.ts';
@@ -14,6 +15,7 @@ import type { Collection } from '../ports/store.ts';
 export interface SweepDeps {
   relays: readonly Relay[];
   dispatch: Dispatch;
+  departures: Pick<Departures, 'sweep'>;
   trips: Collection<Trip>;
   idempotency: Collection<IdempotencyRecord>;
   clock: Clock;
@@ -40,7 +42,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
   const domainMs = (wallMs: number): number => wallMs / clock.toWallMs(1);
 
   async function stuck(status: Trip['status'], updatedBefore: number): Promise<Trip[]> {
-    const where = { status, updatedAt: { lt: updatedBefore } };
+    const where = { kind: 'ride', status, updatedAt: { lt: updatedBefore } };
     return (await trips.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH })).items;
   }
 
@@ -87,7 +89,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       const age = domainMs(deps.ageMs);
       let relayed = 0;
       for (const relay of deps.relays) relayed += await relay.sweep(age);
-      const trips = await sweepTrips(now, age);
+      const trips = (await sweepTrips(now, age)) + (await deps.departures.sweep(now, deps.tripMaxDurationMs));
       const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
       await deps.idempotency.remove({ createdAt: { lt: now - deps.idempotencyTtlMs } }, 1000);
       if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');

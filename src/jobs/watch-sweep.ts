@@ -53,7 +53,7 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
     let missed = 0;
     let pageToken: string | undefined;
     for (let looked = 0; looked < RIDES_MAX; looked += PAGE) {
-      const where = { status: 'in_progress', updatedAt: { lt: now - deps.silenceMs } };
+      const where = { kind: 'ride', status: 'in_progress', updatedAt: { lt: now - deps.silenceMs } };
       const page = await trips.page({
         where,
         orderBy: 'updatedAt',

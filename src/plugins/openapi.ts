@@ -25,6 +25,8 @@ const tags = [
   { name: 'auth', description: 'Sign-in' },
   { name: 'trips', description: 'On-demand rides' },
   { name: 'pricing', description: 'Quotes, fares and surge' },
+  { name: 'departures', description: 'Scheduled departures with seats' },
+  { name: 'bookings', description: 'Seats of scheduled departures' },
   { name: 'drivers', description: 'Drivers and their locations' },
   { name: 'users', description: 'Users as others see them' },
   { name: 'places', description: 'Zones, cities and geofences' },

@@ -2,12 +2,13 @@
  * What the domain says to connected people. Plain data in domain terms (numbers for milliseconds); src/realtime/messages
  * turns it into the envelope of proto/ride/v1/ride.proto, encoded once for all readers.
  */
+import type { DepartureEvent } from '../domain/departures/rules.ts';
 import type { LatLng } from '../domain/geo.ts';
 import type { Offer, TripEvent } from '../domain/trips/rules.ts';
 import type { Position } from './positions.ts';
 
 export interface OutboundMessages {
-  trip_event: { tripId: string; riderId: string; event: TripEvent };
+  trip_event: { tripId: string; riderId: string; event: TripEvent | DepartureEvent };
   job_offer: {
     tripId: string;
     offer: Offer;

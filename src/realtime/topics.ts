@@ -48,7 +48,7 @@ async function mayFollow(
 ): Promise<boolean> {
   switch (kind) {
     case 'trip': {
-      const trip = await services.trips.find(name);
+      const trip = await services.trips.any(name);
       if (!trip) {
         throw new RideError('RIDE_NOT_FOUND', `There is no trip ${name}`, { field: 'topic', rule: 'the id of a trip' });
       }

@@ -1,7 +1,7 @@
 /**
  * What this node itself must know of trips that someone here follows: what it remembers of them ends, the driver's location
  * binding follows the trip's status, a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is
- * over its two sides stop hearing whether the other is connected.
+ * over its two sides stop hearing whether the other is connected. Who lost his seats of a departure stops hearing of it.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import { isOperator } from '../domain/roles.ts';
@@ -18,6 +18,8 @@ export interface TripTapOptions {
 
 /** After these the driver they name has no part in the trip any more. */
 const LEFT: ReadonlySet<string> = new Set(['offer_declined', 'offer_expired', 'driver_cancelled']);
+/** After these the passenger of the booking has no seat any more. */
+const SEATLESS: ReadonlySet<string> = new Set(['booking_cancelled', 'no_show']);
 /** After these the rider and the driver they name have no ride with each other any more. */
 const APART: ReadonlySet<string> = new Set(['completed', 'cancelled', 'driver_cancelled']);
 
@@ -25,6 +27,12 @@ export function createTripTap({ trips, locations, broker }: TripTapOptions): (fr
   function part(one: string, other: string): void {
     for (const session of broker().sessionsOf(one)) {
       if (!isOperator(session.principal.role)) broker().unsubscribe(session, `presence:${other}`);
+    }
+  }
+
+  function leave(userId: string, topic: string): void {
+    for (const session of broker().sessionsOf(userId)) {
+      if (!isOperator(session.principal.role)) broker().unsubscribe(session, topic);
     }
   }
 
@@ -44,9 +52,10 @@ export function createTripTap({ trips, locations, broker }: TripTapOptions): (fr
     }
     if (!isOfTrip) {
       const userId = topic.slice('user:'.length);
+      if (SEATLESS.has(type) && riderId === userId) leave(userId, `trip:${tripId}`);
       locations.onTripEvent(userId, tripId, status as Parameters<Services['locations']['onTripEvent']>[2]);
     } else if (LEFT.has(type)) {
-      for (const session of broker().sessionsOf(driverId)) broker().unsubscribe(session, topic);
+      leave(driverId, topic);
     }
   };
 }

@@ -11,7 +11,7 @@ import { bearerOf } from '../realtime/sign-in.ts';
 import { problems } from './problems.ts';
 
 export interface TripStreamOptions {
-  trips: Pick<Trips, 'get'>;
+  trips: Pick<Trips, 'follow'>;
   verifyToken(token: string | undefined): Principal;
   /** @throws RideError when no session may be opened now, from this address or of this user */
   knock(address: string): void;
@@ -78,7 +78,7 @@ export const tripStreamRoutes: FastifyPluginAsyncTypebox<TripStreamOptions> = as
       },
     },
     async ({ principal, params, query, headers }, reply) => {
-      const trip = await options.trips.get(principal, params.trip_id);
+      const trip = await options.trips.follow(principal, params.trip_id);
       const since = headers['last-event-id'] ?? query.since;
       options.open(principal, reply.raw, reply.getHeaders(), `trip:${trip.id}`, since);
       reply.hijack();

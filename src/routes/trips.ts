@@ -33,20 +33,20 @@ export interface TripRouteOptions {
 
 const TripParams = Type.Object({ trip_id: Id });
 const OfferParams = Type.Object({ trip_id: Id, offer_id: Id });
-const Empty = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]));
-const OptionalReason = Type.Optional(
+export const Empty = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]));
+export const OptionalReason = Type.Optional(
   Type.Union([Type.Null(), ReasonSchema], { examples: [{ reason: 'changed my mind' }] }),
 );
-const IdempotencyHeaders = Type.Object({
+export const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
-    Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same trip, for 24 h' }),
+    Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same answer, for 24 h' }),
   ),
 });
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
 /** Scoped to caller and route; the body's hash tells a repeat from another request. */
-function idempotencyKey(
+export function idempotencyKey(
   principal: Principal,
   route: string,
   key: string | undefined,

@@ -5,12 +5,14 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
 import { parse } from 'yaml';
 import { openapiYaml } from '../../script/openapi.ts';
+import { firstDeparture } from '../e2e/first-departure.ts';
 import { build } from '../helper.ts';
 import { member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 import { checkedRest, type Document } from './answers.ts';
 
-const s = await build(t);
+// Seats may be booked to the last, so that somebody can miss a departure at once.
+const s = await build(t, { env: { BOOKING_CLOSES: '0s' } });
 const document = s.server.app.swagger() as Document;
 
 interface Operation {
@@ -71,7 +73,9 @@ t.test('bodies have examples, and the examples are good', async (t) => {
       t.ok(validate(value), `${name}: ${ajv.errorsText(validate.errors)}`);
     }
   }
-  t.same(optional.sort(), ['acceptOffer', 'arriveTrip', 'completeTrip', 'startTrip'], 'only what takes {} has none');
+  const empty = ['acceptOffer', 'arriveTrip', 'boardBooking', 'completeTrip', 'missBooking', 'startTrip'];
+  empty.push('arriveDeparture', 'completeDeparture', 'startDeparture');
+  t.same(optional.sort(), empty.sort(), 'only what takes {} has none');
 });
 
 t.test('every operation documents its refusals', async (t) => {
@@ -190,6 +194,18 @@ t.test('real answers are as documented, on every route', async (t) => {
   await until(async () => (await get(`${api}/trips/${ride.id}/payment`, ride.rider)).status === 200, 'its payment');
   await get(`${api}/trips/${ride.id}/payment`, ride.driver);
   await get(`${api}/trips/${id}/payment`);
+  const departed = await firstDeparture(t, s, s, rest);
+  await get(`${api}/departures/${departed.id}`);
+  await get(`${api}/bookings/${departed.bookingId}`, operator);
+  const leaving = await member(s, 'driver');
+  const soon = Date.now() + 1500;
+  const wish = { pickup: here, dropoff: north(here, 900), departure_time: soon, seats: 1, seat_fare_minor: 100 };
+  const departure = (await post(`${api}/departures`, leaving, wish)).body;
+  const missed = (await post(`${api}/departures/${departure.id}/bookings`, rider, { seats: 1 })).body;
+  await post(`${api}/departures/${departure.id}/arrive`, leaving);
+  await until(async () => Date.now() > soon, 'the time to leave');
+  t.equal((await post(`${api}/bookings/${missed.id}/no-show`, leaving)).body.fee_minor, 100);
+  t.equal((await post(`${api}/departures/${departure.id}/cancel`, leaving)).status, 200);
   await get('/admin/stats', operator);
   await get('/admin/stats');
   await get(`/admin/topics/trip:${ride.id}/members`, operator);

@@ -149,6 +149,20 @@ const defaults: DomainSettings = {
     windowMs: 300_000,
   },
   payments: { waitingAllowanceS: 900, retryMs: 2000, retryMaxMs: 300_000 },
+  departures: {
+    seatsMax: 60,
+    aheadMaxMs: 90 * 86_400_000,
+    graceMs: 3_600_000,
+    terms: {
+      closesBeforeMs: 600_000,
+      boardsBeforeMs: 3_600_000,
+      freeBeforeMs: 86_400_000,
+      lateBeforeMs: 7_200_000,
+      feePercent: 50,
+      lateFeePercent: 100,
+      noShowFeePercent: 100,
+    },
+  },
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
   watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000 },
 };
@@ -213,10 +227,11 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     moneyMeter: createMoneyMeter(new Registry()),
   };
   const services = createServices(options.wrapPorts?.(ports) ?? ports, settings);
-  const { dispatch, collections, relays, payments } = services;
+  const { dispatch, departures, collections, relays, payments } = services;
   const sweep: RecurringJob = sweepJob({
     relays,
     dispatch,
+    departures,
     trips: collections.trips,
     idempotency: collections.idempotency,
     clock,

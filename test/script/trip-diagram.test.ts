@@ -1,7 +1,10 @@
 /** docs/trip-states.md is what the rules say today. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { exploreDepartures } from '../../script/trip-diagram/departures.ts';
 import { explore, tripStatesPage } from '../../script/trip-diagram.ts';
+import { bookingStatuses } from '../../src/domain/bookings/rules.ts';
+import { departureEventTypes, departureStatuses } from '../../src/domain/departures/rules.ts';
 import { statusAfter, tripEventTypes, tripStatuses } from '../../src/domain/trips/rules.ts';
 
 t.test('the page is up to date', async (t) => {
@@ -14,4 +17,13 @@ t.test('every status and event is in the diagram, each event leading where the r
   t.same(new Set(['requested', ...edges.map(({ to }) => to)]), new Set(tripStatuses));
   t.same(new Set(['requested', ...edges.map(({ event }) => event)]), new Set(tripEventTypes));
   for (const { event, to } of edges) t.equal(to, statusAfter[event as keyof typeof statusAfter], `${event} → ${to}`);
+});
+
+t.test('so is every status and event of a departure and of a booking', async (t) => {
+  const departures = exploreDepartures('departure');
+  const bookings = exploreDepartures('booking');
+  t.same(new Set(['scheduled', ...departures.map(({ to }) => to)]), new Set(departureStatuses));
+  t.same(new Set(bookings.map(({ to }) => to)), new Set(bookingStatuses));
+  const events = new Set(['published', ...departures.map(({ event }) => event), ...bookings.map(({ event }) => event)]);
+  t.same(events, new Set(departureEventTypes));
 });

@@ -3,7 +3,7 @@
  * follows from a trip's events in reactions.ts.
  */
 import { RideError } from '../../errors.ts';
-import { isDriven } from '../trips/rules.ts';
+import { isDriven, isTerminal } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import type { DispatchDeps } from './deps.ts';
 import { createReactions } from './reactions.ts';
@@ -71,10 +71,15 @@ export function createDispatch(deps: DispatchDeps) {
 
   /** True when the driver was freed: the trip is not (or no longer) his. */
   async function releaseUnlessDriven(driverId: string, tripId: string): Promise<boolean> {
-    const trip = await trips.find(tripId);
+    const trip = await trips.any(tripId);
     if (trip && trip.driverId === driverId && isDriven(trip.status)) return false;
     // Between a claim and its acceptance the offer is still open: that claim is under way, not left behind.
     if (trip?.offer?.driverId === driverId && trip.offer.expiresAt > clock.now()) return false;
+    // Nor is that of a driver who is about to be at the pick-up of his departure.
+    if (trip?.kind === 'scheduled' && !isTerminal(trip.status)) {
+      const since = (await drivers.get(driverId))?.activeSince ?? 0;
+      if (clock.now() < since + deps.settings.offerTtlMs) return false;
+    }
     await drivers.release(driverId, tripId);
     return true;
   }
@@ -86,6 +91,8 @@ export function createDispatch(deps: DispatchDeps) {
   return {
     match,
     accept,
+    claim,
+    releaseUnlessDriven,
 
     decline,
 
@@ -116,7 +123,7 @@ export function createDispatch(deps: DispatchDeps) {
       const { items, nextPageToken } = await drivers.claimed(limit, reconciled);
       const old = items.filter(({ activeSince }) => activeSince !== null && activeSince < clock.now() - ageMs);
       reconciled = old.length === items.length ? nextPageToken : undefined;
-      const bound = await trips.findMany(old.flatMap(({ activeTripId }) => activeTripId ?? []));
+      const bound = await trips.anyMany(old.flatMap(({ activeTripId }) => activeTripId ?? []));
       const drivenBy = new Map(bound.map((trip) => [trip.id, isDriven(trip.status) ? trip.driverId : null]));
       let freed = 0;
       for (const driver of old) {

@@ -53,6 +53,9 @@ export interface Accepted {
   late: number;
 }
 
+/** A ride's check-ins ask its one rider; a departure has passengers, and none of them to be asked for all. */
+const watched = (binding: Binding | null): Binding | null => (binding?.riderId ? binding : null);
+
 /** A binding is a cache; events end it, and this bounds what a lost event can do (domain ms). */
 const BINDING_MAX_AGE_MS = 60_000;
 /** So long after his last position (domain ms) a driver is introduced again, which costs a look at his document. */
@@ -74,7 +77,7 @@ export function createLocations(deps: LocationsDeps) {
   /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
   async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
     const field = `${prefix}trip_id`;
-    const trip = await deps.trips.find(tripId);
+    const trip = await deps.trips.any(tripId);
     if (!trip) {
       throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, {
         field,
@@ -199,7 +202,7 @@ export function createLocations(deps: LocationsDeps) {
       const position = toPosition(principal, input, source);
       const isKept = await positions.record(position);
       if (isKept) kept(position, binding, 1);
-      deps.watch.moved(position, binding);
+      deps.watch.moved(position, watched(binding));
       return isKept;
     },
 
@@ -217,7 +220,7 @@ export function createLocations(deps: LocationsDeps) {
       }
       const taken = inputs.map((input) => toPosition(principal, input, source));
       const isKept = await Promise.all(taken.map((position) => positions.record(position)));
-      for (const position of taken) deps.watch.moved(position, bindings.get(position.tripId) ?? null);
+      for (const position of taken) deps.watch.moved(position, watched(bindings.get(position.tripId) ?? null));
       // Followers want to know where the driver is, not where he has been since they last heard.
       const newest = taken.findLast((_, index) => isKept[index]);
       const accepted = isKept.filter(Boolean).length;

@@ -8,6 +8,8 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { SosTracking } from '../../ports/sos-tracking.ts';
 import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import { isDeparture } from '../departures/departure.ts';
+import { isPassenger } from '../departures/rules.ts';
 import type { LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { placeViolation } from '../locations/rules.ts';
@@ -41,7 +43,7 @@ export const sosDeskCollection: CollectionSpec<SosDesk> = { name: 'sosDesks', in
 export interface SosDeps {
   alerts: Collection<SosDocument>;
   desks: Collection<SosDesk>;
-  trips: Pick<Trips, 'find'>;
+  trips: Pick<Trips, 'any'>;
   relay: () => Relay;
   tracking: SosTracking;
   publisher: Publisher;
@@ -88,9 +90,10 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
   /** The trip is the caller's own, or he answers for any. An alert does not wait for the answer to be there. */
   async function isOwnTrip(principal: Principal, tripId: string): Promise<boolean> {
     try {
-      const trip = await trips.find(tripId);
+      const trip = await trips.any(tripId);
       if (!trip) return false;
       const { userId, role } = principal;
+      if (isDeparture(trip) && isPassenger(trip, userId)) return true;
       return trip.riderId === userId || trip.driverId === userId || isOperator(role);
     } catch (error) {
       log.warn({ err: error, user_id: principal.userId }, 'the trip of an alert could not be looked up; it is a claim');

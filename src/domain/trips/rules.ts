@@ -131,12 +131,15 @@ export interface Refusal {
 export type Decision = { events: TripFact[] } | { refusal: Refusal };
 
 const SYSTEM = 'system';
-const terminal: ReadonlySet<TripStatus> = new Set(['completed', 'cancelled', 'expired']);
+/** A departure that passengers book seats of waits in a status of its own; ../departures/rules.ts has the rest of its life. */
+export type AnyStatus = TripStatus | 'scheduled';
 
-export const isTerminal = (status: TripStatus): boolean => terminal.has(status);
+const terminal: ReadonlySet<AnyStatus> = new Set<AnyStatus>(['completed', 'cancelled', 'expired']);
+
+export const isTerminal = (status: AnyStatus): boolean => terminal.has(status);
 
 /** Statuses in which a driver is bound to the trip. */
-export const isDriven = (status: TripStatus): boolean =>
+export const isDriven = (status: AnyStatus): status is 'assigned' | 'driver_arrived' | 'in_progress' =>
   status === 'assigned' || status === 'driver_arrived' || status === 'in_progress';
 
 function refuse(state: TripState, code: RefusalCode, message: string): Decision {

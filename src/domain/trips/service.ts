@@ -5,6 +5,8 @@
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import { type AnyTrip, isDeparture } from '../departures/departure.ts';
+import { isPassenger } from '../departures/rules.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
@@ -138,10 +140,21 @@ export function createTrips(deps: TripsDeps) {
     return trip;
   }
 
+  /** Also a scheduled departure, which is changed and read in full by ../departures/service.ts alone. */
+  const any = (id: string): Promise<AnyTrip | null> => trips.get(id) as Promise<AnyTrip | null>;
+
+  async function find(id: string): Promise<Trip | null> {
+    const trip = await any(id);
+    return trip && !isDeparture(trip) ? trip : null;
+  }
+
+  function notFound(id: string): RideError {
+    return new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id', rule: 'the id of a trip' });
+  }
+
   async function mustGet(id: string): Promise<Trip> {
-    const trip = await trips.get(id);
-    if (!trip)
-      throw new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id', rule: 'the id of a trip' });
+    const trip = await find(id);
+    if (!trip) throw notFound(id);
     return trip;
   }
 
@@ -213,7 +226,8 @@ export function createTrips(deps: TripsDeps) {
     }
   }
 
-  function mayRead(principal: Principal, trip: Trip): boolean {
+  function mayRead(principal: Principal, trip: AnyTrip): boolean {
+    if (isDeparture(trip) && isPassenger(trip, principal.userId)) return true;
     return (
       isOperator(principal.role) ||
       trip.riderId === principal.userId ||
@@ -222,15 +236,22 @@ export function createTrips(deps: TripsDeps) {
     );
   }
 
+  function checkReader<T extends AnyTrip>(principal: Principal, trip: T): T {
+    if (mayRead(principal, trip)) return trip;
+    throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', {
+      field: 'trip_id',
+      rule: 'a trip of the caller',
+    });
+  }
+
   /** @throws RideError RIDE_NOT_FOUND; for someone else's trip RIDE_FORBIDDEN */
-  async function get(principal: Principal, id: string): Promise<Trip> {
-    const trip = await mustGet(id);
-    if (!mayRead(principal, trip))
-      throw new RideError('RIDE_FORBIDDEN', 'This trip is someone else’s', {
-        field: 'trip_id',
-        rule: 'a trip of the caller',
-      });
-    return trip;
+  const get = async (principal: Principal, id: string): Promise<Trip> => checkReader(principal, await mustGet(id));
+
+  /** For whoever follows a trip, of any kind. @throws as `get` */
+  async function follow(principal: Principal, id: string): Promise<AnyTrip> {
+    const trip = await any(id);
+    if (!trip) throw notFound(id);
+    return checkReader(principal, trip);
   }
 
   return {
@@ -246,18 +267,23 @@ export function createTrips(deps: TripsDeps) {
     },
 
     /** For use inside the domain: no question of who asks. */
-    find: (id: string): Promise<Trip | null> => trips.get(id),
-    findMany: (ids: readonly string[]): Promise<Trip[]> => trips.getMany(ids),
+    find,
+    findMany: async (ids: readonly string[]): Promise<Trip[]> =>
+      (await trips.getMany(ids)).filter((trip: AnyTrip) => !isDeparture(trip)),
+    any,
+    anyMany: (ids: readonly string[]): Promise<AnyTrip[]> => trips.getMany(ids),
 
     get,
+    follow,
     mayRead,
 
     /** Rider and driver of a trip that `principal` may read, from the store, and remembered. @throws as `get` */
     async parties(principal: Principal, id: string): Promise<Parties> {
       const askedAt = clock.now();
-      const trip = await get(principal, id);
-      memory.keep(id, trip, askedAt);
-      return trip;
+      const { riderId, driverId } = await follow(principal, id);
+      const parties = { riderId, driverId };
+      memory.keep(id, parties, askedAt);
+      return parties;
     },
 
     /** The same as this node remembers it; null when the store has to be asked. */
@@ -268,7 +294,7 @@ export function createTrips(deps: TripsDeps) {
 
     /** Riders and drivers see their own trips whatever they ask for. */
     async list(principal: Principal, query: TripQuery): Promise<Page<Trip>> {
-      const where: Record<string, Filter[string]> = {};
+      const where: Record<string, Filter[string]> = { kind: 'ride' };
       if (query.status) where.status = query.status;
       if (query.city) where['source.city'] = query.city;
       if (query.driverId) where.driverId = query.driverId;

@@ -23,6 +23,7 @@ export interface Trip extends StoredDocument, TripState {
   history: TripEvent[];
 }
 
+/** Scheduled departures are in it too: ../departures/departure.ts adds the indexes of those. */
 export const tripCollection: CollectionSpec<Trip> = {
   name: 'trips',
   indexes: [

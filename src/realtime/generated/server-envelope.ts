@@ -183,6 +183,9 @@ export interface TripEvent {
   reason?: string | undefined;
   atMs?: number | undefined;
   riderId?: string | undefined;
+  bookingId?: string | undefined;
+  seats?: number | undefined;
+  seatsFree?: number | undefined;
 }
 
 export function writeTripEvent(w: Writer, m: TripEvent): void {
@@ -196,6 +199,9 @@ export function writeTripEvent(w: Writer, m: TripEvent): void {
   if (m.reason !== undefined && m.reason !== '') w.string(66, m.reason);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(72, m.atMs);
   if (m.riderId !== undefined && m.riderId !== '') w.string(82, m.riderId);
+  if (m.bookingId !== undefined && m.bookingId !== '') w.string(90, m.bookingId);
+  if (m.seats !== undefined && m.seats !== 0) w.uint(96, m.seats);
+  if (m.seatsFree !== undefined) w.uint(104, m.seatsFree);
 }
 
 export interface ChatMessage {

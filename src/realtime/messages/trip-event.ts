@@ -32,6 +32,8 @@ export const tripEvent = defineServerMessage({
       actorId: event.actorId,
       reason: event.reason ?? '',
       atMs: event.at,
+      ...('booking' in event && event.booking ? { bookingId: event.booking.id, seats: event.booking.seats } : {}),
+      ...('seatsFree' in event ? { seatsFree: event.seatsFree } : {}),
     },
   }),
 });

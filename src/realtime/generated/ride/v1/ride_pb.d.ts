@@ -1300,7 +1300,8 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 
   /**
    * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, driver_cancelled,
-   * cancelled, expired; another system has types of its own.
+   * cancelled, expired; of a departure also published, booked, booking_cancelled, boarded, no_show, recalled; another system has
+   * types of its own.
    *
    * @generated from field: string type = 3;
    */
@@ -1349,11 +1350,32 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
   atMs: bigint;
 
   /**
-   * Whose trip it is.
+   * Whose trip it is; empty for a departure that passengers book seats of, but on user:<id> whose booking it is.
    *
    * @generated from field: string rider_id = 10;
    */
   riderId: string;
+
+  /**
+   * Of a departure: the booking it is about.
+   *
+   * @generated from field: string booking_id = 11;
+   */
+  bookingId: string;
+
+  /**
+   * Seats of that booking.
+   *
+   * @generated from field: uint32 seats = 12;
+   */
+  seats: number;
+
+  /**
+   * Of a departure: free after the event.
+   *
+   * @generated from field: optional uint32 seats_free = 13;
+   */
+  seatsFree?: number | undefined;
 };
 
 /**

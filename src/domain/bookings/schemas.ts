@@ -1,0 +1,98 @@
+/** The booking on the REST wire. */
+import { type Static, Type } from 'typebox';
+import type { Departure } from '../departures/departure.ts';
+import { CancellationSchema, StopSchema, toCancellation, toStop } from '../departures/schemas.ts';
+import { Closed, EpochMs, Id, OneOf, PageQuerySchema, pageOf, UserId } from '../schemas.ts';
+import type { BookingDocument } from './booking.ts';
+import { type Booking, bookingStatuses } from './rules.ts';
+
+export const BookingRequestSchema = Type.Object(
+  {
+    seats: Type.Integer({ minimum: 1, maximum: 1000, description: 'all of them or none' }),
+    passenger_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
+    ),
+    note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
+  },
+  { ...Closed, title: 'BookingRequest', examples: [{ seats: 2, note: 'with a suitcase' }] },
+);
+
+export const BookingSchema = Type.Object(
+  {
+    id: Id,
+    trip_id: Type.String({ description: 'the departure; its events are on the topic trip:<trip_id>' }),
+    status: OneOf(bookingStatuses),
+    version: Type.Integer({ minimum: 1 }),
+    passenger_id: Type.String(),
+    driver_id: Type.String(),
+    seats: Type.Integer({ minimum: 1 }),
+    fare_minor: Type.Integer({ minimum: 0, description: 'of all its seats, minor units' }),
+    fee_minor: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'owed by who cancelled or did not come, minor units' }),
+    ),
+    currency: Type.String(),
+    departure_time: EpochMs,
+    pickup: StopSchema,
+    dropoff: StopSchema,
+    note: Type.Optional(Type.String()),
+    cancellation: Type.Optional(CancellationSchema),
+    created_at: EpochMs,
+    updated_at: EpochMs,
+    cancelled_by: Type.Optional(Type.String()),
+    cancel_reason: Type.Optional(Type.String()),
+  },
+  { title: 'Booking', description: 'Seats of a departure as they are now; lists leave the terms of cancellation out' },
+);
+
+export const BookingPageSchema = pageOf(BookingSchema, 'BookingPage');
+
+export const ManifestSchema = Type.Object(
+  { items: Type.Array(BookingSchema) },
+  { title: 'Manifest', description: 'Every booking of the departure, in the order they were made' },
+);
+
+export const BookingQuerySchema = Type.Object(
+  {
+    status: Type.Optional(OneOf(bookingStatuses)),
+    trip_id: Type.Optional(Id),
+    passenger_id: Type.Optional(UserId),
+    ...PageQuerySchema,
+  },
+  Closed,
+);
+
+type Listed = Omit<BookingDocument, 'version' | 'region' | 'createdAt'>;
+
+function toWire(b: Listed, version: number): Static<typeof BookingSchema> {
+  return {
+    id: b.id,
+    trip_id: b.tripId,
+    status: b.status,
+    version,
+    passenger_id: b.passengerId,
+    driver_id: b.driverId,
+    seats: b.seats,
+    fare_minor: b.fareMinor,
+    fee_minor: b.feeMinor,
+    currency: b.currency,
+    departure_time: b.departureTime,
+    pickup: toStop(b.source),
+    dropoff: toStop(b.destination),
+    note: b.note,
+    created_at: b.bookedAt,
+    updated_at: b.updatedAt,
+    cancelled_by: b.cancelledBy,
+    cancel_reason: b.cancelReason,
+  };
+}
+
+export const toListedBookingWire = (document: BookingDocument): Static<typeof BookingSchema> =>
+  toWire(document, document.bookingVersion);
+
+export function toBookingWire(departure: Departure, booking: Booking): Static<typeof BookingSchema> {
+  const { id: tripId, driverId, departureTime, source, destination, estimate } = departure;
+  const { currency } = estimate;
+  const { version, ...fields } = booking;
+  const listed = { ...fields, bookingVersion: version, tripId, driverId, departureTime, source, destination, currency };
+  return { ...toWire(listed, version), cancellation: toCancellation(departure, booking.fareMinor) };
+}

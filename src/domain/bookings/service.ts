@@ -1,0 +1,151 @@
+/**
+ * Use cases of bookings: seats are taken and given back by one write of the departure's document. What a passenger lists is a copy of
+ * that; what he reads or changes is the departure's own.
+ */
+import { RideError } from '../../errors.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Collection, Filter, Page } from '../../ports/store.ts';
+import type { Changes } from '../departures/changes.ts';
+import type { Departure } from '../departures/departure.ts';
+import type { Idempotency } from '../idempotency/service.ts';
+import type { Ids } from '../ids.ts';
+import { isOperator, type Principal } from '../roles.ts';
+import { decideSeats, type SeatCommand } from '../seats/rules.ts';
+import type { IdempotencyKey } from '../trips/service.ts';
+import type { BookingDocument } from './booking.ts';
+import type { Project } from './projection.ts';
+import type { Booking, BookingStatus } from './rules.ts';
+
+export interface BookingsDeps {
+  bookings: Collection<BookingDocument>;
+  changes: Changes;
+  project: Project;
+  idempotency: Idempotency;
+  ids: Ids;
+  log: Logger;
+}
+
+export interface Booked {
+  departure: Departure;
+  booking: Booking;
+}
+
+export interface BookingQuery {
+  status?: BookingStatus;
+  tripId?: string;
+  passengerId?: string;
+  pageSize: number;
+  pageToken?: string;
+}
+
+export type Bookings = ReturnType<typeof createBookings>;
+
+export function createBookings({ bookings, changes, project, idempotency, ids, log }: BookingsDeps) {
+  const pick = (departure: Departure, bookingId: string): Booked | null => {
+    const booking = departure.bookings.find(({ id }) => id === bookingId);
+    return booking ? { departure, booking } : null;
+  };
+
+  function notFound(bookingId: string): RideError {
+    return new RideError('RIDE_NOT_FOUND', `There is no booking ${bookingId}`, {
+      field: 'booking_id',
+      rule: 'the id of a booking',
+    });
+  }
+
+  async function change(departureId: string, command: SeatCommand): Promise<Booked & { changed: boolean }> {
+    const { departure, changed } = await changes.change(departureId, (d, now) => decideSeats(d, command, now));
+    const booked = pick(departure, command.bookingId);
+    if (!booked) throw notFound(command.bookingId);
+    if (changed) {
+      // It has happened: when the copy cannot be written now, the outbox sees to it.
+      await project(departure, command.bookingId).catch((error: unknown) => {
+        log.warn({ err: error, trip_id: departureId }, 'booking not listed yet; the outbox will');
+      });
+    }
+    return { ...booked, changed };
+  }
+
+  /** Where a booking is. @throws RideError RIDE_NOT_FOUND */
+  async function departureOf(bookingId: string): Promise<string> {
+    const listed = await bookings.get(bookingId);
+    if (!listed) throw notFound(bookingId);
+    return listed.tripId;
+  }
+
+  return {
+    /**
+     * Seats for a passenger; all of them or none.
+     * @throws RideError RIDE_SEATS_TAKEN (facts: seats_asked, seats_free, winner_booking_id, winner_version, version), RIDE_NOT_FOUND,
+     *   RIDE_ILLEGAL_TRANSITION when it is not to be booked any more, RIDE_ALREADY_EXISTS (facts: booking_id) when he has a booking,
+     *   RIDE_FORBIDDEN, RIDE_IDEMPOTENCY_MISMATCH
+     */
+    async book(
+      departureId: string,
+      input: { passengerId: string; seats: number; note?: string },
+      key?: IdempotencyKey,
+    ): Promise<Booked & { created: boolean }> {
+      await changes.mustGet(departureId);
+      const { made, created } = await idempotency.once(key, {
+        newId: () => ids.next('bkg'),
+        async find(bookingId): Promise<Booked | null> {
+          const departure = await changes.get(departureId);
+          return departure && pick(departure, bookingId);
+        },
+        async make(bookingId) {
+          const { changed, ...booked } = await change(departureId, { type: 'book', bookingId, ...input });
+          return changed ? booked : null;
+        },
+      });
+      return { ...made, created };
+    },
+
+    /** By the passenger, who may owe a fee, or by the driver or an operator, and then for nothing. */
+    async cancel(
+      { userId, role }: Principal,
+      bookingId: string,
+      reason?: string,
+      bookingVersion?: number,
+    ): Promise<Booked> {
+      return change(await departureOf(bookingId), {
+        type: 'cancel_booking',
+        bookingId,
+        actorId: userId,
+        role,
+        ...(reason ? { reason } : {}),
+        ...(bookingVersion === undefined ? {} : { bookingVersion }),
+      });
+    },
+
+    /** Who is there, and who is not, by the driver at the pick-up. */
+    async attend(driverId: string, bookingId: string, type: 'board' | 'no_show'): Promise<Booked> {
+      return change(await departureOf(bookingId), { type, bookingId, driverId });
+    },
+
+    /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
+    async get({ userId, role }: Principal, bookingId: string): Promise<Booked> {
+      const booked = pick(await changes.mustGet(await departureOf(bookingId)), bookingId);
+      if (!booked) throw notFound(bookingId);
+      const { departure, booking } = booked;
+      if (booking.passengerId === userId || departure.driverId === userId || isOperator(role)) return booked;
+      throw new RideError('RIDE_FORBIDDEN', 'This booking is someone else’s', {
+        field: 'booking_id',
+        rule: 'a booking of the caller',
+      });
+    },
+
+    /** A passenger's own, newest first; operators choose whose. */
+    list({ userId, role }: Principal, query: BookingQuery): Promise<Page<BookingDocument>> {
+      const where: Record<string, Filter[string]> = {};
+      if (query.status) where.status = query.status;
+      if (query.tripId) where.tripId = query.tripId;
+      if (query.passengerId) where.passengerId = query.passengerId;
+      if (!isOperator(role)) where.passengerId = userId;
+      return bookings.page({
+        where,
+        pageSize: query.pageSize,
+        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+      });
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * Writes of a departure: every command through one compare-and-set loop. The losing write of a race decides again on what the winner
+ * left; events go to the document's own outbox.
+ */
+import { RideError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Collection, OutboxEvent } from '../../ports/store.ts';
+import type { Ids } from '../ids.ts';
+import type { Relay } from '../outbox/relay.ts';
+import { type Departure, isDeparture } from './departure.ts';
+import { type DepartureDecision, type DepartureEvent, type DepartureFact, evolveDeparture } from './rules.ts';
+
+export interface ChangesDeps {
+  /** The collection `trips`; what is no departure is not found. */
+  departures: Collection<Departure>;
+  relay: () => Relay;
+  clock: Clock;
+  ids: Ids;
+}
+
+export interface Changed {
+  departure: Departure;
+  /** Whether this call changed it. */
+  changed: boolean;
+}
+
+export type Decide = (departure: Departure, now: number) => DepartureDecision;
+export type Changes = ReturnType<typeof createChanges>;
+
+/** A popular departure has more who want the last seats at once than a trip has drivers. */
+const CAS_ATTEMPTS = 64;
+
+const FIELDS: Readonly<Record<string, { field: string; rule: string }>> = {
+  RIDE_FORBIDDEN: { field: 'authorization', rule: 'of somebody who may' },
+  RIDE_NOT_FOUND: { field: 'booking_id', rule: 'the id of a booking' },
+  RIDE_SEATS_TAKEN: { field: 'seats', rule: 'at most as many as are free' },
+  RIDE_PRECONDITION_FAILED: { field: 'If-Match', rule: 'the current version' },
+};
+
+export function notFound(id: string): RideError {
+  return new RideError('RIDE_NOT_FOUND', `There is no departure ${id}`, {
+    field: 'departure_id',
+    rule: 'the id of a departure',
+  });
+}
+
+export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
+  function toEvent(fact: DepartureFact, departure: Departure): DepartureEvent {
+    const { status, version, seatsFree, history } = departure;
+    return { ...fact, id: ids.next('evt'), seq: history.length + 1, status, version, seatsFree };
+  }
+
+  function toOutbox(departure: Departure, event: DepartureEvent): OutboxEvent {
+    const data = { ...event, riderId: '', city: departure.source.city };
+    return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
+  }
+
+  async function get(id: string): Promise<Departure | null> {
+    const departure = await departures.get(id);
+    return departure && isDeparture(departure) ? departure : null;
+  }
+
+  /** @throws RideError RIDE_NOT_FOUND */
+  async function mustGet(id: string): Promise<Departure> {
+    const departure = await get(id);
+    if (!departure) throw notFound(id);
+    return departure;
+  }
+
+  /** Null when another writer was first. */
+  async function write(departure: Departure, facts: readonly DepartureFact[]): Promise<Departure | null> {
+    let next: Departure = { ...departure, version: departure.version + 1 };
+    const outbox: OutboxEvent[] = [];
+    for (const fact of facts) {
+      next = evolveDeparture(next, fact);
+      const event = toEvent(fact, next);
+      next.history = [...next.history, event];
+      outbox.push(toOutbox(next, event));
+    }
+    if (!(await departures.compareAndSet(next, outbox))) return null;
+    relay().kick(next.id, outbox);
+    return next;
+  }
+
+  function checkVersion({ version, status }: Departure, expected: number | undefined): void {
+    if (expected === undefined || version === expected) return;
+    throw new RideError('RIDE_PRECONDITION_FAILED', `The departure is at version ${version}`, {
+      ...FIELDS.RIDE_PRECONDITION_FAILED,
+      facts: { version, status },
+    });
+  }
+
+  return {
+    get,
+    mustGet,
+
+    /** A new departure. @throws RideError RIDE_ALREADY_EXISTS */
+    async add(departure: Departure, actorId: string): Promise<Departure> {
+      const fact = { type: 'published', at: departure.createdAt, actorId, driverId: departure.driverId } as const;
+      const event = toEvent(fact, departure);
+      const added = { ...departure, history: [event] };
+      const outbox = [toOutbox(added, event)];
+      await departures.insert(added, outbox);
+      relay().kick(added.id, outbox);
+      return added;
+    },
+
+    /**
+     * @throws RideError RIDE_NOT_FOUND, RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many
+     *   lost races, and the refusal of `decide`, with what it knows and the version it looked at
+     */
+    async change(id: string, decide: Decide, expectedVersion?: number): Promise<Changed> {
+      for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+        const departure = await mustGet(id);
+        checkVersion(departure, expectedVersion);
+        const decision = decide(departure, clock.now());
+        if ('refusal' in decision) {
+          const { code, message, facts } = decision.refusal;
+          throw new RideError(code, message, { ...FIELDS[code], facts: { ...facts, version: departure.version } });
+        }
+        if (decision.events.length === 0) return { departure, changed: false };
+        const next = await write(departure, decision.events);
+        if (next) return { departure: next, changed: true };
+      }
+      throw new RideError('RIDE_CONFLICT', 'The departure changed too often; try again', { retryAfterMs: 50 });
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/** Departures and the seats on them, put together over the collection that holds trips of every kind. */
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import type { Collection } from '../../ports/store.ts';
+import type { BookingDocument } from '../bookings/booking.ts';
+import { createProjection } from '../bookings/projection.ts';
+import { createBookings } from '../bookings/service.ts';
+import type { Dispatch } from '../dispatch/service.ts';
+import type { Drivers } from '../drivers/service.ts';
+import { createIdempotency } from '../idempotency/service.ts';
+import type { Ids } from '../ids.ts';
+import type { Relay } from '../outbox/relay.ts';
+import type { Routing } from '../routing/service.ts';
+import type { IdempotencyRecord } from '../trips/service.ts';
+import type { Trip } from '../trips/trip.ts';
+import { createChanges } from './changes.ts';
+import type { Departure } from './departure.ts';
+import { createReactions } from './reactions.ts';
+import { createDepartures, type DepartureSettings } from './service.ts';
+
+export interface ScheduledDeps {
+  collections: {
+    trips: Collection<Trip>;
+    bookings: Collection<BookingDocument>;
+    idempotency: Collection<IdempotencyRecord>;
+  };
+  drivers: Drivers;
+  dispatch: Pick<Dispatch, 'claim' | 'releaseUnlessDriven'>;
+  routing: Pick<Routing, 'leg'>;
+  relay: () => Relay;
+  publisher: Publisher;
+  clock: Clock;
+  ids: Ids;
+  currency: string;
+  settings: DepartureSettings;
+  zoneOf(lat: number, lng: number): string;
+  log: Logger;
+}
+
+export function createScheduled(deps: ScheduledDeps) {
+  const { collections, relay, clock, ids, log, dispatch } = deps;
+  // changes.ts finds departures only.
+  const departures = collections.trips as unknown as Collection<Departure>;
+  const changes = createChanges({ departures, relay, clock, ids });
+  const project = createProjection(collections.bookings, ids);
+  const idempotency = createIdempotency(collections.idempotency, clock, ids);
+  const { claim, releaseUnlessDriven: freeUnlessDriven } = dispatch;
+  return {
+    departures: createDepartures({ ...deps, departures, changes, idempotency, claim }),
+    bookings: createBookings({ bookings: collections.bookings, changes, project, idempotency, ids, log }),
+    react: createReactions({ ...deps, changes, project, claim, freeUnlessDriven }),
+  };
+}

@@ -1,0 +1,222 @@
+/** The scheduled departure on the REST wire, and the one place where a stored one becomes it. */
+import { type Static, Type } from 'typebox';
+import { cancelSteps, noShowFeeMinor } from '../bookings/rules.ts';
+import {
+  CitySchema,
+  Closed,
+  EpochMs,
+  Id,
+  Latitude,
+  Longitude,
+  OneOf,
+  PageQuerySchema,
+  pageOf,
+  UserId,
+  VehicleClassSchema,
+} from '../schemas.ts';
+import type { Place } from '../trips/rules.ts';
+import type { Departure } from './departure.ts';
+import { type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
+
+const Money = Type.Integer({ minimum: 0, description: 'minor units' });
+const Address = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }));
+
+export const StopSchema = Type.Object(
+  {
+    lat: Latitude,
+    lng: Longitude,
+    address: Address,
+    city: Type.Optional(CitySchema),
+  },
+  { ...Closed, title: 'Stop' },
+);
+
+export const DepartureRequestSchema = Type.Object(
+  {
+    pickup: StopSchema,
+    dropoff: StopSchema,
+    departure_time: EpochMs,
+    seats: Type.Integer({ minimum: 1, maximum: 1000 }),
+    seat_fare_minor: Type.Integer({ minimum: 0, maximum: 100_000_000, description: 'of one seat, minor units' }),
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    city: Type.Optional(CitySchema),
+    driver_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
+    ),
+    note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for passengers' })),
+  },
+  {
+    ...Closed,
+    title: 'DepartureRequest',
+    examples: [
+      {
+        pickup: { lat: 40.7484, lng: -73.9857, address: '350 5th Ave' },
+        dropoff: { lat: 42.3601, lng: -71.0589, city: 'boston' },
+        departure_time: 1_421_352_000_000,
+        seats: 3,
+        seat_fare_minor: 2500,
+      },
+    ],
+  },
+);
+
+export const CancellationSchema = Type.Array(
+  Type.Object({
+    until: Type.Optional(EpochMs),
+    fee_minor: Money,
+  }),
+  { description: 'what a passenger who cancels owes: each fee holds until its instant, the last has none' },
+);
+
+export const DepartureSchema = Type.Object(
+  {
+    id: Id,
+    kind: Type.Literal('scheduled'),
+    status: OneOf(departureStatuses),
+    version: Type.Integer({ minimum: 1 }),
+    event_seq: Type.Integer({ minimum: 1, description: 'seq of the last event' }),
+    driver_id: Type.String(),
+    vehicle_class: VehicleClassSchema,
+    region: Type.String(),
+    pickup: StopSchema,
+    dropoff: StopSchema,
+    note: Type.Optional(Type.String()),
+    departure_time: EpochMs,
+    seats: Type.Integer({ minimum: 1 }),
+    seats_free: Type.Integer({ minimum: 0 }),
+    seat_fare_minor: Money,
+    currency: Type.String(),
+    distance_m: Type.Number(),
+    duration_s: Type.Number(),
+    booking_closes_at: EpochMs,
+    boarding_from: EpochMs,
+    cancellation: CancellationSchema,
+    no_show_fee_minor: Money,
+    created_at: EpochMs,
+    updated_at: EpochMs,
+    arrived_at: Type.Optional(EpochMs),
+    started_at: Type.Optional(EpochMs),
+    completed_at: Type.Optional(EpochMs),
+    cancelled_at: Type.Optional(EpochMs),
+    expired_at: Type.Optional(EpochMs),
+    cancel_reason: Type.Optional(Type.String()),
+    cancelled_by: Type.Optional(Type.String()),
+  },
+  { title: 'Departure', description: 'The departure as it is now; fares and fees are of one seat' },
+);
+
+export const DeparturePageSchema = pageOf(DepartureSchema, 'DeparturePage');
+
+const Radius = (place: string) =>
+  Type.Optional(Type.Integer({ minimum: 100, maximum: 50_000, description: `metres around ${place}` }));
+
+export const DepartureQuerySchema = Type.Object(
+  {
+    status: Type.Optional(OneOf(departureStatuses)),
+    driver_id: Type.Optional(UserId),
+    city: Type.Optional(CitySchema),
+    to_city: Type.Optional(CitySchema),
+    lat: Type.Optional(Latitude),
+    lng: Type.Optional(Longitude),
+    radius_m: Radius('lat, lng'),
+    to_lat: Type.Optional(Latitude),
+    to_lng: Type.Optional(Longitude),
+    to_radius_m: Radius('to_lat, to_lng'),
+    departs_from: Type.Optional(EpochMs),
+    departs_before: Type.Optional(EpochMs),
+    seats: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'at least so many free' })),
+    vehicle_class: Type.Optional(VehicleClassSchema),
+    ...PageQuerySchema,
+  },
+  Closed,
+);
+
+export const DepartureEventSchema = Type.Object(
+  {
+    id: Id,
+    seq: Type.Integer({ minimum: 1, description: 'counts from 1 without a gap' }),
+    type: OneOf(departureEventTypes),
+    status: OneOf(departureStatuses),
+    version: Type.Integer({ minimum: 1 }),
+    actor_id: Type.String({ description: 'a user, system, or passenger for whoever has the booking' }),
+    driver_id: Type.String(),
+    booking_id: Type.Optional(Id),
+    seats: Type.Optional(Type.Integer({ minimum: 1, description: 'of the booking' })),
+    seats_free: Type.Integer({ minimum: 0, description: 'after the event' }),
+    reason: Type.Optional(Type.String()),
+    at: EpochMs,
+  },
+  { title: 'DepartureEvent' },
+);
+
+export const DepartureHistorySchema = Type.Object(
+  { items: Type.Array(DepartureEventSchema) },
+  { title: 'DepartureHistory', description: 'Every event of the departure, in order' },
+);
+
+export const toStop = ({ lat, lng, address, city }: Place): Static<typeof StopSchema> => ({
+  lat,
+  lng,
+  ...(address ? { address } : {}),
+  city,
+});
+
+export function toDepartureWire(d: Departure): Static<typeof DepartureSchema> {
+  const { terms, departureTime, seatFareMinor } = d;
+  return {
+    id: d.id,
+    kind: d.kind,
+    status: d.status,
+    version: d.version,
+    event_seq: d.history.length,
+    driver_id: d.driverId,
+    vehicle_class: d.vehicleClass,
+    region: d.region,
+    pickup: toStop(d.source),
+    dropoff: toStop(d.destination),
+    note: d.note,
+    departure_time: departureTime,
+    seats: d.seats,
+    seats_free: d.seatsFree,
+    seat_fare_minor: seatFareMinor,
+    currency: d.estimate.currency,
+    distance_m: d.estimate.distanceM,
+    duration_s: d.estimate.durationS,
+    booking_closes_at: departureTime - terms.closesBeforeMs,
+    boarding_from: departureTime - terms.boardsBeforeMs,
+    cancellation: toCancellation(d, seatFareMinor),
+    no_show_fee_minor: noShowFeeMinor(terms, seatFareMinor),
+    created_at: d.createdAt,
+    updated_at: d.updatedAt,
+    arrived_at: d.arrivedAt,
+    started_at: d.startedAt,
+    completed_at: d.completedAt,
+    cancelled_at: d.cancelledAt,
+    expired_at: d.expiredAt,
+    cancel_reason: d.cancelReason,
+    cancelled_by: d.cancelledBy,
+  };
+}
+
+export const toCancellation = (
+  { terms, departureTime }: Departure,
+  fareMinor: number,
+): Static<typeof CancellationSchema> =>
+  cancelSteps(terms, departureTime, fareMinor).map(({ until, feeMinor }) => ({ until, fee_minor: feeMinor }));
+
+export function toDepartureEventWire(event: DepartureEvent): Static<typeof DepartureEventSchema> {
+  const { id, seq, type, status, version, actorId, driverId, booking, seatsFree, reason, at } = event;
+  return {
+    id,
+    seq,
+    type,
+    status,
+    version,
+    actor_id: actorId,
+    driver_id: driverId,
+    ...(booking ? { booking_id: booking.id, seats: booking.seats } : {}),
+    seats_free: seatsFree,
+    ...(reason ? { reason } : {}),
+    at,
+  };
+}
