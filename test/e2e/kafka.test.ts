@@ -16,8 +16,11 @@ import { assignedRide, type Ride } from '../scene.ts';
 import { startKafka } from '../servers/kafka.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
+import { checkLedger } from './ledger/ledger.ts';
 
 const LIMIT_MS = 30_000;
+/** Each is eight lives of a node. */
+const LEDGER_RUNS = Number(process.env.LEDGER_RUNS ?? 1);
 
 const kafka = await startKafka(t);
 t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
@@ -165,6 +168,15 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       'x-dead-letter-group': 'realtime-gateway-group',
       'x-dead-letter-reason': /DomainEvent/,
       'x-dead-letter-offset': /^\d+$/,
+    });
+  });
+
+  await t.test('a node is killed anywhere between the store and the broker: the ledger has no gap', async (t) => {
+    const place = { broker, redisUrl: redis.url, folder };
+    await checkLedger(t, place, LEDGER_RUNS, async (id, count) => {
+      const seqs = () => ofTrip(id).map(({ seq }) => Number(seq));
+      await until(() => seqs().length >= count, `${count} events of ${id}`, LIMIT_MS);
+      return seqs();
     });
   });
 
