@@ -5,7 +5,7 @@
 import { type ChildProcess, execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,6 +20,8 @@ export interface KafkaServer {
   restart(): Promise<void>;
 }
 
+/** Beside the jars: an empty data folder, which takes a JVM of its own to make. */
+const FORMATTED = 'formatted';
 const POM = new URL('./kafka/pom.xml', import.meta.url).pathname;
 const READY_LIMIT_MS = 60_000;
 const JVM = ['-Xmx256m', '-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.net.preferIPv4Stack=true'];
@@ -31,18 +33,18 @@ const run = promisify(execFile);
 export async function startKafka(t: TestScope): Promise<KafkaServer | { skip: string }> {
   const fetched = await fetchKafka();
   if (typeof fetched !== 'string') return fetched;
-  const jars = join(fetched, '*');
+  const jars: string = fetched;
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-kafka-'));
   const [port, controllerPort] = [await freePort(), await freePort()];
   const settings = join(folder, 'server.properties');
-  await writeFile(settings, properties(join(folder, 'data'), port, controllerPort));
-  const storage = ['-Xmx128m', '-XX:TieredStopAtLevel=1', QUIET, '-cp', jars, 'kafka.tools.StorageTool'];
-  await run('java', [...storage, 'format', '-t', 'cmlkZXN0cmVhbS10ZXN0cw', '-c', settings]);
+  const data = join(folder, 'data');
+  await cp(join(jars, FORMATTED), data, { recursive: true });
+  await writeFile(settings, properties(data, port, controllerPort));
   let child: ChildProcess | null = null;
   let release: () => Promise<void> = async () => {};
 
   async function launch(): Promise<void> {
-    const args = [...JVM, QUIET, SAY_STARTED, '-cp', jars, 'kafka.Kafka', settings];
+    const args = [...JVM, QUIET, SAY_STARTED, '-cp', join(jars, '*'), 'kafka.Kafka', settings];
     const running = await startUntil('java', args, /Kafka Server started/, READY_LIMIT_MS);
     child = running.child;
     release = guard(child.pid!, folder);
@@ -110,26 +112,35 @@ function missing(skip: string): { skip: string } {
   return { skip };
 }
 
+/** Makes the empty data folder of a broker beside its jars. */
+async function format(jars: string): Promise<void> {
+  const settings = join(jars, 'format.properties');
+  await writeFile(settings, properties(join(jars, FORMATTED), 0, 0));
+  const storage = ['-Xmx128m', '-XX:TieredStopAtLevel=1', QUIET, '-cp', join(jars, '*'), 'kafka.tools.StorageTool'];
+  await run('java', [...storage, 'format', '-t', 'cmlkZXN0cmVhbS10ZXN0cw', '-c', settings]);
+}
+
 /** Resolves the folder with the jars, made on first use and whenever their list changes; or `{ skip }`, the reason. */
 export async function fetchKafka(): Promise<string | { skip: string }> {
   const without = ['java', 'mvn'].filter((program) => !findProgram(program));
   if (without.length > 0) return missing(`Kafka: no ${without.join(', ')} for a real broker`);
-  const list = await readFile(POM);
-  const target = join(
-    tmpdir(),
-    `ridestream-kafka-jars-${createHash('sha256').update(list).digest('hex').slice(0, 12)}`,
-  );
+  const recipe = createHash('sha256')
+    .update(await readFile(POM))
+    .update(properties('', 0, 0));
+  const target = join(tmpdir(), `ridestream-kafka-${recipe.digest('hex').slice(0, 12)}`);
   if (existsSync(target)) return target;
   const work = await mkdtemp(`${target}.`);
   const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${work}`];
   try {
     await run('mvn', ['-q', '-B', '-f', POM, ...goal]);
+    await format(work);
     await rename(work, target);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
     // Another test process that fetched at the same time may have been first.
     if (!existsSync(target)) {
-      return missing(`Kafka: Maven cannot fetch it: ${(error as { stdout?: string }).stdout || error}`.slice(0, 400));
+      const said = (error as { stdout?: string }).stdout || String(error);
+      return missing(`Kafka: it cannot be fetched by Maven and made ready: ${said.slice(0, 400)}`);
     }
   }
   return target;
