@@ -8,9 +8,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RideError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { type FolderLock, lockFolder } from '../system/folder-lock.ts';
 import { formatRedisUrl, freePort, probe, type RedisAddress, socketAddress } from './address.ts';
 import { findRedisBinary } from './binary.ts';
-import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { WatchedProcess } from './watched-process.ts';
 
 export interface PrivateRedisOptions {

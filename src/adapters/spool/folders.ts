@@ -6,7 +6,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RideError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { type FolderLock, lockFolder } from '../redis/folder-lock.ts';
+import { type FolderLock, lockFolder } from '../system/folder-lock.ts';
 import { hasSegments, Spool, type SpoolOptions } from './spool.ts';
 
 export interface HeldSpool {
