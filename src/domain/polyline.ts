@@ -1,5 +1,5 @@
 /**
- * Encoded polylines (Google's algorithm, precision 5): a track in a tenth of its GeoJSON, understood by every map library.
+ * Encoded polylines (Google's algorithm, precision 5; Valhalla's have 6): a track in a tenth of its GeoJSON, understood by every map library.
  * Coordinates are kept to 1e-5 degree, about a metre.
  */
 import type { LatLng } from './geo.ts';
@@ -31,7 +31,8 @@ export function encodePolyline(points: readonly LatLng[]): string {
 }
 
 /** @throws RangeError on a text that is no polyline */
-export function decodePolyline(text: string): LatLng[] {
+export function decodePolyline(text: string, decimals = 5): LatLng[] {
+  const scale = 10 ** decimals;
   const points: LatLng[] = [];
   let at = 0;
   let lat = 0;
@@ -50,7 +51,7 @@ export function decodePolyline(text: string): LatLng[] {
   while (at < text.length) {
     lat += delta();
     lng += delta();
-    points.push({ lat: lat / SCALE, lng: lng / SCALE });
+    points.push({ lat: lat / scale, lng: lng / scale });
   }
   return points;
 }

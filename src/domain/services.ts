@@ -27,7 +27,7 @@ import type { DispatchSettings } from './dispatch/deps.ts';
 import { createDispatch, type Dispatch } from './dispatch/service.ts';
 import { driverCollection } from './drivers/driver.ts';
 import { createDrivers, type Drivers } from './drivers/service.ts';
-import type { LatLng, TravelModel } from './geo.ts';
+import type { TravelModel } from './geo.ts';
 import type { Ids } from './ids.ts';
 import { createLocations, type Locations } from './locations/service.ts';
 import { createZoneBoard, type ZoneBoard } from './locations/zone-board.ts';
@@ -81,8 +81,6 @@ export interface Ports {
   zoneOf(lat: number, lng: number): string;
   onLocationsKept(count: number): void;
   onWatched?: WatchCount;
-  /** The way that a trip is to take, where a routing engine knows it. */
-  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
 }
 
 export interface DomainSettings {
@@ -206,7 +204,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
   const samples = sink
     ? { onSample: (position: Position) => samplePosition(sink, position, clock.now(), freshnessMs) }
     : {};
-  const intelligence = createIntelligence({ ...ports, ...samples }, { trips, drivers, sos }, settings.watch);
+  const intelligence = createIntelligence({ ...ports, ...samples }, { trips, drivers, routing, sos }, settings.watch);
   const scheduled = createScheduled({
     ...ports,
     collections,

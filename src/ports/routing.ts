@@ -10,6 +10,12 @@ export interface RoadLeg {
   durationS: number;
 }
 
+/** A way as it lies on the map. */
+export interface RoadLine extends RoadLeg {
+  /** Two at least, from the road next to the start to the one next to the end; thinned as for a map of the whole way. */
+  points: LatLng[];
+}
+
 /**
  * All promises are held by test/conformance/routing.ts on every adapter:
  *  - many to one: the ways of all `from` to one place, in their order, however many there are; none gives none;
@@ -26,6 +32,8 @@ export interface RoutingEngine {
    * @throws RideError RIDE_UNAVAILABLE when there is no answer within the time limit
    */
   legsTo(from: readonly LatLng[], to: LatLng, at: number): Promise<(RoadLeg | null)[]>;
+  /** The way itself; null as with `legsTo`. @throws as `legsTo` */
+  lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null>;
 }
 
 /** One hour's ways of one engine to one H3 cell. */

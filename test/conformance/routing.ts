@@ -83,6 +83,23 @@ const cases: Record<string, Case> = {
     t.same(await engine.legsTo([corner(2, 2)], island, AT), [null]);
   },
 
+  'a way is drawn from end to end, along its streets': async (t, place) => {
+    const engine = place.engine();
+    const [from, to] = [corner(4, 8), corner(4, 2)];
+    const line = (await engine.lineTo(from, to))!;
+    t.ok(near(line.distanceM, 8 * stepM), `${line.distanceM} m: round the block`);
+    t.ok(line.durationS > 0);
+    t.ok(distanceM(line.points[0]!, from) < 20 && distanceM(line.points.at(-1)!, to) < 20);
+    let drawnM = 0;
+    for (const [i, point] of line.points.entries()) if (i > 0) drawnM += distanceM(line.points[i - 1]!, point);
+    t.ok(near(drawnM, line.distanceM, 0.05), `${drawnM} m as drawn`);
+    for (const [from, to] of [
+      [corner(2, 2), island],
+      [sea, corner(2, 2)],
+    ] as const)
+      t.equal(await engine.lineTo(from, to), null);
+  },
+
   'many questions at once, few requests at once': async (t, place) => {
     const engine = place.engine({ maxInFlight: 2 });
     const legs = await Promise.all(
@@ -118,6 +135,7 @@ const cases: Record<string, Case> = {
     await place.kill();
     const before = performance.now();
     await t.rejects(one(engine, corner(1, 1), corner(2, 2)), { code: 'RIDE_UNAVAILABLE' });
+    await t.rejects(engine.lineTo(corner(1, 1), corner(2, 2)), { code: 'RIDE_UNAVAILABLE' });
     t.ok(performance.now() - before < 3000);
     await place.restart();
     t.ok(await one(engine, corner(1, 1), corner(2, 2)));

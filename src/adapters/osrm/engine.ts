@@ -1,11 +1,11 @@
 /**
- * OSRM over its HTTP API (docs/http.md of osrm-backend, service `table`): free-flow times by the profile its map was prepared
+ * OSRM over its HTTP API (docs/http.md of osrm-backend, services `table` and `route`): free-flow times by the profile its map was prepared
  * with. It moves every place to the nearest road however far that is, so how far is checked here.
  */
 import type { LatLng } from '../../domain/geo.ts';
-import type { RoadLeg, RoutingEngine } from '../../ports/routing.ts';
+import type { RoadLeg, RoadLine, RoutingEngine } from '../../ports/routing.ts';
 import { away, createAsk, type EngineAddress } from '../routing/http.ts';
-import { degrees, inParts, toLeg } from '../routing/parts.ts';
+import { degrees, inParts, toLeg, toLine } from '../routing/parts.ts';
 
 export interface OsrmOptions extends EngineAddress {
   /** In the path of every request; osrm-routed itself does not look at it, a proxy before it may. */
@@ -14,6 +14,14 @@ export interface OsrmOptions extends EngineAddress {
   batch: number;
   /** Places farther from every road have no way, metres. */
   maxSnapM: number;
+}
+
+/** Answer of `route`. */
+interface Route {
+  code: string;
+  message?: string;
+  routes: { duration: number; distance: number; geometry: { coordinates: [number, number][] } }[];
+  waypoints: Waypoint[];
 }
 
 interface Waypoint {
@@ -61,5 +69,22 @@ export function createOsrmEngine(options: OsrmOptions): RoutingEngine {
     );
   }
 
-  return { name: NAME, legsTo: (from, to) => inParts(from, batch, (part) => table(part, to)) };
+  async function lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null> {
+    const places = [from, to].map(({ lat, lng }) => `${degrees(lng)},${degrees(lat)}`).join(';');
+    const query = 'overview=simplified&geometries=geojson&steps=false&generate_hints=false';
+    const answer: Partial<Route> = await ask(`/route/v1/${encodeURIComponent(profile)}/${places}?${query}`);
+    if (answer.code === 'NoSegment' || answer.code === 'NoRoute') return null;
+    try {
+      const { code, message, routes, waypoints } = answer;
+      if (code !== 'Ok' || !routes?.[0] || waypoints?.length !== 2) throw new Error(`${code}: ${message}`);
+      if (waypoints.some(({ distance }) => distance > maxSnapM)) return null;
+      const { duration, distance, geometry } = routes[0];
+      const points = geometry.coordinates.map(([lng, lat]) => ({ lat, lng }));
+      return toLine(duration, distance, points);
+    } catch (cause) {
+      throw away(NAME, cause);
+    }
+  }
+
+  return { name: NAME, lineTo, legsTo: (from, to) => inParts(from, batch, (part) => table(part, to)) };
 }

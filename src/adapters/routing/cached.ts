@@ -112,7 +112,8 @@ export function cachedEngine(engine: RoutingEngine, options: RouteCacheOptions):
     return found as (RoadLeg | null)[];
   }
 
-  return { name: engine.name, legsTo };
+  // A ride's way is asked for once, from where it began: nobody else asks for the same.
+  return { name: engine.name, legsTo, lineTo: (from, to) => engine.lineTo(from, to) };
 }
 
 /** Good to a percent within a city. */

@@ -21,5 +21,9 @@ export function guardedEngine(engine: RoutingEngine, { threshold, resetMs, meter
     onChange: (state) => meter.breaker(name, state),
     now,
   });
-  return { name, legsTo: (from, to, at) => breaker.run(() => engine.legsTo(from, to, at)) };
+  return {
+    name,
+    legsTo: (from, to, at) => breaker.run(() => engine.legsTo(from, to, at)),
+    lineTo: (from, to) => breaker.run(() => engine.lineTo(from, to)),
+  };
 }

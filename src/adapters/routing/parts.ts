@@ -1,5 +1,6 @@
 /** What the adapters of routing engines share: questions cut to size, and answers that are checked before they are believed. */
-import type { RoadLeg } from '../../ports/routing.ts';
+import type { LatLng } from '../../domain/geo.ts';
+import type { RoadLeg, RoadLine } from '../../ports/routing.ts';
 
 /** Runs `ask` on parts of at most `size`, all at once, and joins the answers in order. */
 export async function inParts<T, R>(
@@ -23,4 +24,12 @@ export function toLeg(durationS: unknown, distanceM: unknown): RoadLeg | null {
   if (!isAmount(durationS) || !isAmount(distanceM))
     throw new Error(`neither a duration and a distance nor null: ${durationS}, ${distanceM}`);
   return { durationS, distanceM };
+}
+
+/** A way that is drawn. @throws Error when it is none */
+export function toLine(durationS: unknown, distanceM: unknown, points: readonly LatLng[]): RoadLine {
+  const leg = toLeg(durationS, distanceM);
+  const isPlaced = points.length >= 2 && points.every(({ lat, lng }) => Math.abs(lat) <= 90 && Math.abs(lng) <= 180);
+  if (!leg || !isPlaced) throw new Error(`no way of ${points.length} points`);
+  return { ...leg, points: [...points] };
 }

@@ -1,11 +1,12 @@
 /**
- * Valhalla over its HTTP API, service `sources_to_targets` in its concise form. One place without a road spoils the answer for
+ * Valhalla over its HTTP API, services `sources_to_targets` in its concise form and `route`. One place without a road spoils the answer for
  * all that were asked with it (error 171), so then the question is halved until it is found.
  */
 import type { LatLng } from '../../domain/geo.ts';
-import type { RoadLeg, RoutingEngine } from '../../ports/routing.ts';
+import { decodePolyline } from '../../domain/polyline.ts';
+import type { RoadLeg, RoadLine, RoutingEngine } from '../../ports/routing.ts';
 import { away, createAsk, type EngineAddress } from '../routing/http.ts';
-import { inParts, toLeg } from '../routing/parts.ts';
+import { inParts, toLeg, toLine } from '../routing/parts.ts';
 
 export interface ValhallaOptions extends EngineAddress {
   /** The costing model: auto, taxi, bicycle … */
@@ -27,6 +28,15 @@ interface Matrix {
   error_code?: number;
   error?: string;
 }
+
+interface Trip {
+  trip?: { legs?: { shape?: string; summary?: { time?: number; length?: number } }[] };
+  error_code?: number;
+  error?: string;
+}
+
+/** Decimals of Valhalla's polylines. */
+const SHAPE_DECIMALS = 6;
 
 export function createValhallaEngine(options: ValhallaOptions): RoutingEngine {
   const { costing, batch, maxSnapM } = options;
@@ -70,5 +80,19 @@ export function createValhallaEngine(options: ValhallaOptions): RoutingEngine {
     return (await Promise.all(parts.map((part) => legs(part, to, true)))).flat();
   }
 
-  return { name: NAME, legsTo: (from, to) => inParts(from, batch, (part) => legs(part, to)) };
+  async function lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null> {
+    const question = { locations: [place(from), place(to)], costing, units: 'kilometers', directions_type: 'none' };
+    const { trip, error_code, error }: Trip = await ask('/route', question);
+    if (NO_WAY.has(error_code)) return null;
+    try {
+      const [leg] = trip?.legs ?? [];
+      if (!leg?.shape || !leg.summary) throw new Error(`${error_code}: ${error}`);
+      const { time, length = Number.NaN } = leg.summary;
+      return toLine(time, length * METRES_PER_KM, decodePolyline(leg.shape, SHAPE_DECIMALS));
+    } catch (cause) {
+      throw away(NAME, cause);
+    }
+  }
+
+  return { name: NAME, lineTo, legsTo: (from, to) => inParts(from, batch, (part) => legs(part, to)) };
 }

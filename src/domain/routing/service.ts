@@ -6,7 +6,7 @@ import { latLngToCell } from 'h3-js';
 import { asRideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { RoadLeg, RoutingEngine, RoutingMeter } from '../../ports/routing.ts';
+import type { RoadLeg, RoadLine, RoutingEngine, RoutingMeter } from '../../ports/routing.ts';
 import { distanceM, type LatLng, straightLineLeg, type TravelModel } from '../geo.ts';
 import type { Way } from './rules.ts';
 import type { Traffic } from './traffic.ts';
@@ -121,6 +121,17 @@ export function createRouting({ engine, traffic, travel, clock, meter, log, matr
 
   return {
     legsTo,
+    /** The way as it lies on the map; null where no road leads, or no engine says so. Never rejects because an engine is away. */
+    async lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null> {
+      if (!engine) return null;
+      try {
+        return await engine.lineTo(from, to);
+      } catch (error) {
+        if (asRideError(error).code !== 'RIDE_UNAVAILABLE') throw error;
+        log.debug({ err: error }, 'a way without its line');
+        return null;
+      }
+    },
     leg: async (from: LatLng, to: LatLng, city: string): Promise<Eta> => (await legsTo([from], to, city))[0]!,
   };
 }

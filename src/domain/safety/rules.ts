@@ -26,7 +26,17 @@ export interface SafetyLimits {
   maxSpeedMps: number;
   /** Without a route: how much longer than the straight line a sensible way may be. */
   detourFactor: number;
+  /** With a route: how much longer another way may be than the planned one, and by how many metres besides. */
+  otherWayFactor: number;
+  otherWayM: number;
 }
+
+/**
+ * Someone who left his way is on another good one when what he has driven and what remains from here by road is not much more than
+ * what was planned.
+ */
+export const isOtherWay = (drivenM: number, remainingM: number, plannedM: number, limits: SafetyLimits): boolean =>
+  drivenM + remainingM <= plannedM * limits.otherWayFactor + limits.otherWayM;
 
 export const safetyLimits: SafetyLimits = {
   deviation: { setAt: 800, clearAt: 400, setMs: 45_000, clearMs: 30_000 },
@@ -37,6 +47,8 @@ export const safetyLimits: SafetyLimits = {
   endRadiusM: 200,
   maxSpeedMps: cleansingLimits.maxSpeedMps,
   detourFactor: 1.6,
+  otherWayFactor: 1.3,
+  otherWayM: 1000,
 };
 
 export interface SafetyState {

@@ -1,5 +1,6 @@
 /** What a node knows of a driver whose positions it gets, and of the ride that he is on. */
 import type { Position } from '../../ports/positions.ts';
+import type { RoadLine } from '../../ports/routing.ts';
 import type { TrackPoint } from '../../ports/store.ts';
 import { freshSpoof, type SpoofState } from '../anomalies/rules.ts';
 import type { WatchedRide } from '../check-ins/service.ts';
@@ -28,7 +29,12 @@ export interface HeardFix extends LatLng {
 export interface RideWatch extends WatchedRide {
   bound: BoundRide;
   safety: SafetyState;
-  route: readonly LatLng[] | null;
+  /** The way it is to take; null: not known. */
+  way: RoadLine | null;
+  /** Of the way as it was planned first, metres. */
+  plannedM: number;
+  /** Since the watch of this node began, metres. */
+  drivenM: number;
   isReady: boolean;
   /** Warnings of a ride are written one after the other. */
   tail: Promise<void>;
@@ -76,7 +82,8 @@ export function newRide({ driverId, last }: DriverWatch, bound: BoundRide): Ride
   const { tripId, riderId, city } = bound;
   const { lat, lng, recordedAt: at } = last;
   const safety = { ...freshSafety(), start: { lat, lng }, last: { lat, lng, at } };
-  return { tripId, riderId, driverId, city, bound, safety, route: null, isReady: false, tail: Promise.resolve() };
+  const ride = { tripId, riderId, driverId, city, bound, safety };
+  return { ...ride, way: null, plannedM: 0, drivenM: 0, isReady: false, tail: Promise.resolve() };
 }
 
 /** As it is stored: what the device did not tell is left out. */

@@ -10,11 +10,11 @@ import { type Anomalies, anomalyCollection, conductCollection, createAnomalies }
 import { checkInCollection } from '../check-ins/check-in.ts';
 import { type CheckIns, createCheckIns } from '../check-ins/service.ts';
 import type { Drivers } from '../drivers/service.ts';
-import type { LatLng } from '../geo.ts';
 import { crossingCollection, geofenceCollection } from '../geofences/geofence.ts';
 import { createGeofences, type Geofences } from '../geofences/service.ts';
 import type { Ids } from '../ids.ts';
 import { createRelay, type Relay } from '../outbox/relay.ts';
+import type { Routing } from '../routing/service.ts';
 import type { SafetyLimits } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
 import { createTracks, type Tracks } from '../tracks/service.ts';
@@ -45,7 +45,6 @@ export interface WatchPorts {
   log: Logger;
   onWatched?: WatchCount;
   onSample?(position: Position): void;
-  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
 }
 
 export interface Intelligence {
@@ -59,7 +58,7 @@ export interface Intelligence {
 
 export function createIntelligence(
   ports: WatchPorts,
-  { trips, drivers, sos }: { trips: Trips; drivers: Drivers; sos: Sos },
+  { trips, drivers, routing, sos }: { trips: Trips; drivers: Drivers; routing: Routing; sos: Sos },
   settings: WatchSettings,
 ): Intelligence {
   const { store, positions, scheduler, publisher, clock, ids, log } = ports;
@@ -112,7 +111,7 @@ export function createIntelligence(
     safety: settings.safety,
     sampleEvery: settings.sampleEvery,
     onSample: ports.onSample ?? (() => {}),
-    ...(ports.routeOf ? { routeOf: ports.routeOf } : {}),
+    lineTo: routing.lineTo,
     distrustMs: settings.distrustMs,
     onRefused: (reason) => count('refused', reason),
     onDistrusted: (reason) => count('distrusted', reason),

@@ -9,13 +9,15 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
+import type { RoadLine } from '../../ports/routing.ts';
 import { suspect } from '../anomalies/rules.ts';
 import type { Anomalies } from '../anomalies/service.ts';
 import type { CheckIns } from '../check-ins/service.ts';
 import type { Drivers } from '../drivers/service.ts';
-import type { LatLng } from '../geo.ts';
+import { distanceM, type LatLng } from '../geo.ts';
 import type { Geofences } from '../geofences/service.ts';
-import { missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
+import { quiet } from '../hysteresis.ts';
+import { isOtherWay, missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
 import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
 import type { Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
@@ -43,8 +45,8 @@ export interface WatchDeps {
   sampleEvery: number;
   /** Takes the samples, e.g. for Kafka. Must not wait. */
   onSample(position: Position): void;
-  /** The way that a ride is to take, where it is known. */
-  routeOf?(tripId: string): Promise<readonly LatLng[] | null>;
+  /** The way by road, where an engine knows it. */
+  lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null>;
   /** How long after a sign of spoofing matching does not see a driver, domain ms; 0: it sees him. */
   distrustMs: number;
   /** Counts a position that was not believed. */
@@ -219,8 +221,12 @@ export function createWatch(deps: WatchDeps) {
     }
     ride.bound = bound;
     if (!ride.isReady) return;
-    const { route } = ride;
-    for (const warning of observe(ride.safety, fix, { target: bound.dropoff, route }, deps.safety)) warn(ride, warning);
+    if (ride.safety.last) ride.drivenM += distanceM(ride.safety.last, fix);
+    const route = ride.way?.points ?? null;
+    for (const warning of observe(ride.safety, fix, { target: bound.dropoff, route }, deps.safety)) {
+      if (warning.hazard === 'route_deviation' && warning.change === 'set' && ride.way) confirmDeviation(ride, warning);
+      else warn(ride, warning, checkIns.warned);
+    }
   }
 
   function leaveRide(driver: DriverWatch): void {
@@ -234,9 +240,11 @@ export function createWatch(deps: WatchDeps) {
     const ride = newRide(driver, bound);
     driver.ride = ride;
     riding.add(driver);
-    const read = Promise.all([checkIns.present(tripId), deps.routeOf?.(tripId) ?? null]).then(([present, route]) => {
+    const way = deps.lineTo(driver.last, bound.dropoff);
+    const read = Promise.all([checkIns.present(tripId), way]).then(([present, way]) => {
       for (const hazard of present) ride.safety.signals[hazard].isSet = true;
-      ride.route = route;
+      ride.way = way;
+      ride.plannedM = way?.distanceM ?? 0;
       ride.isReady = true;
     });
     background(read, 'the state of a ride was not read', driverId, () => {
@@ -244,8 +252,19 @@ export function createWatch(deps: WatchDeps) {
     });
   }
 
-  function warn(ride: RideWatch, warning: Warning): void {
-    const told = ride.tail.then(() => checkIns.warned(ride, warning));
+  /** He may know a better way than the engine: one that is hardly longer is the ride's way from now on. */
+  function confirmDeviation(ride: RideWatch, warning: Warning): void {
+    const { drivenM, plannedM } = ride;
+    warn(ride, warning, async () => {
+      const way = await deps.lineTo(warning.place, ride.bound.dropoff);
+      if (!way || !isOtherWay(drivenM, way.distanceM, plannedM, deps.safety)) return checkIns.warned(ride, warning);
+      ride.way = way;
+      ride.safety.signals.route_deviation = quiet();
+    });
+  }
+
+  function warn(ride: RideWatch, warning: Warning, tell: CheckIns['warned']): void {
+    const told = ride.tail.then(() => tell(ride, warning));
     const signal = ride.safety.signals[warning.hazard];
     ride.tail = background(told, `${warning.hazard} was not ${warning.change}`, ride.driverId, () => {
       signal.isSet = warning.change !== 'set';

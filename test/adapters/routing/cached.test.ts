@@ -20,6 +20,7 @@ function oracle() {
   const state = { asked: 0, questions: 0, ill: false };
   const engine: RoutingEngine = {
     name: 'oracle',
+    lineTo: async () => null,
     async legsTo(from) {
       state.questions++;
       if (state.ill) throw new RideError('RIDE_UNAVAILABLE', 'ill');

@@ -29,7 +29,11 @@ function routingOver(engine: RoutingEngine | null, matrixMax = 100) {
   return { routing, answered };
 }
 
-const engineOf = (legsTo: RoutingEngine['legsTo']): RoutingEngine => ({ name: 'roads', legsTo });
+const engineOf = (legsTo: RoutingEngine['legsTo']): RoutingEngine => ({
+  name: 'roads',
+  legsTo,
+  lineTo: async () => null,
+});
 const leg = (durationS: number): RoadLeg => ({ durationS, distanceM: durationS * 10.04 });
 const to = corner(5, 5);
 

@@ -4,9 +4,13 @@
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import t, { type Test } from 'tap';
+import { offset } from '../../../sim/geo.ts';
+import { distanceM } from '../../../src/domain/geo.ts';
 import type { Principal } from '../../../src/domain/roles.ts';
 import type { Trip } from '../../../src/domain/trips/trip.ts';
+import { RideError } from '../../../src/errors.ts';
 import { watchSweepJob } from '../../../src/jobs/watch-sweep.ts';
+import type { RoutingEngine } from '../../../src/ports/routing.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { quiet } from '../../realtime/node.ts';
 import { until } from '../../until.ts';
@@ -29,7 +33,7 @@ interface Riding {
   driver: Principal;
   rider: Principal;
   /** The driver says where he is on the trip, `metres` from the centre; the watch has looked at it when this resolves. */
-  at(node: Stack, metres: number): Promise<void>;
+  at(node: Stack, metres: number, eastM?: number): Promise<void>;
 }
 
 let rides = 0;
@@ -47,13 +51,10 @@ async function riding(s: Stack, clock: ManualClock): Promise<Riding> {
     trip: (await s.trips.find(id))!,
     driver,
     rider: person('rider', `rider-${n}`),
-    async at(node, metres) {
+    async at(node, metres, eastM = 0) {
       clock.add(5000);
-      await node.locations.update(
-        driver,
-        { ...near(metres), recordedAt: clock.now(), tripId: id, speedMps: 10 },
-        'stream',
-      );
+      const place = offset(near(metres), eastM, 0);
+      await node.locations.update(driver, { ...place, recordedAt: clock.now(), tripId: id, speedMps: 10 }, 'stream');
       await node.watch.idle();
     },
   };
@@ -249,6 +250,47 @@ t.test(
     t.equal((await s.bus.position('sos:alerts')).offset, 0, 'and no alarm was raised');
   },
 );
+
+t.test('off its way: another way that is hardly longer is taken for his, a long one is asked about', async (t) => {
+  const { place: where, clock } = await place(t);
+  /** Roads go straight; what they cost besides is the test's to say. */
+  const roads = { besidesM: 0, asked: 0, isAway: false };
+  const routingEngine: RoutingEngine = {
+    name: 'roads',
+    legsTo: async (from, to) => from.map((one) => ({ distanceM: distanceM(one, to), durationS: 600 })),
+    async lineTo(from, to) {
+      roads.asked++;
+      if (roads.isAway) throw new RideError('RIDE_UNAVAILABLE', 'away');
+      return { distanceM: distanceM(from, to) + roads.besidesM, durationS: 600, points: [from, to] };
+    },
+  };
+  const s = await stack(t, where, { routingEngine });
+  /** North for a while, then east, and north again beside the way. */
+  const drive = async (ride: Riding, onTheWay: () => void): Promise<void> => {
+    for (let i = 0; i < 5; i++) await ride.at(s, 100 + i * 150);
+    onTheWay();
+    for (let i = 1; i <= 10; i++) await ride.at(s, 700, i * 150);
+    for (let i = 1; i <= 20; i++) await ride.at(s, 700 + i * 150, 1500);
+    await s.idle();
+  };
+  const other = await riding(s, clock);
+  await drive(other, () => {});
+  await t.rejects(s.checkIns.get(other.rider, other.trip.id), { code: 'RIDE_NOT_FOUND' });
+  t.equal(roads.asked, 2, 'at the start, and once when he left the way');
+
+  const long = await riding(s, clock);
+  await drive(long, () => {
+    roads.besidesM = 20_000;
+  });
+  t.same((await s.checkIns.get(long.rider, long.trip.id)).present, ['route_deviation'], 'it has become long');
+  roads.besidesM = 0;
+
+  const unknown = await riding(s, clock);
+  await drive(unknown, () => {
+    roads.isAway = true;
+  });
+  t.same((await s.checkIns.get(unknown.rider, unknown.trip.id)).present, ['route_deviation'], 'nobody can say');
+});
 
 t.test('nobody answers: it becomes an SOS of the rider, once, though the job and the sweep both find it', async (t) => {
   const { place: where, clock } = await place(t);
