@@ -103,7 +103,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await step('sessions not drained', () => gateway.drain(broker.size === 0 ? 0 : jitter));
     await step('requests not finished', () => app.requests.finish());
     await step('queues not closed', () => queues.close());
-    await step('the watch not idle', () => services.watch.idle());
+    await step('the watch not idle', () => Promise.all([services.watch.idle(), services.duty.idle()]));
     await step('events of others not finished', () => sinks.stopConsumer());
     await step('relays not idle', () => Promise.all(services.relays.map((relay) => relay.idle())));
   }

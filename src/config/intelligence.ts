@@ -53,7 +53,7 @@ export const intelligenceSettings = {
   routeDeviationM: required(
     'ROUTE_DEVIATION_M',
     integer(50, 100_000),
-    '800',
+    '500',
     'A ride so far off its way, for 45 s, is a hazard; at half of it, it is over; metres.',
   ),
   longStop: required(

@@ -142,7 +142,13 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
   };
 
   const { routing, accuracy } = createEstimates(ports, settings, collections.traffic);
-  const drivers = createDrivers({ drivers: collections.drivers, positions, clock, ids });
+  const drivers = createDrivers({
+    drivers: collections.drivers,
+    positions,
+    clock,
+    ids,
+    onDuty: (driver) => intelligence.duty.changed(driver),
+  });
   const surge = createSurge({
     trips: collections.trips,
     supply: ports.supply,
@@ -204,7 +210,11 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
   const samples = sink
     ? { onSample: (position: Position) => samplePosition(sink, position, clock.now(), freshnessMs) }
     : {};
-  const intelligence = createIntelligence({ ...ports, ...samples }, { trips, drivers, routing, sos }, settings.watch);
+  const intelligence: Intelligence = createIntelligence(
+    { ...ports, ...samples },
+    { trips, drivers, routing, surge, sos },
+    settings.watch,
+  );
   const scheduled = createScheduled({
     ...ports,
     collections,

@@ -12,13 +12,15 @@ export interface DriversDeps {
   positions: Positions;
   clock: Clock;
   ids: Ids;
+  /** He went on or off duty: looking, or not. Must not wait. */
+  onDuty?(driver: Driver): void;
 }
 
 const CAS_ATTEMPTS = 16;
 
 export type Drivers = ReturnType<typeof createDrivers>;
 
-export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
+export function createDrivers({ drivers, positions, clock, ids, onDuty }: DriversDeps) {
   /** Changes the stored driver; `change` returns null to leave it as it is. */
   async function update(driverId: string, change: (driver: Driver) => Driver | null): Promise<Driver | null> {
     for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
@@ -84,13 +86,18 @@ export function createDrivers({ drivers, positions, clock, ids }: DriversDeps) {
       attributes: { city?: string; vehicleClass?: VehicleClass } = {},
     ): Promise<Driver> {
       await ensure(principal);
-      const driver = await update(principal.userId, (d) => ({
-        ...d,
-        status,
-        city: attributes.city ?? d.city,
-        vehicleClass: attributes.vehicleClass ?? d.vehicleClass,
-      }));
+      let wasLooking = false;
+      const driver = await update(principal.userId, (d) => {
+        wasLooking = d.status === 'looking';
+        return {
+          ...d,
+          status,
+          city: attributes.city ?? d.city,
+          vehicleClass: attributes.vehicleClass ?? d.vehicleClass,
+        };
+      });
       await reindex(driver!);
+      if (wasLooking !== (status === 'looking')) onDuty?.(driver!);
       return driver!;
     },
 

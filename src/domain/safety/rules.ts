@@ -39,7 +39,7 @@ export const isOtherWay = (drivenM: number, remainingM: number, plannedM: number
   drivenM + remainingM <= plannedM * limits.otherWayFactor + limits.otherWayM;
 
 export const safetyLimits: SafetyLimits = {
-  deviation: { setAt: 800, clearAt: 400, setMs: 45_000, clearMs: 30_000 },
+  deviation: { setAt: 500, clearAt: 250, setMs: 45_000, clearMs: 30_000 },
   stop: { setAt: 300_000, clearAt: 0, setMs: 0, clearMs: 0 },
   speed: { setAt: 39, clearAt: 33.15, setMs: 15_000, clearMs: 15_000 },
   silence: { setAt: 90_000, clearAt: 30_000, setMs: 0, clearMs: 10_000 },
@@ -47,8 +47,8 @@ export const safetyLimits: SafetyLimits = {
   endRadiusM: 200,
   maxSpeedMps: cleansingLimits.maxSpeedMps,
   detourFactor: 1.6,
-  otherWayFactor: 1.3,
-  otherWayM: 1000,
+  otherWayFactor: 1.5,
+  otherWayM: 2000,
 };
 
 export interface SafetyState {

@@ -6,6 +6,7 @@ import type { Position, Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Store } from '../../ports/store.ts';
+import { createDuty, type Duty } from '../anomalies/duty.ts';
 import { type Anomalies, anomalyCollection, conductCollection, createAnomalies } from '../anomalies/service.ts';
 import { checkInCollection } from '../check-ins/check-in.ts';
 import { type CheckIns, createCheckIns } from '../check-ins/service.ts';
@@ -17,6 +18,7 @@ import { createRelay, type Relay } from '../outbox/relay.ts';
 import type { Routing } from '../routing/service.ts';
 import type { SafetyLimits } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
+import type { Surge } from '../surge/service.ts';
 import { createTracks, type Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
 import { createWatch, type Watch } from './service.ts';
@@ -43,6 +45,7 @@ export interface WatchPorts {
   clock: Clock;
   ids: Ids;
   log: Logger;
+  zoneOf(lat: number, lng: number): string;
   onWatched?: WatchCount;
   onSample?(position: Position): void;
 }
@@ -53,12 +56,13 @@ export interface Intelligence {
   checkIns: CheckIns;
   anomalies: Anomalies;
   watch: Watch;
+  duty: Duty;
   watchRelays: readonly Relay[];
 }
 
 export function createIntelligence(
   ports: WatchPorts,
-  { trips, drivers, routing, sos }: { trips: Trips; drivers: Drivers; routing: Routing; sos: Sos },
+  { trips, drivers, routing, surge, sos }: { trips: Trips; drivers: Drivers; routing: Routing; surge: Surge; sos: Sos },
   settings: WatchSettings,
 ): Intelligence {
   const { store, positions, scheduler, publisher, clock, ids, log } = ports;
@@ -118,6 +122,15 @@ export function createIntelligence(
     log,
   });
 
+  const duty = createDuty({
+    anomalies,
+    positions,
+    clock,
+    zoneOf: ports.zoneOf,
+    surgeAt: async (zone) => (await surge.at(zone)).multiplierPermille / 1000,
+    log,
+  });
+
   const quietly = async (): Promise<void> => {};
   const crossingRelay = createRelay(
     crossings,
@@ -137,5 +150,5 @@ export function createIntelligence(
     clock,
     log,
   );
-  return { tracks, geofences, checkIns, anomalies, watch, watchRelays: [crossingRelay, checkInRelay, flagRelay] };
+  return { tracks, geofences, checkIns, anomalies, watch, duty, watchRelays: [crossingRelay, checkInRelay, flagRelay] };
 }
