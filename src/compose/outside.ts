@@ -145,11 +145,9 @@ function driversInRedis(
         ttlMs: config.locationTtl,
         flushMs: config.locationFlush,
         log,
-        answered: (count) => onHit('location_write', count),
+        answered: onHit,
       }),
       {
-        ofDriver: 'location_read',
-        ofTrip: 'location_read',
         nearby: 'nearby',
         setAvailable: 'availability',
         setUnavailable: 'availability',

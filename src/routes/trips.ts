@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
-import { TripLocationSchema, toPositionWire } from '../domain/locations/schemas.ts';
+import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
 import { isOperator, type Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
@@ -21,7 +21,8 @@ import {
 import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
-import { entityTag, noneMatches, VersionHeaders, versionOf } from './conditional.ts';
+import { noneMatches, VersionHeaders, versionOf } from './conditional.ts';
+import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -67,6 +68,7 @@ const PollHeaders = Type.Object({
 });
 
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, { trips, dispatch, locations }) => {
+  const answers = new LocationAnswers();
   const tags = ['trips'];
   const security = [{ bearer: [] }];
 
@@ -185,13 +187,13 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       },
     },
     async ({ principal, params, headers }, reply) => {
-      const p = await locations.followed(principal, params.trip_id);
-      const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale } = p;
-      const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
+      const followed = await locations.followed(principal, params.trip_id);
+      const answer = answers.of(reply, params.trip_id, followed);
       // Kept by whoever likes, used only after asking.
-      void reply.header('etag', tag).header('cache-control', 'private, no-cache');
-      if (noneMatches(headers['if-none-match'], tag)) return reply.code(304).send(undefined as never);
-      return { ...toPositionWire(p), trip_id: params.trip_id };
+      void reply.header('etag', answer.tag).header('cache-control', 'private, no-cache');
+      if (noneMatches(headers['if-none-match'], answer.tag)) return reply.code(304).send(undefined as never);
+      void reply.type(JSON_TYPE);
+      return answer.at(followed.ageMs) as never;
     },
   );
 

@@ -21,8 +21,8 @@ export interface RedisPositionsOptions {
   /** Longest wait for company in a write, milliseconds. */
   flushMs: number;
   log: Logger;
-  /** So many positions were answered for by Redis. */
-  answered?(count: number): void;
+  /** So many positions were written or read by Redis. */
+  answered?(operation: 'location_write' | 'location_read', count: number): void;
 }
 
 const ACTIVE_DRIVERS = 'active-drivers';
@@ -39,7 +39,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   let first = (_driverId: string): void => {};
   const record = createPositionWriter(redis, {
     first: (driverId) => first(driverId),
-    answered: (count) => options.answered?.(count),
+    answered: (count) => options.answered?.('location_write', count),
     ttlMs: options.ttlMs,
     flushMs: options.flushMs,
     move(moved) {
@@ -50,7 +50,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     },
   });
 
-  const read = createPositionReader(redis);
+  const read = createPositionReader(redis, (count) => options.answered?.('location_read', count));
 
   async function remove(driverIds: readonly string[]): Promise<void> {
     await orAway(
@@ -112,7 +112,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       first = listener;
     },
     ofDriver: (driverId) => read(driverKey(driverId)),
-    ofTrip: (tripId) => read(tripKey(tripId)),
+    ofTrip: (tripId) => read(tripKey(tripId), true),
     nearby,
     async setAvailable(driverId, vehicleClass) {
       const position = await read(driverKey(driverId));

@@ -48,6 +48,13 @@ interface Binding {
   etaAsked: boolean;
 }
 
+export interface Followed {
+  /** The same object for as long as the driver has not been heard of again. */
+  position: Position;
+  ageMs: number;
+  stale: boolean;
+}
+
 export interface Accepted {
   accepted: number;
   late: number;
@@ -252,7 +259,7 @@ export function createLocations(deps: LocationsDeps) {
      * Where the driver of a trip is, for someone who may know. Resolved: the newest position that was acknowledged.
      * @throws RideError RIDE_NOT_FOUND, also when the driver has sent none yet; RIDE_FORBIDDEN, RIDE_UNAVAILABLE
      */
-    async followed(principal: Principal, tripId: string): Promise<Position & { ageMs: number; stale: boolean }> {
+    async followed(principal: Principal, tripId: string): Promise<Followed> {
       const known = deps.trips.recall(principal, tripId);
       let { driverId } = known ?? (await deps.trips.parties(principal, tripId));
       const position = await positions.ofTrip(tripId);
@@ -261,7 +268,7 @@ export function createLocations(deps: LocationsDeps) {
       // One of a driver who gave the trip up is not where its driver is.
       if (position === null || position.driverId !== driverId)
         throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
-      return { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+      return { position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
     },
 
     /** Available drivers around a place that are fresh, nearest first. */
