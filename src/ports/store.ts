@@ -169,10 +169,10 @@ export interface Collection<T extends StoredDocument> {
   outboxOf(id: string): Promise<OutboxEvent[]>;
 
   /**
-   * Documents with unacknowledged events, the earliest dated of which is dated `before` or earlier (domain time, epoch
-   * ms); the document with the earliest event first.
+   * Documents with unacknowledged events, the earliest dated of which is dated `before` or earlier and not earlier than `from`
+   * (domain time, epoch ms; 0 when left out); the document with the earliest event first.
    */
-  pending(before: number, limit: number): Promise<Pending<T>[]>;
+  pending(before: number, limit: number, from?: number): Promise<Pending<T>[]>;
 
   /**
    * Removes documents that match; for retention jobs only. Documents with unacknowledged events stay, for their events

@@ -71,9 +71,11 @@ export function createCollection<T extends StoredDocument>(
       return document?.outbox ?? [];
     },
 
-    async pending(before, limit) {
+    async pending(before, limit, from = 0) {
       checkLimit('limit', limit, 10_000);
-      const filter = { 'outbox.at': { $lte: before } };
+      // The bound below is about all events of a document: its later ones must not bring it back.
+      const notEarlier = from > 0 ? { $nor: [{ 'outbox.at': { $lt: from } }] } : {};
+      const filter = { 'outbox.at': { $lte: before }, ...notEarlier };
       const documents = await run(() =>
         held()
           .find(filter, { sort: { 'outbox.at': 1 }, limit })

@@ -90,10 +90,10 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
       return (await link.rows([sql, spec.name, id])).map((row) => asEvent(row));
     },
 
-    async pending(before, limit) {
+    async pending(before, limit, from = 0) {
       checkLimit('limit', limit, 10_000);
       const found: Pending<T>[] = [];
-      for (const [text, , ...event] of await link.pending(table, spec.name, before, limit)) {
+      for (const [text, , ...event] of await link.pending(table, spec.name, from, before, limit)) {
         if (text !== null) found.push({ document: parse(text), events: [] });
         found.at(-1)!.events.push(asEvent(event));
       }

@@ -99,10 +99,11 @@ export class Database {
    * are found, so that a long backlog costs no more than a short one. Rows of (document, id, event id, seq, type, at,
    * data), documents in order, their events by seq; document text only in its first row.
    */
-  pending([, , table, collection, before, limit]: PendingRequest): Row[] {
-    const walk = this.#prepare('SELECT id FROM outbox WHERE collection = ? AND at <= ? ORDER BY at');
+  pending([, , table, collection, from, before, limit]: PendingRequest): Row[] {
+    const walk = this.#prepare(`SELECT id FROM outbox AS o WHERE collection = ?1 AND at >= ?2 AND at <= ?3
+      AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.collection = ?1 AND e.id = o.id AND e.at < ?2) ORDER BY at`);
     const ids = new Set<string>();
-    for (const row of walk.iterate(collection, before) as unknown as Iterable<[string]>) {
+    for (const row of walk.iterate(collection, from, before) as unknown as Iterable<[string]>) {
       ids.add(row[0]);
       if (ids.size >= limit) break;
     }

@@ -139,8 +139,8 @@ export class Link {
     return this.#call([this.#nextId++, 'rows', statement]);
   }
 
-  async pending(table: string, collection: string, before: number, limit: number): Promise<SqlValue[][]> {
-    return this.#call([this.#nextId++, 'pending', table, collection, before, limit]);
+  async pending(table: string, collection: string, from: number, before: number, limit: number): Promise<SqlValue[][]> {
+    return this.#call([this.#nextId++, 'pending', table, collection, from, before, limit]);
   }
 
   /** Atomic; see WriteRequest. */

@@ -17,6 +17,7 @@ export type PendingRequest = readonly [
   kind: 'pending',
   table: string,
   collection: string,
+  from: number,
   before: number,
   limit: number,
 ];

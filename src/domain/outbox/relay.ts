@@ -9,7 +9,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PublishOutcome } from '../../ports/publisher.ts';
-import type { Collection, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import type { Collection, OutboxEvent, Pending, StoredDocument } from '../../ports/store.ts';
 
 export interface OutboxHandler {
   /** Tells connected people. `restart`: the topic lost its memory, begin anew with this event. */
@@ -23,7 +23,10 @@ export interface OutboxHandler {
 export interface Relay {
   /** Relays fresh events of one document in the background, after those already under way. */
   kick(documentId: string, events: readonly OutboxEvent[]): void;
-  /** Relays what is older than `ageMs` (domain time) and still unacknowledged; resolves how many documents had some. */
+  /**
+   * Relays what is older than `ageMs` (domain time) and still unacknowledged, of some documents; the next call goes on behind them.
+   * Resolves how many documents there were; 0: there is none at all.
+   */
   sweep(ageMs: number): Promise<number>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
@@ -43,6 +46,8 @@ export function createRelay<T extends StoredDocument>(
   const relaying = new Map<string, Promise<void>>();
   /** The same for what is handed to other systems. */
   const recording = new Map<string, Promise<void>>();
+  /** Date from which the next sweep goes on. */
+  let sweptTo = 0;
 
   async function relay(documentId: string, events: readonly OutboxEvent[]): Promise<void> {
     const done: OutboxEvent[] = [];
@@ -123,12 +128,30 @@ export function createRelay<T extends StoredDocument>(
     return mine;
   }
 
+  /**
+   * The next documents by date, and behind the last of them the first again: those that cannot be finished now (the sink refuses
+   * them, an event of theirs fails) must not keep the others from it.
+   */
+  async function nextPage(before: number): Promise<Pending<T>[]> {
+    const page = await collection.pending(before, SWEEP_BATCH, sweptTo);
+    if (page.length === 0 && sweptTo > 0) {
+      sweptTo = 0;
+      return nextPage(before);
+    }
+    const last = page.at(-1);
+    const isLast = last === undefined || page.length < SWEEP_BATCH;
+    // A whole page of one date leads past that date, or it would be the next page too.
+    const lastAt = isLast ? 0 : Math.min(...last.events.map(({ at }) => at));
+    sweptTo = lastAt === sweptTo && !isLast ? lastAt + 1 : lastAt;
+    return page;
+  }
+
   return {
     kick(documentId, events) {
       if (events.length > 0) void enqueue(documentId, () => relay(documentId, events));
     },
     async sweep(ageMs) {
-      const pending = await collection.pending(clock.now() - ageMs, SWEEP_BATCH);
+      const pending = await nextPage(clock.now() - ageMs);
       await Promise.all(pending.map(({ document }) => enqueue(document.id, () => relayStored(document.id))));
       return pending.length;
     },

@@ -56,6 +56,11 @@ export const outboxCases: Cases = {
     t.strictSame(await ids(200, 10), [b.id, c.id], 'the date itself counts');
     t.strictSame(await ids(99, 10), []);
     t.strictSame(await ids(LATE, 2), [b.id, c.id]);
+    const idsFrom = async (from: number): Promise<string[]> =>
+      (await things.pending(LATE, 10, from)).map((one) => one.document.id);
+    t.strictSame(await idsFrom(100), [b.id, c.id, a.id], 'the first date itself counts');
+    t.strictSame(await idsFrom(101), [c.id, a.id], 'a document is where its earliest event is');
+    t.strictSame(await idsFrom(301), []);
     await things.acknowledge(b.id, [eventOf(b).id]);
     t.strictSame(await ids(LATE, 10), [c.id, a.id, b.id], 'the next event counts now');
     for (const one of [a, later, c]) await things.acknowledge(one.id, [eventOf(one).id]);

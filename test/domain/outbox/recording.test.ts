@@ -89,8 +89,10 @@ const eventOf = (id: string, seq: number): OutboxEvent => ({
   data: {},
 });
 
+const thing = (id: string): Thing => ({ id, region: 'r', createdAt: 1, version: 1, seq: 1 });
+
 async function create({ things }: Node, id: string): Promise<OutboxEvent> {
-  await things.insert({ id, region: 'r', createdAt: 1, version: 1, seq: 1 }, [eventOf(id, 1)]);
+  await things.insert(thing(id), [eventOf(id, 1)]);
   return eventOf(id, 1);
 }
 
@@ -137,6 +139,40 @@ t.test('what the sink refuses stays in the outbox for the sweeper', async (t) =>
   await a.relay.idle();
   t.same(log.arrived, ['x/1']);
   t.same(await a.things.outboxOf('x'), []);
+});
+
+t.test('documents that the sink refuses keep no other from the sweeper', async (t) => {
+  const log = new Log();
+  const [a] = (await nodes(t, log, 1)) as [Node];
+  log.isAway = true;
+  // More than one sweep takes; of some the dates are the same.
+  for (let n = 0; n < 450; n++) await a.things.insert(thing(`x${n}`), [{ ...eventOf(`x${n}`, 1), at: 1 + (n >> 1) }]);
+  await a.things.insert(thing('late'), [{ ...eventOf('late', 1), at: 1000 }]);
+  const told = (): number => new Set(a.published).size;
+  let sweeps = 0;
+  for (; told() < 451 && sweeps < 10; sweeps++) {
+    await a.relay.sweep(0);
+    await a.relay.idle();
+  }
+  t.equal(told(), 451);
+  t.equal(sweeps, 3, 'each sweep goes on where the one before ended');
+  log.isAway = false;
+  for (let left = 1; left > 0; ) {
+    left = await a.relay.sweep(0);
+    await a.relay.idle();
+  }
+  t.equal(new Set(log.arrived).size, 451, 'and begins anew behind the last');
+});
+
+t.test('more documents of one date than a sweep takes', async (t) => {
+  const log = new Log();
+  const [a] = (await nodes(t, log, 1)) as [Node];
+  for (let n = 0; n < 250; n++) await a.things.insert(thing(`x${n}`), [eventOf(`x${n}`, 1)]);
+  for (let left = 1; left > 0; ) {
+    left = await a.relay.sweep(0);
+    await a.relay.idle();
+  }
+  t.equal(log.arrived.length, 250);
 });
 
 t.test('what another node has yet to hand over goes first', async (t) => {
