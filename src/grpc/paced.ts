@@ -4,10 +4,7 @@
  * compressed: what a stranger's few bytes are inflated to is work that he has for nothing.
  */
 import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
-
-/** The `grpc-encoding` of a call, which grpc-js takes from its metadata and keeps to itself. */
-const encodingOf = (call: ServerInterceptingCallInterface): string =>
-  (call as unknown as { incomingEncoding: string }).incomingEncoding;
+import { insideOf } from './call.ts';
 
 export class PacedCall extends ServerInterceptingCall {
   readonly #encoding: string;
@@ -18,7 +15,7 @@ export class PacedCall extends ServerInterceptingCall {
 
   constructor(call: ServerInterceptingCallInterface) {
     super(call);
-    this.#encoding = encodingOf(call);
+    this.#encoding = insideOf(call).incomingEncoding;
   }
 
   override start(listener: Parameters<ServerInterceptingCallInterface['start']>[0]): void {

@@ -16,10 +16,11 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { Door } from '../realtime/door.ts';
 import type { Gateway } from '../realtime/gateway.ts';
 import { bearerOf, type Credentials, type SignIn } from '../realtime/sign-in.ts';
+import { insideOf } from './call.ts';
 import { reflectedServices } from './descriptors.ts';
 import { type GrpcListen, listenForGrpc } from './listener.ts';
 import { PacedCall } from './paced.ts';
-import { GrpcStream, type Open, serialize, streamOf } from './stream.ts';
+import { GrpcStream, type Open } from './stream.ts';
 import { UnsignedCalls } from './unsigned.ts';
 
 export interface GrpcOptions {
@@ -61,7 +62,7 @@ const service: ServiceDefinition = {
     responseStream: true,
     requestSerialize: (bytes: Buffer) => bytes,
     requestDeserialize: (bytes: Buffer) => bytes,
-    responseSerialize: serialize,
+    responseSerialize: (bytes: Buffer) => bytes,
     responseDeserialize: (bytes: Buffer) => bytes,
   },
 };
@@ -80,17 +81,23 @@ function hostOf(peer: string): string {
 }
 
 /** Streams are served by themselves, the methods of reflection and health by grpc-js. */
-function interceptor({ door, signIn, gateway, maxUnsignedCalls, closeTimeoutMs }: GrpcOptions): ServerInterceptor {
-  const unsigned = new UnsignedCalls(maxUnsignedCalls);
+function interceptor(options: GrpcOptions): ServerInterceptor {
+  const { door, signIn, gateway } = options;
+  const unsigned = new UnsignedCalls(options.maxUnsignedCalls);
   const open: Open = async (stream, metadata) => {
     door.knock(hostOf(stream.getPeer()));
     const signedIn = await signIn(credentialsOf(metadata));
     unsigned.leave(stream.carrier);
     return gateway.accept(signedIn, 'grpc', stream);
   };
+  const streams = {
+    open,
+    maxMessageBytes: options.maxPayloadBytes * HARD_LIMIT_FACTOR,
+    closeTimeoutMs: options.closeTimeoutMs,
+  };
   return ({ path }, call) => {
-    unsigned.enter(streamOf(call));
-    return path === PATH ? new GrpcStream(call, open, closeTimeoutMs) : new PacedCall(call);
+    unsigned.enter(insideOf(call).stream);
+    return path === PATH ? new GrpcStream(call, streams) : new PacedCall(call);
   };
 }
 
@@ -129,17 +136,12 @@ export async function startGrpcServer(options: GrpcOptions): Promise<GrpcServer>
       health.setStatus('', 'NOT_SERVING');
       health.setStatus(SERVICE, 'NOT_SERVING');
     },
-    close: () =>
-      new Promise((resolve) => {
-        listener.stop();
-        const timer = setTimeout(() => {
-          server.forceShutdown();
-          resolve();
-        }, CLOSE_TIMEOUT_MS);
-        server.tryShutdown(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      }),
+    async close() {
+      listener.stop();
+      server.tryShutdown(() => {});
+      const timer = setTimeout(() => listener.cut(), CLOSE_TIMEOUT_MS);
+      await listener.ended;
+      clearTimeout(timer);
+    },
   };
 }

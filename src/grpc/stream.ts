@@ -1,14 +1,16 @@
 /**
- * One stream of the gRPC method as a transport of the realtime core. It is served from an interceptor (gRPC proposal L112),
- * which is told a call's events as they come and gives messages as bytes: the two Node streams that grpc-js puts before a handler
+ * One stream of the gRPC method as a transport of the realtime core. It is served from an interceptor (gRPC proposal L112): the
+ * call begins and ends by grpc-js, its messages are read from and written to the HTTP/2 stream as bytes. What grpc-js puts between
  * would cost more than the rest of a message together. See docs/decisions/0008-grpc-fast-path.md.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
+import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
 import { asRideError, type ErrorCode } from '../errors.ts';
 import type { Connection } from '../realtime/connection.ts';
-import { Batch, Frame, type Outgoing } from '../realtime/frame.ts';
+import type { Outgoing } from '../realtime/frame.ts';
 import type { Transport } from '../realtime/transport.ts';
+import { insideOf } from './call.ts';
+import { BadStream, MessageReader } from './messages.ts';
 import { type Status, statusOf } from './status.ts';
 
 /** Bytes that may wait for the peer before it counts as one that does not take them; as a socket of Node's has it. */
@@ -21,60 +23,56 @@ const RESET_MS = 20;
 const CLOSE_TIMEOUT_MS = 10_000;
 const DONE: Status = { code: status.OK, details: 'OK', metadata: null };
 
-/** What carries a call; grpc-js keeps it to itself. */
-export const streamOf = (call: ServerInterceptingCallInterface): ServerHttp2Stream =>
-  (call as unknown as { stream: ServerHttp2Stream }).stream;
-
 /** Makes the receiving end of a stream that begins. @throws what refuses it */
 export type Open = (stream: GrpcStream, metadata: Metadata) => Promise<Connection>;
 
-/** Several length-prefixed messages, handed to grpc-js as the inside of one. */
-class Joined {
-  readonly #bytes: Buffer;
-  /** grpc-js adds the five bytes of a prefix. */
-  readonly byteLength: number;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-    this.byteLength = bytes.length - 5;
-  }
-
-  /** Takes the place of that prefix too. */
-  copy(target: Buffer): void {
-    target.set(this.#bytes);
-  }
+export interface GrpcStreamOptions {
+  open: Open;
+  /** A longer message ends the stream. */
+  maxMessageBytes: number;
+  closeTimeoutMs?: number | undefined;
 }
-
-/** What grpc-js calls to get the bytes of a message; it asks of them their `byteLength`, and to `copy` themselves. */
-export const serialize = (outgoing: Frame | Batch): Buffer =>
-  outgoing instanceof Frame ? outgoing.binary : (new Joined(outgoing.grpc()) as unknown as Buffer);
 
 export class GrpcStream extends ServerInterceptingCall implements Transport {
   readonly #call: ServerInterceptingCallInterface;
-  readonly #open: Open;
-  readonly #closeTimeoutMs: number;
+  readonly #options: GrpcStreamOptions;
+  readonly #stream: ServerHttp2Stream;
+  readonly #messages: MessageReader;
+  /** Null until it is open; nothing is read before. */
   #connection: Connection | null = null;
   /** Nothing is written any more. */
   #isOver = false;
   #isPaused = false;
-  /** A message is asked for, and has come meanwhile. */
-  #isAsking = false;
-  #hasCome = false;
+  /** Messages are being handed out. */
+  #isReading = false;
+  /** The client has ended its side, which is noted when all that it said is handed out. */
+  #isEnding = false;
   /** What was written between `cork` and `uncork`. */
-  #corked: Outgoing[] | null = null;
-  #waitingBytes = 0;
+  #corked: Buffer[] | null = null;
+  #corkedBytes = 0;
+  /** Writes that the peer has not taken. */
+  #writes = 0;
   #onDrain: (() => void) | null = null;
 
-  constructor(call: ServerInterceptingCallInterface, open: Open, closeTimeoutMs = CLOSE_TIMEOUT_MS) {
+  constructor(call: ServerInterceptingCallInterface, options: GrpcStreamOptions) {
     super(call);
     this.#call = call;
-    this.#open = open;
-    this.#closeTimeoutMs = closeTimeoutMs;
+    this.#options = options;
+    const { stream, incomingEncoding } = insideOf(call);
+    this.#stream = stream;
+    this.#messages = new MessageReader(options.maxMessageBytes, incomingEncoding);
+    // In the place of grpc-js, which has stopped the stream until a message is asked for.
+    stream.removeAllListeners('data').removeAllListeners('end');
+    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('end', () => {
+      this.#isEnding = true;
+      this.#read();
+    });
   }
 
   /** What carries it. */
   get carrier(): ServerHttp2Stream {
-    return streamOf(this.#call);
+    return this.#stream;
   }
 
   /** grpc-js begins the call: its events come here, and not to the listener that feeds a handler. */
@@ -84,61 +82,78 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
 
   async onReceiveMetadata(metadata: Metadata): Promise<void> {
     try {
-      this.#connection = await this.#open(this, metadata);
+      this.#connection = await this.#options.open(this, metadata);
       // It was given up while it was being opened.
       if (this.#isOver) this.#connection.gone();
-      else this.#read();
+      else if (!this.#isPaused) this.resumeReading();
     } catch (thrown) {
       this.#end(statusOf(asRideError(thrown)));
     }
   }
 
-  onReceiveMessage(bytes: Buffer): void {
-    this.#hasCome = true;
-    this.#connection!.binary(bytes);
-    this.#read();
-  }
-
-  /** The client will say no more; what it said is still answered. */
-  onReceiveHalfClose(): void {
-    const finish = (): void => {
-      if (!this.#isOver) void this.#connection!.finish().then(() => this.#end(DONE));
-    };
-    // The immediate comes after what was read meanwhile.
-    setTimeout(() => setImmediate(finish), RESET_MS);
-  }
+  /** Messages and the end of the client's side come by the HTTP/2 stream. */
+  onReceiveMessage(): void {}
+  onReceiveHalfClose(): void {}
 
   onCancel(): void {
     this.#isOver = true;
     this.#connection?.gone();
   }
 
-  /** Asks for the next message, one at a time; in a loop, for one that waits comes at once. */
+  #take(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#messages.push(chunk);
+    this.#read();
+  }
+
+  /** Hands out what has come until it is told to pause. */
   #read(): void {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
-    do {
-      if (this.#isPaused || this.#isOver) break;
-      this.#hasCome = false;
-      this.#call.startRead();
-    } while (this.#hasCome);
-    this.#isAsking = false;
+    if (this.#isReading || this.#connection === null) return;
+    this.#isReading = true;
+    try {
+      while (!this.#isPaused && !this.#isOver) {
+        const message = this.#messages.next();
+        if (message === null) break;
+        this.#connection.binary(message);
+      }
+    } catch (error) {
+      if (!(error instanceof BadStream)) throw error;
+      this.#end(error.status);
+    } finally {
+      this.#isReading = false;
+    }
+    if (this.#isEnding && !this.#isPaused) this.#halfClosed(this.#connection);
+  }
+
+  /** The client will say no more; what it said is still answered. */
+  #halfClosed(connection: Connection): void {
+    this.#isEnding = false;
+    const finish = (): void => {
+      if (!this.#isOver) void connection.finish().then(() => this.#end(DONE));
+    };
+    // The immediate comes after what was read meanwhile.
+    setTimeout(() => setImmediate(finish), RESET_MS);
   }
 
   pauseReading(): void {
     this.#isPaused = true;
+    this.#stream.pause();
   }
 
   resumeReading(): void {
     this.#isPaused = false;
     this.#read();
+    if (!this.#isPaused) this.#stream.resume();
   }
 
   write(outgoing: Outgoing): void {
     if (this.#isOver) return;
-    this.#waitingBytes += outgoing.bytes;
-    if (this.#corked === null) this.#send(outgoing);
-    else this.#corked.push(outgoing);
+    const bytes = outgoing.grpc();
+    if (this.#corked === null) this.#send(bytes);
+    else {
+      this.#corked.push(bytes);
+      this.#corkedBytes += bytes.length;
+    }
   }
 
   cork(): void {
@@ -148,26 +163,30 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
   uncork(): void {
     const corked = this.#corked!;
     this.#corked = null;
+    this.#corkedBytes = 0;
     if (corked.length === 0 || this.#isOver) return;
-    this.#send(corked.length === 1 ? corked[0]! : new Batch(corked.flatMap(({ frames }) => frames)));
+    this.#send(corked.length === 1 ? corked[0]! : Buffer.concat(corked));
   }
 
-  #send(outgoing: Outgoing): void {
-    const { bytes } = outgoing;
-    this.#waitingBytes += WRITE_BYTES;
-    this.#call.sendMessage(outgoing, () => this.#sent(bytes + WRITE_BYTES));
+  /** Finished messages; the same buffer goes to every stream that gets them. */
+  #send(messages: Buffer): void {
+    const stream = this.#stream;
+    // At its deadline grpc-js ends a call by itself.
+    if (stream.writableEnded || stream.destroyed) return;
+    if (!stream.headersSent) this.#call.sendMetadata(new Metadata());
+    this.#writes++;
+    stream.write(messages, this.#sent);
   }
 
-  #sent(bytes: number): void {
-    this.#waitingBytes -= bytes;
-    if (this.#waitingBytes > 0) return;
+  readonly #sent = (): void => {
+    if (--this.#writes > 0) return;
     const listener = this.#onDrain;
     this.#onDrain = null;
     listener?.();
-  }
+  };
 
   blocked(): boolean {
-    return this.#waitingBytes >= HIGH_WATER_BYTES;
+    return this.#stream.writableLength + this.#corkedBytes + this.#writes * WRITE_BYTES >= HIGH_WATER_BYTES;
   }
 
   onDrain(listener: () => void): void {
@@ -182,10 +201,11 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
   #end(ending: Status): void {
     this.#isOver = true;
     this.#call.sendStatus(ending);
-    // A stream that no session counts any more would keep its memory for as long as the peer likes. grpc-js offers no way to cut it.
-    const stream = this.carrier;
+    // A stream that no session counts any more would keep its memory for as long as the peer likes.
+    const stream = this.#stream;
     if (stream.destroyed) return;
-    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.#closeTimeoutMs);
+    const { closeTimeoutMs = CLOSE_TIMEOUT_MS } = this.#options;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), closeTimeoutMs);
     stream.once('close', () => clearTimeout(timer));
   }
 }

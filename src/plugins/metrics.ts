@@ -5,9 +5,10 @@
 import Fastify, { type FastifyInstance, type onResponseHookHandler } from 'fastify';
 import metrics from 'fastify-metrics';
 import fp from 'fastify-plugin';
-import { Counter, type Counter as CounterType, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { ListenAddress } from '../config.ts';
 import type { Meter } from '../ports/meter.ts';
+import { type Count, PlainCounter } from './plain-counter.ts';
 import { PlainHistogram } from './plain-histogram.ts';
 
 /** All values of a registry, as plain data. */
@@ -20,23 +21,21 @@ export interface Metrics {
   gauge(name: string, help: string, read: () => number | Promise<number>): void;
 }
 
-type Child = CounterType.Internal;
-
-/** Children of a counter with two labels, looked up once. */
-function children(counter: Counter<string>): (a: string, b: string) => Child {
-  const known = new Map<string, Map<string, Child>>();
+/** The series of a counter with two labels, looked up without a label set. */
+function byTwo(counter: PlainCounter): (a: string, b: string) => Count {
+  const known = new Map<string, Map<string, Count>>();
   return (a, b) => {
     let inner = known.get(a);
     if (!inner) {
       inner = new Map();
       known.set(a, inner);
     }
-    let child = inner.get(b);
-    if (!child) {
-      child = counter.labels(a, b);
-      inner.set(b, child);
+    let count = inner.get(b);
+    if (!count) {
+      count = counter.series(a, b);
+      inner.set(b, count);
     }
-    return child;
+    return count;
   };
 }
 
@@ -70,19 +69,24 @@ export function createMetrics(): Metrics {
     labelNames: ['namespace'],
     registers,
   });
-  const received = new Counter({
+  const received = new PlainCounter({
     name: 'realtime_messages_received_total',
     help: 'Inbound messages',
     labelNames: ['namespace', 'event'],
     registers,
   });
-  const sent = new Counter({
+  const sent = new PlainCounter({
     name: 'realtime_messages_sent_total',
     help: 'Outbound messages',
     labelNames: ['namespace', 'event'],
     registers,
   });
-  const locations = new Counter({ name: 'realtime_location_updates_total', help: 'Location updates kept', registers });
+  const locations = new PlainCounter({
+    name: 'realtime_location_updates_total',
+    help: 'Location updates kept',
+    labelNames: [],
+    registers,
+  }).series();
   const fanOut = new PlainHistogram({
     name: 'realtime_fanout_latency_seconds',
     help: 'From publishing to queueing for local subscribers',
@@ -96,7 +100,7 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers,
   });
-  const redisHits = new Counter({
+  const redisHits = new PlainCounter({
     name: 'realtime_redis_hits_total',
     help: 'Calls answered by Redis',
     labelNames: ['operation'],
@@ -134,9 +138,9 @@ export function createMetrics(): Metrics {
       registers,
     }),
   };
-  const receivedChild = children(received);
-  const sentChild = children(sent);
-  const hits = new Map<string, Child>();
+  const receivedOf = byTwo(received);
+  const sentOf = byTwo(sent);
+  const hits = new Map<string, Count>();
 
   return {
     registry,
@@ -149,21 +153,27 @@ export function createMetrics(): Metrics {
         activeSessions.dec();
         connections.dec({ namespace });
       },
-      messageIn: (namespace, kind) => receivedChild(namespace, kind).inc(),
-      messagesOut: (namespace, kind, count) => sentChild(namespace, kind).inc(count),
+      messageIn(namespace, kind) {
+        receivedOf(namespace, kind).value++;
+      },
+      messagesOut(namespace, kind, count) {
+        sentOf(namespace, kind).value += count;
+      },
       dropped: (reason) => dropped.inc({ reason }),
-      locationsKept: (count) => locations.inc(count),
+      locationsKept(count) {
+        locations.value += count;
+      },
       fanOut: (seconds) => fanOut.observe(NO_LABELS, seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
       watched: (what, label) => watched[what].labels(label).inc(),
       redisHit(operation, count = 1) {
-        let child = hits.get(operation);
-        if (!child) {
-          child = redisHits.labels(operation);
-          hits.set(operation, child);
+        let hit = hits.get(operation);
+        if (!hit) {
+          hit = redisHits.series(operation);
+          hits.set(operation, hit);
         }
-        child.inc(count);
+        hit.value += count;
       },
     },
     gauge(name, help, read) {

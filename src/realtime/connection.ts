@@ -7,7 +7,7 @@ import { RideError } from '../errors.ts';
 import type { Broker } from './broker.ts';
 import { corrIdOf, decodeBinary, decodeJson } from './envelope.ts';
 import type { ClientEnvelope } from './generated/ride/v1/ride_pb.js';
-import type { Inbound } from './inbound.ts';
+import type { Asker, Inbound } from './inbound.ts';
 import { clientMessages } from './messages/index.ts';
 import type { Recovery } from './recovery.ts';
 import { MAX_IN_FLIGHT, MAX_URGENT } from './ring.ts';
@@ -20,12 +20,23 @@ const MAX_KEPT = { messages: 64, bytes: 65_536 };
 const isUrgent = ({ payload }: ClientEnvelope): boolean =>
   payload.case !== undefined && clientMessages[payload.case]?.rate === 'none';
 
-type Task = () => Promise<void>;
+/** A message that could not be decoded. */
+class Undecodable {
+  readonly error: unknown;
+  readonly corrId: string;
+
+  constructor(error: unknown, corrId: string) {
+    this.error = error;
+    this.corrId = corrId;
+  }
+}
+
+type Said = ClientEnvelope | Undecodable;
 
 /** What came while the session was held. */
 interface Kept {
   /** What waits, in order. */
-  waiting: { task: Task; bytes: number }[];
+  waiting: { said: Said; bytes: number }[];
   /** Of all that waits. */
   bytes: number;
   /** Urgent messages that were handled meanwhile. */
@@ -39,7 +50,7 @@ export interface ConnectionOptions {
   maxPayloadBytes: number;
 }
 
-export class Connection {
+export class Connection implements Asker {
   readonly session: Session;
   readonly #options: ConnectionOptions;
   /** Until the welcome is sent. */
@@ -121,27 +132,30 @@ export class Connection {
   }
 
   #refuse(error: unknown, corrId: string): void {
-    this.#accept(0, false, () => this.#options.inbound.undecodable(this.session, error, corrId));
+    this.#accept(0, false, new Undecodable(error, corrId));
   }
 
   #take(bytes: number, envelope: ClientEnvelope): void {
-    this.#accept(bytes, isUrgent(envelope), () => this.#options.inbound.handle(this.session, envelope));
+    this.#accept(bytes, isUrgent(envelope), envelope);
   }
 
   /** Handles it now or, while the session is held, when it is released, in order; what is urgent overtakes the rest. */
-  #accept(bytes: number, urgent: boolean, task: Task): void {
+  #accept(bytes: number, urgent: boolean, said: Said): void {
     const { session } = this;
     session.lastSeen = Date.now();
-    if (!session.held) return void this.#run(task);
+    if (!session.held) {
+      this.#run(said);
+      return;
+    }
     session.onReleased ??= () => this.#goOn();
     this.#kept ??= { waiting: [], bytes: 0, urgent: 0 };
     const kept = this.#kept;
     if (urgent && kept.urgent < MAX_URGENT) {
       kept.urgent++;
-      void this.#run(task);
+      this.#run(said);
       return;
     }
-    kept.waiting.push({ task, bytes });
+    kept.waiting.push({ said, bytes });
     kept.bytes += bytes;
     if (kept.waiting.length >= MAX_KEPT.messages || kept.bytes >= MAX_KEPT.bytes) session.pause();
   }
@@ -153,9 +167,9 @@ export class Connection {
     kept.urgent = 0;
     let next = 0;
     while (next < kept.waiting.length && !this.session.held) {
-      const { task, bytes } = kept.waiting[next++]!;
+      const { said, bytes } = kept.waiting[next++]!;
       kept.bytes -= bytes;
-      void this.#run(task);
+      this.#run(said);
     }
     kept.waiting = kept.waiting.slice(next);
     if (kept.waiting.length > 0) return;
@@ -164,11 +178,21 @@ export class Connection {
     this.session.resume();
   }
 
-  async #run(task: Task): Promise<void> {
+  #run(said: Said): void {
     if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
     // The welcome is the first message of a session, whatever the client sent meanwhile.
-    if (this.#ready !== null) await this.#ready;
-    if (!this.session.closed) await task();
+    if (this.#ready === null) this.#handle(said);
+    else void this.#ready.then(() => this.#handle(said));
+  }
+
+  #handle(said: Said): void {
+    const { inbound } = this.#options;
+    if (this.session.closed) this.answered();
+    else if (said instanceof Undecodable) inbound.undecodable(this.session, said.error, said.corrId, this);
+    else inbound.handle(this.session, said, this);
+  }
+
+  answered(): void {
     if (this.#inFlight-- === MAX_IN_FLIGHT) this.session.release();
     if (this.#inFlight === 0 && this.#kept === null) this.#onIdle?.();
   }

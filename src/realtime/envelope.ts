@@ -108,8 +108,9 @@ export type EnvelopeHeader = Omit<ServerEnvelope, 'payload' | 'offset' | 'epoch'
 const writer = new Writer();
 
 export function encodeEnvelope(header: EnvelopeHeader, payload: ServerPayload): Buffer {
+  const { corrId, lamport, nodeId, sequence, eventId, topic, sentAtMs } = header;
   writer.reset();
-  writeServerEnvelope(writer, { ...header, payload });
+  writeServerEnvelope(writer, { corrId, lamport, nodeId, sequence, eventId, topic, sentAtMs, payload });
   return writer.finish();
 }
 

@@ -38,19 +38,17 @@ export interface Outgoing {
   /** Bytes of the binary encoding; what the bounds of a session count. */
   readonly bytes: number;
   webSocket(encoding: Encoding): Buffer;
+  /** Finished gRPC messages, one after the other. */
+  grpc(): Buffer;
 }
 
-/** gRPC's length-prefixed messages, uncompressed (gRPC over HTTP2, "Length-Prefixed-Message"). */
-function grpcMessages(frames: readonly Frame[], bytes: number): Buffer {
-  const joined = Buffer.allocUnsafe(bytes + GRPC_PREFIX * frames.length);
-  let at = 0;
-  for (const { binary } of frames) {
-    joined[at] = 0;
-    joined.writeUInt32BE(binary.length, at + 1);
-    joined.set(binary, at + GRPC_PREFIX);
-    at += GRPC_PREFIX + binary.length;
-  }
-  return joined;
+/** Writes a length-prefixed message, uncompressed (gRPC over HTTP2, "Length-Prefixed-Message"); returns where it ends. */
+function writeGrpc(target: Buffer, at: number, message: Buffer): number {
+  const start = at + GRPC_PREFIX;
+  target[at] = 0;
+  target.writeUInt32BE(message.length, at + 1);
+  target.set(message, start);
+  return start + message.length;
 }
 
 export class Frame implements Outgoing {
@@ -63,6 +61,7 @@ export class Frame implements Outgoing {
   readonly epoch: string;
   #wsText: Buffer | null = null;
   #wsBinary: Buffer | null = null;
+  #grpc: Buffer | null = null;
 
   constructor(binary: Buffer, kind: string, topic = '', offset = 0, epoch = '') {
     this.binary = binary;
@@ -99,6 +98,14 @@ export class Frame implements Outgoing {
     this.#wsBinary ??= webSocketFrame(BINARY_FRAME, this.binary);
     return this.#wsBinary;
   }
+
+  grpc(): Buffer {
+    if (this.#grpc === null) {
+      this.#grpc = Buffer.allocUnsafe(GRPC_PREFIX + this.binary.length);
+      writeGrpc(this.#grpc, 0, this.binary);
+    }
+    return this.#grpc;
+  }
 }
 
 /** Frames of one topic, in order, as one buffer per encoding. */
@@ -125,9 +132,12 @@ export class Batch implements Outgoing {
     return this.#wsBinary;
   }
 
-  /** Finished gRPC messages, one after the other. */
   grpc(): Buffer {
-    this.#grpc ??= grpcMessages(this.frames, this.bytes);
+    if (this.#grpc === null) {
+      this.#grpc = Buffer.allocUnsafe(GRPC_PREFIX * this.frames.length + this.bytes);
+      let at = 0;
+      for (const { binary } of this.frames) at = writeGrpc(this.#grpc, at, binary);
+    }
     return this.#grpc;
   }
 }

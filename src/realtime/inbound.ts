@@ -31,11 +31,17 @@ export interface InboundOptions {
   log: Logger;
 }
 
+/** Whoever a message came from. */
+export interface Asker {
+  /** One of its messages is answered. */
+  answered(): void;
+}
+
 export interface Inbound {
-  /** Handles one decoded envelope and sends its answer. Never rejects. */
-  handle(session: Session, envelope: ClientEnvelope): Promise<void>;
+  /** Handles one decoded envelope and sends its answer; `asker` is told later, never at once. */
+  handle(session: Session, envelope: ClientEnvelope, asker: Asker): void;
   /** Answers a message that could not be decoded; it costs what a general one costs. */
-  undecodable(session: Session, error: unknown, corrId: string): Promise<void>;
+  undecodable(session: Session, error: unknown, corrId: string, asker: Asker): void;
   /** Answers with an error. */
   refuse(session: Session, error: unknown, corrId: string): void;
   /** Sends one payload to one session. */
@@ -82,51 +88,80 @@ export function createInbound(options: InboundOptions): Inbound {
     throw new RideError('RIDE_RATE_LIMITED', `Too many messages: ${rule}`, { rule, retryAfterMs: Math.ceil(waitMs) });
   }
 
-  async function run(session: Session, envelope: ClientEnvelope, kind: string): Promise<Reply> {
-    const { payload } = envelope;
-    const definition = payload.case === undefined ? undefined : (clientMessages[payload.case] as ClientMessage);
-    const rateClass = definition ? definition.rate : 'general';
-    if (rateClass !== 'none') {
-      const cost = definition?.cost?.(payload.value as never) ?? 1;
-      const waitMs = limiter.spend(session.principal.userId, rateClass, cost);
-      assertPaid(typeof waitMs === 'number' ? waitMs : await waitMs, rateClass);
-    }
+  /** A promise when the lease is used up and the bucket has to be asked. @throws RideError RIDE_RATE_LIMITED */
+  function pay(session: Session, rateClass: LimitedClass, cost: number): Promise<void> | undefined {
+    const waitMs = limiter.spend(session.principal.userId, rateClass, cost);
+    if (typeof waitMs !== 'number') return waitMs.then((ms) => assertPaid(ms, rateClass));
+    assertPaid(waitMs, rateClass);
+    return undefined;
+  }
+
+  function run(session: Session, { payload, corrId }: ClientEnvelope, definition?: ClientMessage): Promise<Reply> {
     if (definition === undefined) throw unknownMessage();
-    if (!definition.roles.includes(session.principal.role)) {
+    const { kind, roles } = definition;
+    if (!roles.includes(session.principal.role)) {
       throw new RideError('RIDE_FORBIDDEN', `A ${session.principal.role} may not send ${kind}`, {
         field: kind,
-        rule: `sent by ${definition.roles.join(' or ')}`,
+        rule: `sent by ${roles.join(' or ')}`,
       });
     }
-    return definition.handle(new MessageHandle(session, envelope.corrId, parts), payload.value as never, services);
+    return definition.handle(new MessageHandle(session, corrId, parts), payload.value as never, services);
+  }
+
+  /** Its handler's own promise when nothing has to be asked for first: others would cost a message more than its limit does. */
+  function begin(session: Session, envelope: ClientEnvelope, definition?: ClientMessage): Promise<Reply> {
+    try {
+      const rateClass = definition ? definition.rate : 'general';
+      const cost = definition?.cost?.(envelope.payload.value as never) ?? 1;
+      const paid = rateClass === 'none' ? undefined : pay(session, rateClass, cost);
+      return paid ? paid.then(() => run(session, envelope, definition)) : run(session, envelope, definition);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  function answer(session: Session, corrId: string, made: Reply): void {
+    if (session.closed || made === null) return;
+    try {
+      reply(session, corrId, toPayload(made));
+    } catch (error) {
+      refuse(session, error, corrId);
+    }
   }
 
   return {
     reply,
     refuse,
-    async undecodable(session, error, corrId) {
-      try {
-        assertPaid(await limiter.spend(session.principal.userId, 'general', 1), 'general');
-        refuse(session, error, corrId);
-      } catch (overLimit) {
-        refuse(session, overLimit, corrId);
-      }
+    undecodable(session, error, corrId, asker) {
+      const charge = async (): Promise<void> => pay(session, 'general', 1);
+      const refused = (thrown: unknown): void => {
+        refuse(session, thrown, corrId);
+        asker.answered();
+      };
+      charge().then(() => refused(error), refused);
     },
-    async handle(session, envelope) {
+    handle(session, envelope, asker) {
       const startedAt = performance.now();
-      session.lastSeen = Date.now();
       recovery.heard(session, session.lastSeen);
       lamport.merge(Number(envelope.lamport));
-      const kind = envelope.payload.case === undefined ? 'unknown' : kindOf(envelope.payload.case);
+      const { payload, corrId } = envelope;
+      const definition = payload.case === undefined ? undefined : (clientMessages[payload.case] as ClientMessage);
+      const kind = definition ? definition.kind : 'unknown';
       meter.messageIn(session.namespace, kind);
-      try {
-        const answer = await run(session, envelope, kind);
-        if (session.closed) return;
-        if (answer !== null) reply(session, envelope.corrId, toPayload(answer));
-      } catch (error) {
-        refuse(session, error, envelope.corrId);
-      }
-      meter.handled(kind, (performance.now() - startedAt) / 1000);
+      const done = (): void => {
+        meter.handled(kind, (performance.now() - startedAt) / 1000);
+        asker.answered();
+      };
+      begin(session, envelope, definition).then(
+        (made) => {
+          answer(session, corrId, made);
+          done();
+        },
+        (error: unknown) => {
+          refuse(session, error, corrId);
+          done();
+        },
+      );
     },
   };
 }

@@ -1,109 +1,22 @@
-/** Streams of the gRPC server by themselves: real grpc-js on both sides, and in the place of the core a connection that notes all. */
+/** Streams of the gRPC server by themselves: what is written, and how they end. */
 import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
-import { Client, type ClientDuplexStream, credentials, type StatusObject, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import t from 'tap';
-import { startGrpcServer } from '../../src/grpc/server.ts';
-import type { GrpcStream } from '../../src/grpc/stream.ts';
-import type { Connection } from '../../src/realtime/connection.ts';
-import { Batch, Frame } from '../../src/realtime/frame.ts';
-import type { Gateway } from '../../src/realtime/gateway.ts';
-import type { SignedIn } from '../../src/realtime/sign-in.ts';
+import { Batch } from '../../src/realtime/frame.ts';
 import { until } from '../until.ts';
-
-const SERVICE = 'ride.v1.RideStreamService';
-const PATH = `/${SERVICE}/Connect`;
-const same = (bytes: Buffer): Buffer => bytes;
-
-/** The core's end of a stream. */
-class Noted {
-  readonly stream: GrpcStream;
-  readonly got: string[] = [];
-  gone_ = 0;
-  finished = 0;
-
-  constructor(stream: GrpcStream) {
-    this.stream = stream;
-  }
-
-  binary(bytes: Buffer): void {
-    this.got.push(bytes.toString());
-  }
-
-  async finish(): Promise<void> {
-    this.finished++;
-  }
-
-  gone(): void {
-    this.gone_++;
-  }
-}
-
-const opened: Noted[] = [];
-const gateway: Pick<Gateway, 'accept'> = {
-  accept(_signedIn, _namespace, transport) {
-    const noted = new Noted(transport as GrpcStream);
-    opened.push(noted);
-    return noted as unknown as Connection;
-  },
-};
-const server = await startGrpcServer({
-  listen: { host: '127.0.0.1', port: 0, shared: false },
-  gateway: gateway as Gateway,
-  door: { knock() {} } as never,
-  signIn: async () => ({}) as SignedIn,
-  maxPayloadBytes: 65_536,
-  maxUnsignedCalls: 100,
-  closeTimeoutMs: 500,
-});
-t.teardown(() => server.close());
-const address = `127.0.0.1:${server.port}`;
-
-const message = (text: string): Frame => new Frame(Buffer.from(text), 'notification');
-
-interface Opened {
-  call: ClientDuplexStream<Buffer, Buffer>;
-  core: Noted;
-  heard: string[];
-  status: Promise<StatusObject>;
-}
-
-async function open(t: Tap): Promise<Opened> {
-  const client = new Client(address, credentials.createInsecure());
-  t.teardown(() => client.close());
-  const before = opened.length;
-  const call = client.makeBidiStreamRequest(PATH, same, same);
-  const heard: string[] = [];
-  call.on('data', (bytes: Buffer) => heard.push(bytes.toString()));
-  // An end that is not OK is an error too.
-  call.on('error', () => {});
-  const status = new Promise<StatusObject>((resolve) => call.on('status', resolve));
-  await until(() => opened.length > before, 'the stream to be accepted');
-  return { call, core: opened.at(-1)!, heard, status };
-}
-
-type Tap = Pick<typeof t, 'teardown'>;
+import { address, framed, HEADERS, message, open, opened, openRaw, SERVICE, serve } from './streams.ts';
 
 t.test('what is written in a turn arrives whole and in order, and as one DATA frame', async (t) => {
-  const session = connectHttp2(`http://${address}`);
-  t.teardown(() => session.destroy());
-  const before = opened.length;
-  const request = session.request({
-    ':method': 'POST',
-    ':path': PATH,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
+  const { request, core } = await openRaw(t);
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await until(() => opened.length > before, 'the stream to be accepted');
-  const { stream } = opened.at(-1)!;
+  const { stream } = core;
   stream.cork();
   stream.write(message('one'));
   stream.write(new Batch([message('two'), message('three')]));
   stream.write(message(''));
   stream.uncork();
-  const framed = (text: string): Buffer => Buffer.from([0, 0, 0, 0, text.length, ...Buffer.from(text)]);
   const all = Buffer.concat(['one', 'two', 'three', ''].map(framed));
   await until(() => Buffer.concat(chunks).length >= all.length, 'all of it');
   t.same(Buffer.concat(chunks), all);
@@ -148,20 +61,20 @@ t.test('a peer that does not read blocks, and what waited is drained when it rea
   await until(() => heard.length === written + 1, 'all that was written');
 });
 
-t.test('paused, it takes no more than the message that was asked for; resumed, all in order', async (t) => {
-  const { call, core } = await open(t);
-  core.stream.pauseReading();
-  const all = Array.from({ length: 20_000 }, (_, i) => String(i));
-  for (const text of all) call.write(Buffer.from(text));
-  await until(() => core.got.length === 1, 'the one that was asked for');
-  // Whatever else was on its way has come by the time that another stream is served.
-  const other = await open(t);
-  other.call.write(Buffer.from('hello'));
-  await until(() => other.core.got.length === 1, 'another stream to be served');
-  t.same(core.got, ['0']);
-  core.stream.resumeReading();
-  await until(() => core.got.length >= all.length, 'the rest');
-  t.same(core.got, all);
+t.test('an end takes along whoever does not end by himself', async (t) => {
+  const own = await serve();
+  const session = connectHttp2(`http://127.0.0.1:${own.port}`);
+  const before = opened.length;
+  const request = session.request(HEADERS);
+  // It is reset under it.
+  request.on('error', () => {});
+  await until(() => opened.length > before, 'the stream to be accepted');
+  const isClosed = once(session, 'close');
+  await own.close();
+  await isClosed;
+  const core = opened.at(-1)!;
+  await until(() => core.gone_ === 1, 'the core to be told');
+  t.equal(core.finished, 0, 'which is no orderly end');
 });
 
 t.test('ends: by the client, by the server with a reason, and by going away', async (t) => {
@@ -187,18 +100,28 @@ t.test('ends: by the client, by the server with a reason, and by going away', as
   t.equal(cancelled.core.finished, 0, 'which is no orderly end');
 });
 
+t.test('at its deadline a call ends, whatever is still written to it', async (t) => {
+  const { request, core } = await openRaw(t, { 'grpc-timeout': '50m' });
+  let ending = '';
+  request.on('trailers', (trailers) => {
+    ending = trailers['grpc-status'] as string;
+  });
+  request.resume();
+  await until(() => {
+    core.stream.write(message('tick'));
+    return core.gone_ > 0;
+  }, 'the deadline');
+  core.stream.write(message('too late'));
+  await until(() => ending !== '', 'the status');
+  t.equal(ending, String(status.DEADLINE_EXCEEDED));
+});
+
 t.test('an ended stream is cut off when its peer neither reads what is left nor ends its side', async (t) => {
   const peer = async (initialWindowSize: number) => {
-    const session = connectHttp2(`http://${address}`, { settings: { initialWindowSize } });
-    t.teardown(() => session.destroy());
-    const before = opened.length;
-    const headers = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };
-    const request = session.request(headers);
+    const { request, core } = await openRaw(t, {}, { initialWindowSize });
     const cut = new Promise<number | undefined>((resolve) => request.on('close', () => resolve(request.rstCode)));
-    request.on('error', () => {});
     request.resume();
-    await until(() => opened.length > before, 'the stream to be accepted');
-    return { cut, core: opened.at(-1)! };
+    return { cut, core };
   };
   const deaf = await peer(0);
   deaf.core.stream.write(message('never read'));
@@ -214,18 +137,16 @@ t.test('who asks what is served and reads no answer is not read either, until he
   const session = connectHttp2(`http://${address}`, { settings: { initialWindowSize: 0 } });
   t.teardown(() => session.destroy());
   const ask = Buffer.concat([Buffer.from([0x22, SERVICE.length]), Buffer.from(SERVICE)]);
-  const framed = Buffer.concat([Buffer.from([0, 0, 0, 0, ask.length]), ask]);
+  const question = framed(ask);
   // More than the window of a stream lets through unread.
-  const questions = Math.ceil((4 * 65_536) / framed.length);
+  const questions = Math.ceil((4 * 65_536) / question.length);
   const request = session.request({
-    ':method': 'POST',
+    ...HEADERS,
     ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
-    'content-type': 'application/grpc',
-    te: 'trailers',
   });
   request.resume();
   let isTaken = false;
-  request.end(Buffer.concat(Array<Buffer>(questions).fill(framed)), () => {
+  request.end(Buffer.concat(Array<Buffer>(questions).fill(question)), () => {
     isTaken = true;
   });
   await once(request, 'response');

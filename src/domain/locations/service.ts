@@ -56,9 +56,13 @@ export interface Followed {
 }
 
 export interface Accepted {
-  accepted: number;
-  late: number;
+  readonly accepted: number;
+  /** Newer ones were there. */
+  readonly late: number;
 }
+
+const KEPT: Accepted = { accepted: 1, late: 0 };
+const LATE: Accepted = { accepted: 0, late: 1 };
 
 /** A ride's check-ins ask its one rider; a departure has passengers, and none of them to be asked for all. */
 const watched = (binding: Binding | null): Binding | null => (binding?.riderId ? binding : null);
@@ -150,18 +154,18 @@ export function createLocations(deps: LocationsDeps) {
   }
 
   function fanOut(position: Position, binding: Binding | null): void {
-    const now = clock.now();
     deps.zones.moved(position, binding ? 'on_trip' : 'available');
     if (!binding) return;
+    const now = clock.now();
     const { ageMs, stale } = freshnessOf(position.recordedAt, now, settings.freshnessMs);
     publisher.publishLatest(`trip:${binding.tripId}`, 'location', { position, ageMs, stale });
     refreshEta(binding, position, now);
   }
 
-  function check(input: PositionInput, prefix: string): void {
+  /** What refuses it, or null. */
+  function check(input: PositionInput, prefix: string): RideError | null {
     const violation = positionViolation(input, clock.now(), settings.skewMaxMs, prefix);
-    if (!violation) return;
-    throw new RideError('RIDE_INVALID_INPUT', `${violation.field} must be ${violation.rule}`, violation);
+    return violation && new RideError('RIDE_INVALID_INPUT', `${violation.field} must be ${violation.rule}`, violation);
   }
 
   /** A driver may have gone looking before anyone knew where he is: his first position makes him available. */
@@ -174,7 +178,7 @@ export function createLocations(deps: LocationsDeps) {
     });
   }
 
-  const bindingOf = async (driverId: string, tripId: string, prefix = ''): Promise<Binding | null> =>
+  const bindingOf = async (driverId: string, tripId: string, prefix: string): Promise<Binding | null> =>
     tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId, prefix)));
 
   const toPosition = (principal: Principal, input: PositionInput, source: string): Position => ({
@@ -198,19 +202,28 @@ export function createLocations(deps: LocationsDeps) {
     if (!introduced.get(position.driverId)) introduce(position.driverId);
   }
 
-  return {
-    /**
-     * Takes one position; true when it was kept, false when a newer one was there. Resolved means readable on every node.
-     * @throws RideError RIDE_INVALID_INPUT (field), RIDE_FORBIDDEN, RIDE_NOT_FOUND, RIDE_UNAVAILABLE
-     */
-    async update(principal: Principal, input: PositionInput, source: string): Promise<boolean> {
-      check(input, '');
-      const binding = await bindingOf(principal.userId, input.tripId);
-      const position = toPosition(principal, input, source);
-      const isKept = await positions.record(position);
+  function take(position: Position, binding: Binding | null): Promise<Accepted> {
+    return positions.record(position).then((isKept) => {
       if (isKept) kept(position, binding, 1);
       deps.watch.moved(position, watched(binding));
-      return isKept;
+      return isKept ? KEPT : LATE;
+    });
+  }
+
+  return {
+    /**
+     * Takes one position. Resolved means readable on every node. Called more often than anything else: no promise on its way but
+     * the write's, except the first time a driver names a trip.
+     * @throws RideError RIDE_INVALID_INPUT (field), RIDE_FORBIDDEN, RIDE_NOT_FOUND, RIDE_UNAVAILABLE
+     */
+    update(principal: Principal, input: PositionInput, source: string): Promise<Accepted> {
+      const refusal = check(input, '');
+      if (refusal) return Promise.reject(refusal);
+      const position = toPosition(principal, input, source);
+      if (input.tripId === '') return take(position, null);
+      const binding = bound(principal.userId, input.tripId);
+      if (binding) return take(position, binding);
+      return bind(principal.userId, input.tripId, '').then((found) => take(position, found));
     },
 
     /** Takes all or, when one breaks a rule, none. */
@@ -219,7 +232,10 @@ export function createLocations(deps: LocationsDeps) {
         const rule = `a list of 1 to ${settings.batchMax} positions`;
         throw new RideError('RIDE_INVALID_INPUT', `updates must be ${rule}`, { field: 'updates', rule });
       }
-      for (const [index, input] of inputs.entries()) check(input, `updates[${index}].`);
+      for (const [index, input] of inputs.entries()) {
+        const refusal = check(input, `updates[${index}].`);
+        if (refusal) throw refusal;
+      }
       const bindings = new Map<string, Binding | null>();
       for (const [index, { tripId }] of inputs.entries()) {
         if (bindings.has(tripId)) continue;

@@ -16,8 +16,5 @@ export const locationUpdate = defineClientMessage({
     heading_deg: 120,
     accuracy_m: 5,
   },
-  async handle(session, payload, { locations }) {
-    const kept = await locations.update(session.principal, toPositionInput(payload), 'stream');
-    return kept ? { accepted: 1 } : { late: 1 };
-  },
+  handle: (session, payload, { locations }) => locations.update(session.principal, toPositionInput(payload), 'stream'),
 });

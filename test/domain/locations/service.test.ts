@@ -8,7 +8,9 @@ t.test('a driver who sent nothing for long is put in his place again by his next
   const s = await stack(t, await shared(t, clock));
   const driver = await onDuty(s, 'by-rest');
   const send = () =>
-    s.locations.update(driver, { ...near(10), recordedAt: clock.now(), tripId: '' }, 'rest').then((kept) => t.ok(kept));
+    s.locations
+      .update(driver, { ...near(10), recordedAt: clock.now(), tripId: '' }, 'rest')
+      .then(({ accepted }) => t.equal(accepted, 1));
   const isFound = async () => (await s.redis.zscore('active-drivers', driver.userId)) !== null;
   await until(isFound, 'his first position to make him available');
   await s.redis.del('active-drivers');
