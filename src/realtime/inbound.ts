@@ -82,18 +82,9 @@ export function createInbound(options: InboundOptions): Inbound {
     return { case: 'ack', value: { accepted, late, id, serverTimeMs: clock.now() } };
   }
 
-  function assertPaid(waitMs: number, rateClass: LimitedClass): void {
-    if (waitMs === 0) return;
+  function overLimit(waitMs: number, rateClass: LimitedClass): RideError {
     const rule = limiter.ruleOf(rateClass);
-    throw new RideError('RIDE_RATE_LIMITED', `Too many messages: ${rule}`, { rule, retryAfterMs: Math.ceil(waitMs) });
-  }
-
-  /** A promise when the lease is used up and the bucket has to be asked. @throws RideError RIDE_RATE_LIMITED */
-  function pay(session: Session, rateClass: LimitedClass, cost: number): Promise<void> | undefined {
-    const waitMs = limiter.spend(session.principal.userId, rateClass, cost);
-    if (typeof waitMs !== 'number') return waitMs.then((ms) => assertPaid(ms, rateClass));
-    assertPaid(waitMs, rateClass);
-    return undefined;
+    return new RideError('RIDE_RATE_LIMITED', `Too many messages: ${rule}`, { rule, retryAfterMs: Math.ceil(waitMs) });
   }
 
   function run(session: Session, { payload, corrId }: ClientEnvelope, definition?: ClientMessage): Promise<Reply> {
@@ -108,18 +99,6 @@ export function createInbound(options: InboundOptions): Inbound {
     return definition.handle(new MessageHandle(session, corrId, parts), payload.value as never, services);
   }
 
-  /** Its handler's own promise when nothing has to be asked for first: others would cost a message more than its limit does. */
-  function begin(session: Session, envelope: ClientEnvelope, definition?: ClientMessage): Promise<Reply> {
-    try {
-      const rateClass = definition ? definition.rate : 'general';
-      const cost = definition?.cost?.(envelope.payload.value as never) ?? 1;
-      const paid = rateClass === 'none' ? undefined : pay(session, rateClass, cost);
-      return paid ? paid.then(() => run(session, envelope, definition)) : run(session, envelope, definition);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
   function answer(session: Session, corrId: string, made: Reply): void {
     if (session.closed || made === null) return;
     try {
@@ -129,16 +108,28 @@ export function createInbound(options: InboundOptions): Inbound {
     }
   }
 
+  /** Sends what comes of a message. */
+  function settle(session: Session, corrId: string, made: Promise<Reply>, done: () => void): void {
+    made.then(
+      (answer_) => {
+        answer(session, corrId, answer_);
+        done();
+      },
+      (error: unknown) => {
+        refuse(session, error, corrId);
+        done();
+      },
+    );
+  }
+
   return {
     reply,
     refuse,
     undecodable(session, error, corrId, asker) {
-      const charge = async (): Promise<void> => pay(session, 'general', 1);
-      const refused = (thrown: unknown): void => {
-        refuse(session, thrown, corrId);
-        asker.answered();
-      };
-      charge().then(() => refused(error), refused);
+      limiter.charge(session.principal.userId, 'general', 1, (waitMs) => {
+        const refusal = Promise.reject(waitMs > 0 ? overLimit(waitMs, 'general') : error);
+        settle(session, corrId, refusal, () => asker.answered());
+      });
     },
     handle(session, envelope, asker) {
       const startedAt = performance.now();
@@ -147,21 +138,25 @@ export function createInbound(options: InboundOptions): Inbound {
       const { payload, corrId } = envelope;
       const definition = payload.case === undefined ? undefined : (clientMessages[payload.case] as ClientMessage);
       const kind = definition ? definition.kind : 'unknown';
+      const rateClass = definition ? definition.rate : 'general';
       meter.messageIn(session.namespace, kind);
       const done = (): void => {
         meter.handled(kind, (performance.now() - startedAt) / 1000);
         asker.answered();
       };
-      begin(session, envelope, definition).then(
-        (made) => {
-          answer(session, corrId, made);
-          done();
-        },
-        (error: unknown) => {
-          refuse(session, error, corrId);
-          done();
-        },
-      );
+      // The only promise of a message is its handler's: more would cost more than most handlers do.
+      const paid = (waitMs: number): void => {
+        let made: Promise<Reply>;
+        try {
+          if (waitMs > 0) throw overLimit(waitMs, rateClass as LimitedClass);
+          made = run(session, envelope, definition);
+        } catch (error) {
+          made = Promise.reject(error);
+        }
+        settle(session, corrId, made, done);
+      };
+      if (rateClass === 'none') paid(0);
+      else limiter.charge(session.principal.userId, rateClass, definition?.cost?.(payload.value as never) ?? 1, paid);
     },
   };
 }

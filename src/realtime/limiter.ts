@@ -27,6 +27,11 @@ const ANSWER_TIMEOUT_MS = 1000;
 /** After a failure the next question waits this long; meanwhile nodes decide by themselves. */
 const RETRY_MS = 1000;
 
+interface Waiting {
+  price: number;
+  paid(waitMs: number): void;
+}
+
 /** The tokens of one user and class that this node has in hand. */
 class Lease {
   readonly bucket: string;
@@ -39,7 +44,9 @@ class Lease {
   /** Until then the bucket cannot give `shortOf` tokens. */
   retryAt = 0;
   shortOf = 0;
-  /** What those who wait need. */
+  /** Who waits for the bucket's answer, in order; null while nobody does. */
+  waiting: Waiting[] | null = null;
+  /** What they need together. */
   demand = 0;
   asking: Promise<void> | null = null;
   /** What this node alone would allow: decides when the shared bucket is away. */
@@ -77,18 +84,37 @@ export class Limiter<C extends string = LimitedClass> {
   }
 
   /**
-   * Pays for a message that costs `cost` tokens (more than the whole bucket costs the whole bucket).
-   * Returns 0 when it may be handled, else how long its sender has to wait, milliseconds; a promise of that when the lease
-   * is used up and the bucket has to be asked.
+   * Pays for a message that costs `cost` tokens (more than the whole bucket costs the whole bucket). Calls `paid` with 0 when it
+   * may be handled, else with how long its sender has to wait, milliseconds: at once, or when the lease is used up and the bucket
+   * has answered. Nobody overtakes another of the same user and class.
    */
-  spend(userId: string, rateClass: C, cost: number): number | Promise<number> {
+  charge(userId: string, rateClass: C, cost: number, paid: (waitMs: number) => void): void {
     const now = this.#now();
     const shape = this.#shapes[rateClass];
     const lease = this.#leaseOf(userId, rateClass, now);
     const price = Math.min(cost, shape.capacity);
-    if (this.#payInHand(lease, shape, price, now)) return 0;
-    if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
-    return this.#wait(lease, shape, price);
+    if (lease.waiting === null) {
+      const isPaid = this.#payInHand(lease, shape, price, now);
+      if (isPaid || isShort(lease, price, now)) {
+        paid(isPaid ? 0 : lease.retryAt - now);
+        return;
+      }
+      lease.waiting = [];
+    }
+    lease.waiting.push({ price, paid });
+    lease.demand += price;
+    if (lease.asking === null) this.#askForAll(lease, shape, price);
+  }
+
+  /** As `charge`; returns what it calls, and a promise of it when the bucket has to be asked. */
+  spend(userId: string, rateClass: C, cost: number): number | Promise<number> {
+    let waitMs: number | null = null;
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.charge(userId, rateClass, cost, (ms) => {
+      waitMs = ms;
+      resolve(ms);
+    });
+    return waitMs ?? promise;
   }
 
   /** Pays as `spend` does if that needs nothing but the lease: then what is left, as of `left`; else null, and nothing is paid. */
@@ -169,31 +195,35 @@ export class Limiter<C extends string = LimitedClass> {
     return true;
   }
 
-  async #wait(lease: Lease, shape: BucketShape, price: number): Promise<number> {
-    lease.demand += price;
-    try {
-      for (;;) {
-        if (lease.asking === null) {
-          const most = lease.demand + stockOf(lease, shape, lease.demand);
-          this.#ask(lease, shape, price - lease.tokens, most - lease.tokens);
-        }
-        await lease.asking;
-        if (lease.tokens >= price) {
-          pay(lease, price);
-          return 0;
-        }
-        const now = this.#now();
-        if (now < lease.retryAt && price - lease.tokens >= lease.shortOf) return lease.retryAt - now;
-      }
-    } finally {
-      lease.demand -= price;
-    }
+  #askForAll(lease: Lease, shape: BucketShape, price: number): void {
+    const most = lease.demand + stockOf(lease, shape, lease.demand);
+    this.#ask(lease, shape, price - lease.tokens, most - lease.tokens);
   }
 
   #ask(lease: Lease, shape: BucketShape, least: number, most: number): void {
     lease.asking = this.#fetch(lease, shape, least, most).finally(() => {
       lease.asking = null;
+      this.#serve(lease, shape);
     });
+  }
+
+  /** Tells those who wait, the first first, until one needs more than there is. */
+  #serve(lease: Lease, shape: BucketShape): void {
+    while (lease.waiting !== null) {
+      const { price, paid } = lease.waiting[0]!;
+      const now = this.#now();
+      let waitMs = 0;
+      if (lease.tokens >= price) pay(lease, price);
+      else if (isShort(lease, price, now)) waitMs = lease.retryAt - now;
+      else {
+        if (lease.asking === null) this.#askForAll(lease, shape, price);
+        return;
+      }
+      lease.demand -= price;
+      if (lease.waiting.length === 1) lease.waiting = null;
+      else lease.waiting.shift();
+      paid(waitMs);
+    }
   }
 
   async #fetch(lease: Lease, shape: BucketShape, least: number, most: number): Promise<void> {
@@ -242,6 +272,10 @@ export class Limiter<C extends string = LimitedClass> {
     return { granted, waitMs: 0, left: level - granted };
   }
 }
+
+/** The bucket has said that it cannot give so much, and when it can. */
+const isShort = (lease: Lease, price: number, now: number): boolean =>
+  now < lease.retryAt && price - lease.tokens >= lease.shortOf;
 
 function pay(lease: Lease, price: number): void {
   lease.tokens -= price;

@@ -67,6 +67,40 @@ t.test('one by one, the lease is topped up before it is used up', async (t) => {
   t.not(await limiter.spend('u', 'general', 1), 0, 'the limit holds');
 });
 
+t.test('nobody overtakes another of the same user and class', async (t) => {
+  const client = connectRedis({ url: (await startRedis(t)).url }, () => {});
+  t.after(() => client.disconnect());
+  const real = createRedisTokenBuckets(client);
+  const told: number[] = [];
+  let next = 0;
+  const charge = (): void => {
+    const mine = next++;
+    limiter.charge('u', 'general', 1, () => told.push(mine));
+  };
+  const buckets: TokenBuckets = {
+    take(...args) {
+      const reply = real.take(...args);
+      // At every moment between the answer and those who wait for it.
+      void reply.then(async () => {
+        for (let n = 0; n < 12; n++) {
+          charge();
+          await null;
+        }
+      });
+      return reply;
+    },
+    giveBack: (...args) => real.giveBack(...args),
+  };
+  const limiter = new Limiter({ buckets, limits: { ...LIMITS, general: 10_000 }, windowMs: HOUR_MS });
+  while (next < 300) {
+    charge();
+    charge();
+    await new Promise(setImmediate);
+  }
+  await until(() => told.length === next && limiter.idle('u'), 'all to be told');
+  t.same(told, [...told.keys()]);
+});
+
 t.test('what is left counts down by what was spent, whatever is leased', async (t) => {
   const redis = await startRedis(t);
   const { limiter } = nodeOn(t, redis);
