@@ -1,7 +1,7 @@
 /** Every message of a client: what it does, and what it is refused for. */
 import assert from 'node:assert/strict';
 import { assignedRide, member, north, offeredRide, somewhere } from '../../scene.ts';
-import { acked, everywhere, followed, join, type ProtocolCase, refused, Skipped, section } from './case.ts';
+import { acked, everywhere, followed, join, json, type ProtocolCase, refused, Skipped, section } from './case.ts';
 
 const SECTION = 'Asking and being answered';
 
@@ -192,7 +192,7 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
   },
   {
     title: 'check_in_reply: who asks for help raises an SOS, also when nothing was asked',
-    on: everywhere,
+    on: json,
     async run(c) {
       if (!c.place.alarms) throw new Skipped('raises an alert: only with --alarms');
       const operator = await join(c, (await member(c.place, 'dispatcher')).token);
