@@ -84,6 +84,8 @@ export interface StackOptions {
   wrapStore?(store: Store): Store;
   /** Puts something before the development provider of payments. */
   wrapPayments?(payments: Payments): Payments;
+  /** Of another node, which alone works on what waits in them. */
+  queues?: Queues;
   /** Puts something before everything that the domain stands on. */
   wrapPorts?(ports: Ports): Ports;
 }
@@ -183,13 +185,15 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     onError,
     log: quiet,
   });
-  const queues = createQueues({
-    redisUrl,
-    redis,
-    clock,
-    log: quiet,
-    concurrency: { critical: 20, high: 20, normal: 5 },
-  });
+  const queues =
+    options.queues ??
+    createQueues({
+      redisUrl,
+      redis,
+      clock,
+      log: quiet,
+      concurrency: { critical: 20, high: 20, normal: 5 },
+    });
   const lamport = createLamport();
   const real = createSqliteStore({ file: place.sqliteFile });
   const store = options.wrapStore?.(real) ?? real;
@@ -250,10 +254,10 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     checkInExpiryJob(services.checkIns),
     paymentStepJob(payments!),
   ];
-  await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
+  if (!options.queues) await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 
   t.after(async () => {
-    await queues.close();
+    if (!options.queues) await queues.close();
     await Promise.all(relays.map((relay) => relay.idle()));
     await store.close();
     bus.close();

@@ -60,7 +60,8 @@ let rides = 0;
 /** A process of its own, and its end: what it had is let go of, as the kernel does it. */
 async function shortLife(t: Test, body: Mortal): Promise<{ s: Stack; end(): Promise<void> }> {
   const last: (() => unknown)[] = [];
-  const s = await stack({ after: (fn) => void last.push(fn) }, place, body);
+  // It does without workers of its own: the queues work on the node that lives.
+  const s = await stack({ after: (fn) => void last.push(fn) }, place, { ...body, queues: survivor.queues });
   let ended: Promise<void> | undefined;
   const end = (): Promise<void> => {
     ended ??= (async () => {
