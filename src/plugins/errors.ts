@@ -124,10 +124,11 @@ export const errorsPlugin = fp<ErrorsOptions>(
       done();
     });
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
-      // Where there is no route, nothing about the body matters: Fastify looks at it first.
-      const error = request.is404
-        ? notFound(request.method, request.url.split('?')[0]!, known, reply)
-        : toRideError(thrown, request.routeOptions.bodyLimit);
+      // Where there is no route, nothing about the body matters: Fastify looks at it first. What we refuse there stands.
+      const error =
+        request.is404 && !(thrown instanceof RideError)
+          ? notFound(request.method, request.url.split('?')[0]!, known, reply)
+          : toRideError(thrown, request.routeOptions.bodyLimit);
       if (error.code === 'RIDE_INTERNAL') request.log.error({ err: thrown }, 'request failed');
       else request.log.debug({ code: error.code, field: error.field }, 'request refused');
       return sendProblem(request, reply, error);
