@@ -22,6 +22,10 @@ export function replaySettings(clock: ClockSettings): Record<string, string> {
     TRIP_REQUEST_TTL: atLeast(600, 15),
     LOCATION_FRESHNESS: atLeast(60, 12, MAX_FRESHNESS_S),
     CLOCK_SKEW_MAX: atLeast(120, 2),
+    // Nobody is missed, and asked whether all is well, for a hiccup of the wall.
+    SIGNAL_LOST: atLeast(90, 12, HOUR_S),
+    CHECK_IN_ANSWER: atLeast(60, 12, HOUR_S),
+    LONG_STOP: atLeast(300, 12, 24 * HOUR_S),
     ETA_REFRESH_INTERVAL: atLeast(5, 1, 600),
     TRIP_MAX_DURATION: atLeast(12 * HOUR_S, 600),
     IDEMPOTENCY_TTL: atLeast(24 * HOUR_S, 600),
