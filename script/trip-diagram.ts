@@ -11,6 +11,7 @@ import {
   type TripState,
   tripStatuses,
 } from '../src/domain/trips/rules.ts';
+import { proofs } from './trip-diagram/deliveries.ts';
 import { departuresPart } from './trip-diagram/departures.ts';
 
 const TARGET = new URL('../docs/trip-states.md', import.meta.url);
@@ -72,6 +73,12 @@ export function explore(): Edge[] {
         open.push(next);
       }
     }
+  }
+  for (const { from, to, event, cause } of proofs()) {
+    const key = `${from} ${event} ${to}`;
+    const edge = edges.get(key) ?? { from, to, event, causes: [] };
+    edge.causes.push(cause);
+    edges.set(key, edge);
   }
   const rank = (status: string): number => tripStatuses.indexOf(status as never);
   return [...edges.values()].sort((a, b) => rank(a.from) - rank(b.from) || rank(a.to) - rank(b.to));

@@ -59,6 +59,7 @@ export const errorCodes = {
   RIDE_OFFER_CLOSED: spec(409, g.failedPrecondition, false, 'The offer is no longer open'),
   RIDE_QUOTE_EXPIRED: spec(409, g.failedPrecondition, false, 'The quoted price no longer holds'),
   RIDE_QUOTE_USED: spec(409, g.alreadyExists, false, 'The quote has been booked already'),
+  RIDE_PROOF_REFUSED: spec(409, g.failedPrecondition, false, 'It is not proved that the parcel was delivered'),
   RIDE_SEATS_TAKEN: spec(409, g.failedPrecondition, false, 'Not that many seats are free'),
   RIDE_DRIVER_BUSY: spec(409, g.failedPrecondition, false, 'The driver is on another trip'),
   RIDE_PRECONDITION_FAILED: spec(412, g.failedPrecondition, false, 'The version is not the current one'),

@@ -22,6 +22,7 @@ import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
 import { bookingRoutes } from '../routes/bookings.ts';
 import { checkInDeskRoutes, checkInRoutes } from '../routes/check-ins.ts';
+import { deliveryRoutes } from '../routes/deliveries.ts';
 import { departureRoutes } from '../routes/departures.ts';
 import { driverRoutes } from '../routes/drivers.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
@@ -112,6 +113,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     signedIn.addHook('preParsing', api.authenticate);
     await signedIn.register(tripRoutes, services);
     await signedIn.register(pricingRoutes, services);
+    await signedIn.register(deliveryRoutes, services);
     await signedIn.register(departureRoutes, services);
     await signedIn.register(bookingRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock });

@@ -53,6 +53,13 @@ export function shardKeyOf(id: string, region: string, now: number): { region: s
   return parts ? { region: parts.region, createdAt: parts.createdAt } : { region, createdAt: now };
 }
 
+/** Six decimal digits out of the 80 random bits of an id of ours, all as likely as each other. */
+export function sixDigitsOf(id: string): string {
+  let value = 0;
+  for (const char of id.slice(-16)) value = (value * 32 + VALUE.get(char)!) % 1_000_000;
+  return String(value).padStart(6, '0');
+}
+
 /** Null when `id` is not one of ours. */
 export function parseId(id: string): IdParts | null {
   const match = /^([a-z]+)_([a-z0-9-]{1,32})_([0-9a-hjkmnp-tv-z]{26})$/.exec(id);

@@ -19,6 +19,7 @@ import type { SurgeBoards } from '../ports/surge-boards.ts';
 import { bookingCollection } from './bookings/booking.ts';
 import type { Bookings } from './bookings/service.ts';
 import { type Chat, chatCollection, createChat } from './chat/service.ts';
+import { createDeliveries, type Deliveries } from './deliveries/service.ts';
 import { departureIndexes, isDeparture } from './departures/departure.ts';
 import { createScheduled } from './departures/parts.ts';
 import type { DepartureEvent } from './departures/rules.ts';
@@ -106,6 +107,7 @@ export interface DomainServices extends Intelligence {
   payments: TripPayments | null;
   drivers: Drivers;
   dispatch: Dispatch;
+  deliveries: Deliveries;
   departures: Departures;
   bookings: Bookings;
   locations: Locations;
@@ -311,6 +313,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     payments,
     drivers,
     dispatch,
+    deliveries: createDeliveries(trips, ids),
     departures: scheduled.departures,
     bookings: scheduled.bookings,
     locations,

@@ -6,7 +6,7 @@ import type { Departures } from '../domain/departures/service.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
 import type { IdempotencyRecord } from '../domain/trips/service.ts';
-import type { Trip } from '../domain/trips/trip.ts';
+import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -42,7 +42,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
   const domainMs = (wallMs: number): number => wallMs / clock.toWallMs(1);
 
   async function stuck(status: Trip['status'], updatedBefore: number): Promise<Trip[]> {
-    const where = { kind: 'ride', status, updatedAt: { lt: updatedBefore } };
+    const where = { kind: { in: dispatchedKinds }, status, updatedAt: { lt: updatedBefore } };
     return (await trips.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH })).items;
   }
 

@@ -25,6 +25,7 @@ const tags = [
   { name: 'auth', description: 'Sign-in' },
   { name: 'trips', description: 'On-demand rides' },
   { name: 'pricing', description: 'Quotes, fares and surge' },
+  { name: 'deliveries', description: 'Parcels by porters' },
   { name: 'departures', description: 'Scheduled departures with seats' },
   { name: 'bookings', description: 'Seats of scheduled departures' },
   { name: 'drivers', description: 'Drivers and their locations' },

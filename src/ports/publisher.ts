@@ -18,6 +18,8 @@ export interface OutboundMessages {
     fareMinor: number;
     currency: string;
     vehicleClass: string;
+    kind: string;
+    parcelWeightG?: number;
   };
   offer_closed: { tripId: string; offerId: string; reason: string };
   match: { tripId: string; offer: Offer; vehicleClass: string };

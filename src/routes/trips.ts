@@ -125,6 +125,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     },
     async ({ principal, query }) => {
       const page = await trips.list(principal, {
+        ...(query.kind ? { kind: query.kind } : {}),
         status: query.status,
         city: query.city,
         driverId: query.driver_id,

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
 import { parse } from 'yaml';
 import { openapiYaml } from '../../script/openapi.ts';
+import { firstDelivery } from '../e2e/first-delivery.ts';
 import { firstDeparture } from '../e2e/first-departure.ts';
 import { build } from '../helper.ts';
 import { member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
@@ -194,6 +195,8 @@ t.test('real answers are as documented, on every route', async (t) => {
   await until(async () => (await get(`${api}/trips/${ride.id}/payment`, ride.rider)).status === 200, 'its payment');
   await get(`${api}/trips/${ride.id}/payment`, ride.driver);
   await get(`${api}/trips/${id}/payment`);
+  await firstDelivery(t, s, s, rest);
+  await get(`${api}/deliveries`, operator);
   const departed = await firstDeparture(t, s, s, rest);
   await get(`${api}/departures/${departed.id}`);
   await get(`${api}/bookings/${departed.bookingId}`, operator);

@@ -4,7 +4,7 @@ import t from 'tap';
 import { createRandom } from '../../src/adapters/system/random.ts';
 import { type Candidate, eligible, rank } from '../../src/domain/dispatch/rules.ts';
 import { distanceM, straightLineLeg } from '../../src/domain/geo.ts';
-import { formatId, parseId, shardKeyOf } from '../../src/domain/ids.ts';
+import { formatId, parseId, shardKeyOf, sixDigitsOf } from '../../src/domain/ids.ts';
 import { freshnessOf, limits, type PositionInput, positionViolation } from '../../src/domain/locations/rules.ts';
 import { vehicleClasses } from '../../src/domain/roles.ts';
 
@@ -42,6 +42,13 @@ t.test('ids: region and creation time come back, order is the order of creation,
   const source = createRandom();
   const ids = new Set(Array.from({ length: 20_000 }, () => formatId('evt', 'x', 1, source.bytes(16))));
   t.equal(ids.size, 20_000);
+  const digits = [...ids].map(sixDigitsOf);
+  t.ok(digits.every((six) => /^[0-9]{6}$/.test(six)));
+  t.ok(new Set(digits).size > 19_500, 'and six digits of them hardly ever meet');
+  for (let place = 0; place < 6; place++) {
+    const zeros = digits.filter((six) => six[place] === '0').length;
+    t.ok(zeros > 1700 && zeros < 2300, `a tenth of them has a 0 in place ${place}: ${zeros}`);
+  }
 });
 
 t.test('distances: symmetric, nought to itself, at most half the globe, and right where it is known', async (t) => {

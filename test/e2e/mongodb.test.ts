@@ -2,6 +2,7 @@
 import t from 'tap';
 import { build } from '../helper.ts';
 import { startMongo } from '../servers/mongo.ts';
+import { firstDelivery } from './first-delivery.ts';
 import { firstDeparture } from './first-departure.ts';
 import { firstRide } from './first-ride.ts';
 
@@ -14,5 +15,6 @@ t.test('MongoDB', { skip: 'skip' in mongo ? mongo.skip : false }, async (t) => {
   await t.test('the first ride on one node', (t) => firstRide(t, one));
   const other = await build(t, { env: { ...env, REDIS_URL: one.redisUrl } });
   await t.test('the first ride, the rider on one node and the driver on the other', (t) => firstRide(t, one, other));
+  await t.test('the first delivery, its porters on the other node', (t) => firstDelivery(t, one, other));
   await t.test('the first departure, its passengers on both', (t) => firstDeparture(t, one, other));
 });

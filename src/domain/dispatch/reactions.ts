@@ -44,6 +44,8 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
         fareMinor: trip.estimate.fareMinor,
         currency: trip.estimate.currency,
         vehicleClass: trip.vehicleClass,
+        kind: trip.kind,
+        ...(trip.delivery ? { parcelWeightG: trip.delivery.parcel.weightG } : {}),
       },
       `${eventId}.offer`,
     );

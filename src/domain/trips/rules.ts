@@ -9,6 +9,8 @@
  *       └───────────────────────────────────┘
  *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
  */
+
+import { type Delivery, judge, type Proof, proofsTaken, type Shown } from '../deliveries/rules.ts';
 import { distanceM, type LatLng } from '../geo.ts';
 import { isOperator, type Role } from '../roles.ts';
 
@@ -32,6 +34,7 @@ export const tripEventTypes = [
   'assigned',
   'driver_arrived',
   'started',
+  'proof_refused',
   'completed',
   'driver_cancelled',
   'cancelled',
@@ -78,6 +81,8 @@ export interface TripFact {
   driverId?: string;
   reason?: string;
   offer?: Offer;
+  /** Of a delivery that is completed. */
+  proof?: Proof;
 }
 
 /** A fact with its place in the trip's history. `seq` counts from 1 without a gap. */
@@ -107,6 +112,8 @@ export interface TripState {
   cancelledBy?: string;
   /** The last driver who gave the trip up, so that his repeat is known as one. */
   givenUpBy?: string;
+  /** What is delivered; a ride has none. */
+  delivery?: Delivery;
 }
 
 export type TripCommand =
@@ -114,11 +121,12 @@ export type TripCommand =
   | { type: 'accept'; offerId: string; driverId: string }
   | { type: 'decline'; offerId: string; driverId: string; reason?: string }
   | { type: 'expire_offer'; offerId: string }
-  | { type: 'arrive' | 'start' | 'complete'; driverId: string }
+  | { type: 'arrive' | 'start'; driverId: string }
+  | { type: 'complete'; driverId: string; shown?: Shown }
   | { type: 'cancel'; actorId: string; role: Role; reason?: string }
   | { type: 'expire'; reason: string };
 
-export type RefusalCode = 'RIDE_ILLEGAL_TRANSITION' | 'RIDE_OFFER_CLOSED' | 'RIDE_FORBIDDEN';
+export type RefusalCode = 'RIDE_PROOF_REFUSED' | 'RIDE_ILLEGAL_TRANSITION' | 'RIDE_OFFER_CLOSED' | 'RIDE_FORBIDDEN';
 
 /** Why a command was refused, with the facts a loser of a race needs. */
 export interface Refusal {
@@ -197,7 +205,7 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
     case 'start':
       return decideStep(state, command.driverId, now, 'driver_arrived', 'in_progress', 'started');
     case 'complete':
-      return decideStep(state, command.driverId, now, 'in_progress', 'completed', 'completed');
+      return decideComplete(state, command, now);
     case 'cancel':
       return decideCancel(state, command, now);
     case 'expire':
@@ -241,6 +249,21 @@ function decideStep(
   return one({ type, at: now, actorId: driverId, driverId });
 }
 
+/** A parcel is delivered when that is proved. A wrong code is an event too, so that nobody tries them all. */
+function decideComplete(
+  state: TripState,
+  { driverId, shown }: TripCommand & { type: 'complete' },
+  now: number,
+): Decision {
+  const step = decideStep(state, driverId, now, 'in_progress', 'completed', 'completed');
+  if (!state.delivery || 'refusal' in step || step.events.length === 0) return step;
+  const judgement = judge(state.delivery, shown, now);
+  if ('wrongCode' in judgement) return one({ type: 'proof_refused', at: now, actorId: driverId, driverId });
+  if ('proof' in judgement)
+    return one({ type: 'completed', at: now, actorId: driverId, driverId, proof: judgement.proof });
+  return refuse(state, 'RIDE_PROOF_REFUSED', `It takes a ${proofsTaken(state.delivery).join(' or a ')} as proof`);
+}
+
 function decideCancel(
   state: TripState,
   command: { actorId: string; role: Role; reason?: string },
@@ -274,6 +297,7 @@ export const statusAfter: Record<TripEventType, TripStatus> = {
   assigned: 'assigned',
   driver_arrived: 'driver_arrived',
   started: 'in_progress',
+  proof_refused: 'in_progress',
   completed: 'completed',
   driver_cancelled: 'requested',
   cancelled: 'cancelled',
@@ -306,8 +330,12 @@ export function evolve<T extends TripState>(state: T, event: TripFact): T {
     case 'started':
       next.startedAt = event.at;
       break;
+    case 'proof_refused':
+      next.delivery = { ...state.delivery!, wrongCodes: state.delivery!.wrongCodes + 1 };
+      break;
     case 'completed':
       next.completedAt = event.at;
+      if (event.proof) next.delivery = { ...state.delivery!, proof: event.proof };
       break;
     case 'driver_cancelled':
       next.driverId = null;

@@ -14,7 +14,7 @@ import {
   VehicleClassSchema,
 } from '../schemas.ts';
 import { type Place, type TripEvent, tripEventTypes, tripStatuses } from './rules.ts';
-import { lastSeq, type Trip } from './trip.ts';
+import { dispatchedKinds, lastSeq, type Trip } from './trip.ts';
 
 export { tripStatuses };
 
@@ -55,7 +55,7 @@ export const TripRequestSchema = Type.Object(
 export const TripSchema = Type.Object(
   {
     id: Id,
-    kind: Type.Literal('ride'),
+    kind: OneOf(dispatchedKinds),
     status: TripStatusSchema,
     version: Type.Integer({ minimum: 1 }),
     event_seq: Type.Integer({ minimum: 1, description: 'seq of the last event' }),
@@ -111,6 +111,7 @@ export const TripPageSchema = pageOf(TripSchema, 'TripPage');
 
 export const TripQuerySchema = Type.Object(
   {
+    kind: Type.Optional(OneOf(dispatchedKinds)),
     status: Type.Optional(TripStatusSchema),
     city: Type.Optional(CitySchema),
     driver_id: Type.Optional(UserId),

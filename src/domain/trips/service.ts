@@ -5,6 +5,7 @@
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import { codesLeft, type Delivery, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
@@ -23,7 +24,7 @@ import {
   type TripFact,
   type TripStatus,
 } from './rules.ts';
-import { lastSeq, type Trip } from './trip.ts';
+import { type DispatchedKind, dispatchedKinds, lastSeq, type Trip } from './trip.ts';
 
 /** Remembers which trip an idempotency key made, so that a repeat finds it, also after a crash between the two writes. */
 export interface IdempotencyRecord extends StoredDocument {
@@ -46,9 +47,13 @@ export interface TripRequest {
   note?: string;
   /** Books the quote of this id, which must be of the same journey. */
   quoteId?: string;
+  /** What is delivered; a ride has none. */
+  delivery?: Delivery;
 }
 
 export interface TripQuery {
+  /** Left out: rides and deliveries. */
+  kind?: DispatchedKind;
   status?: TripStatus;
   city?: string;
   driverId?: string;
@@ -77,6 +82,7 @@ const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
   RIDE_FORBIDDEN: { field: 'trip_id', rule: 'a trip of the caller' },
   RIDE_OFFER_CLOSED: { field: 'offer_id', rule: 'an open offer to the caller' },
   RIDE_ILLEGAL_TRANSITION: {},
+  RIDE_PROOF_REFUSED: { field: 'proof', rule: 'one that the delivery takes' },
 };
 
 export type Trips = ReturnType<typeof createTrips>;
@@ -101,7 +107,8 @@ export function createTrips(deps: TripsDeps) {
       id,
       ...shardKeyOf(id, ids.region, now),
       version: 1,
-      kind: 'ride',
+      kind: input.delivery ? 'delivery' : 'ride',
+      ...(input.delivery ? { delivery: input.delivery } : {}),
       status: 'requested',
       riderId: input.riderId,
       driverId: null,
@@ -294,7 +301,7 @@ export function createTrips(deps: TripsDeps) {
 
     /** Riders and drivers see their own trips whatever they ask for. */
     async list(principal: Principal, query: TripQuery): Promise<Page<Trip>> {
-      const where: Record<string, Filter[string]> = { kind: 'ride' };
+      const where: Record<string, Filter[string]> = { kind: query.kind ?? { in: dispatchedKinds } };
       if (query.status) where.status = query.status;
       if (query.city) where['source.city'] = query.city;
       if (query.driverId) where.driverId = query.driverId;
@@ -318,7 +325,7 @@ export function createTrips(deps: TripsDeps) {
     /**
      * Runs one command against the stored trip; the losing write of a race decides again on what the winner left.
      * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: status, driver_id, version),
-     *   RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
+     *   RIDE_PROOF_REFUSED (facts: codes_left, takes), RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
      */
     async command(id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> {
       for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
@@ -337,11 +344,22 @@ export function createTrips(deps: TripsDeps) {
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);
+        if (next && decision.events[0]?.type === 'proof_refused') throw wrongCode(next);
         if (next) return next;
       }
       throw new RideError('RIDE_CONFLICT', 'The trip changed too often; try again', { retryAfterMs: 50 });
     },
   };
+
+  function wrongCode({ version, status, delivery }: Trip): RideError {
+    const facts = {
+      ...{ version, status, codes_left: codesLeft(delivery!), takes: proofsTaken(delivery!).join(', ') },
+    };
+    return new RideError('RIDE_PROOF_REFUSED', 'This is not the code of the parcel', {
+      ...FAULT.RIDE_PROOF_REFUSED,
+      facts,
+    });
+  }
 
   /** One atomic write of the state, the history and the outbox; null when another writer was first. */
   async function write(trip: Trip, facts: readonly TripFact[]): Promise<Trip | null> {

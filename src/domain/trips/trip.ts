@@ -4,8 +4,13 @@ import { charge, type Fare, noSurge, type Terms } from '../pricing/rules.ts';
 import type { VehicleClass } from '../roles.ts';
 import { type Estimate, isTerminal, type Place, type TripEvent, type TripState } from './rules.ts';
 
+/** Kinds of trip that are matched to drivers; a departure with seats is of the third, `scheduled`. */
+export const dispatchedKinds = ['ride', 'delivery'] as const;
+export type DispatchedKind = (typeof dispatchedKinds)[number];
+
 export interface Trip extends StoredDocument, TripState {
-  kind: 'ride';
+  /** A delivery has what is delivered in `delivery`. */
+  kind: DispatchedKind;
   vehicleClass: VehicleClass;
   /** Pick-up. */
   source: Place;

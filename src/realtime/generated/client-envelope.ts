@@ -66,7 +66,7 @@ export function readLocationBatch(r: Reader, end: number): LocationBatch {
 }
 
 export function readRideStatus(r: Reader, end: number): RideStatus {
-  const m: RideStatus = { $typeName: 'ride.v1.RideStatus', status: 0, tripId: '' };
+  const m: RideStatus = { $typeName: 'ride.v1.RideStatus', status: 0, tripId: '', proofCode: '', proofPhotoRef: '' };
   while (r.at < end) {
     switch (r.tag()) {
       case 8:
@@ -74,6 +74,12 @@ export function readRideStatus(r: Reader, end: number): RideStatus {
         break;
       case 18:
         m.tripId = r.string();
+        break;
+      case 26:
+        m.proofCode = r.string();
+        break;
+      case 34:
+        m.proofPhotoRef = r.string();
         break;
       default:
         throw UNUSUAL;

@@ -104,6 +104,8 @@ export interface JobOffer {
   fareMinor?: number | undefined;
   currency?: string | undefined;
   vehicleClass?: string | undefined;
+  kind?: string | undefined;
+  parcelWeightG?: number | undefined;
 }
 
 export function writeJobOffer(w: Writer, m: JobOffer): void {
@@ -126,6 +128,8 @@ export function writeJobOffer(w: Writer, m: JobOffer): void {
   if (m.fareMinor !== undefined && m.fareMinor !== 0) w.uint(72, m.fareMinor);
   if (m.currency !== undefined && m.currency !== '') w.string(82, m.currency);
   if (m.vehicleClass !== undefined && m.vehicleClass !== '') w.string(90, m.vehicleClass);
+  if (m.kind !== undefined && m.kind !== '') w.string(98, m.kind);
+  if (m.parcelWeightG !== undefined && m.parcelWeightG !== 0) w.uint(104, m.parcelWeightG);
 }
 
 export interface EtaRefresh {

@@ -15,8 +15,20 @@ export const jobOffer = defineServerMessage({
     fareMinor: 2518,
     currency: 'USD',
     vehicleClass: 'standard',
+    kind: 'ride',
   },
-  toWire: ({ tripId, offer, pickup, dropoff, tripDistanceM, fareMinor, currency, vehicleClass }) => ({
+  toWire: ({
+    tripId,
+    offer,
+    pickup,
+    dropoff,
+    tripDistanceM,
+    fareMinor,
+    currency,
+    vehicleClass,
+    kind,
+    parcelWeightG,
+  }) => ({
     case: 'jobOffer',
     value: {
       offerId: offer.id,
@@ -30,6 +42,8 @@ export const jobOffer = defineServerMessage({
       fareMinor: fareMinor,
       currency,
       vehicleClass,
+      kind,
+      parcelWeightG: parcelWeightG ?? 0,
     },
   }),
 });

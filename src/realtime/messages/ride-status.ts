@@ -1,6 +1,8 @@
 /** The sender's status, or a step of a trip by its driver. STATUS_LOOKING never creates a trip. */
+
+import type { Shown } from '../../domain/deliveries/rules.ts';
 import { invalidInput, RideError } from '../../errors.ts';
-import { Status } from '../generated/ride/v1/ride_pb.js';
+import { type RideStatus, Status } from '../generated/ride/v1/ride_pb.js';
 import { defineClientMessage, type Reply, type Services, type SessionHandle } from './definition.ts';
 
 const driverStatus = new Map([
@@ -15,11 +17,19 @@ const tripStep = new Map([
   [Status.COMPLETED, 'complete'],
 ] as const);
 
-async function fromDriver(session: SessionHandle, status: Status, tripId: string, services: Services): Promise<Reply> {
+/** What a porter shows at the door, with STATUS_COMPLETED. */
+function shownIn({ proofCode, proofPhotoRef }: RideStatus): { shown?: Shown } {
+  if (proofCode !== '') return { shown: { code: proofCode } };
+  return proofPhotoRef === '' ? {} : { shown: { photoRef: proofPhotoRef } };
+}
+
+async function fromDriver(session: SessionHandle, payload: RideStatus, services: Services): Promise<Reply> {
+  const { status, tripId } = payload;
   const step = tripStep.get(status as never);
   if (step) {
     if (tripId === '') throw invalidInput('trip_id', 'the id of the trip that this is a step of');
-    await services.trips.command(tripId, { type: step, driverId: session.principal.userId });
+    const proof = step === 'complete' ? shownIn(payload) : {};
+    await services.trips.command(tripId, { type: step, driverId: session.principal.userId, ...proof });
     return {};
   }
   const own = driverStatus.get(status as never);
@@ -45,10 +55,10 @@ export const rideStatus = defineClientMessage({
   case: 'rideStatus',
   roles: ['driver', 'rider'],
   rate: 'general',
-  doc: 'From a driver: on or off duty, or a step of his trip. From a rider: STATUS_LOOKING sends matches for his open trip.',
+  doc: 'From a driver: on or off duty, or a step of his trip, of a delivery with its proof. From a rider: STATUS_LOOKING sends matches for his open trip.',
   example: { status: 'STATUS_LOOKING' },
   handle: (session, payload, services) =>
     session.principal.role === 'driver'
-      ? fromDriver(session, payload.status, payload.tripId, services)
+      ? fromDriver(session, payload, services)
       : fromRider(session, payload.status, services),
 });

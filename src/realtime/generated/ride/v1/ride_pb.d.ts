@@ -252,6 +252,20 @@ export declare type RideStatus = Message<"ride.v1.RideStatus"> & {
    * @generated from field: string trip_id = 2;
    */
   tripId: string;
+
+  /**
+   * With STATUS_COMPLETED of a delivery: the code that whoever takes the parcel says,
+   *
+   * @generated from field: string proof_code = 3;
+   */
+  proofCode: string;
+
+  /**
+   * or where the photo of it is kept.
+   *
+   * @generated from field: string proof_photo_ref = 4;
+   */
+  proofPhotoRef: string;
 };
 
 /**
@@ -1098,6 +1112,20 @@ export declare type JobOffer = Message<"ride.v1.JobOffer"> & {
    * @generated from field: string vehicle_class = 11;
    */
   vehicleClass: string;
+
+  /**
+   * ride or delivery.
+   *
+   * @generated from field: string kind = 12;
+   */
+  kind: string;
+
+  /**
+   * Of a delivery's parcel, grams.
+   *
+   * @generated from field: uint32 parcel_weight_g = 13;
+   */
+  parcelWeightG: number;
 };
 
 /**
@@ -1300,7 +1328,7 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 
   /**
    * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, driver_cancelled,
-   * cancelled, expired; of a departure also published, booked, booking_cancelled, boarded, no_show, recalled; another system has
+   * cancelled, expired; of a departure also published, booked, booking_cancelled, boarded, no_show, recalled; of a delivery also proof_refused; another system has
    * types of its own.
    *
    * @generated from field: string type = 3;

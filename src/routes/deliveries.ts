@@ -1,0 +1,151 @@
+/** Deliveries, document E's orders: order, read, prove. Offers, the steps between and cancelling are those of trips. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
+import {
+  DeliveryPageSchema,
+  DeliveryParamsSchema,
+  DeliveryQuerySchema,
+  DeliveryRequestSchema,
+  DeliverySchema,
+  ProofSchema,
+  toDeliveryWire,
+} from '../domain/deliveries/schemas.ts';
+import type { Deliveries } from '../domain/deliveries/service.ts';
+import { isOperator, type Principal } from '../domain/roles.ts';
+import type { Trip } from '../domain/trips/trip.ts';
+import { RideError } from '../errors.ts';
+import { VersionHeaders, versionOf } from './conditional.ts';
+import { problems } from './problems.ts';
+import { requireRole } from './roles.ts';
+import { IdempotencyHeaders, idempotencyKey } from './trips.ts';
+
+export interface DeliveryRouteOptions {
+  deliveries: Deliveries;
+}
+
+export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = async (app, { deliveries }) => {
+  const tags = ['deliveries'];
+  const security = [{ bearer: [] }];
+
+  const wireOf = (principal: Principal, trip: Trip) => toDeliveryWire(trip, deliveries.sightOf(principal, trip));
+
+  function sendDelivery(reply: FastifyReply, principal: Principal, trip: Trip) {
+    void reply.header('etag', `"${trip.version}"`);
+    return wireOf(principal, trip);
+  }
+
+  app.post(
+    '/deliveries',
+    {
+      schema: {
+        operationId: 'orderDelivery',
+        summary: 'Order a delivery',
+        description:
+          'It is a trip: its id is a trip’s, its topic trip:<id> or order:<id>, and porters are offered it as drivers are a ride. ' +
+          'Without vehicle_class the smallest that takes the parcel is sent.',
+        tags,
+        security,
+        headers: IdempotencyHeaders,
+        body: DeliveryRequestSchema,
+        response: {
+          200: DeliverySchema,
+          201: DeliverySchema,
+          ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        },
+      },
+    },
+    async ({ principal, body, headers }, reply) => {
+      requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
+      if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
+        throw new RideError('RIDE_FORBIDDEN', 'A client orders deliveries for himself', {
+          field: 'rider_id',
+          rule: 'the id of the caller',
+        });
+      }
+      const { weight_g, ...parcel } = body.parcel;
+      const request = {
+        riderId: body.rider_id ?? principal.userId,
+        pickup: body.pickup,
+        dropoff: body.dropoff,
+        city: body.city ?? principal.city,
+        pickupContact: body.pickup_contact,
+        dropoffContact: body.dropoff_contact,
+        parcel: { ...parcel, weightG: weight_g },
+        accepts: body.accepts ?? ['code' as const],
+        ...(body.vehicle_class ? { vehicleClass: body.vehicle_class } : {}),
+        ...(body.note ? { note: body.note } : {}),
+        ...(body.quote_id ? { quoteId: body.quote_id } : {}),
+      };
+      const key = idempotencyKey(principal, 'POST /deliveries', headers['idempotency-key'], body);
+      const { trip, created } = await deliveries.order(request, key);
+      reply.code(created ? 201 : 200).header('location', `/api/v1/deliveries/${trip.id}`);
+      return sendDelivery(reply, principal, trip) as never;
+    },
+  );
+
+  app.get(
+    '/deliveries',
+    {
+      schema: {
+        operationId: 'listDeliveries',
+        summary: 'List deliveries',
+        description: 'Newest first. Clients and porters see their own, operators all.',
+        tags,
+        security,
+        querystring: DeliveryQuerySchema,
+        response: { 200: DeliveryPageSchema, ...problems(400, 401, 429, 503) },
+      },
+    },
+    async ({ principal, query }) => {
+      const page = await deliveries.list(principal, {
+        ...(query.status ? { status: query.status } : {}),
+        pageSize: query.page_size ?? 50,
+        ...(query.page_token ? { pageToken: query.page_token } : {}),
+      });
+      return { items: page.items.map((trip) => wireOf(principal, trip)), next_page_token: page.nextPageToken };
+    },
+  );
+
+  app.get(
+    '/deliveries/:delivery_id',
+    {
+      schema: {
+        operationId: 'getDelivery',
+        summary: 'Read a delivery',
+        description: 'A porter who is offered it sees the parcel; contacts come with the assignment.',
+        tags,
+        security,
+        params: DeliveryParamsSchema,
+        response: { 200: DeliverySchema, ...problems(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ principal, params }, reply) =>
+      sendDelivery(reply, principal, await deliveries.get(principal, params.delivery_id)),
+  );
+
+  app.post(
+    '/deliveries/:delivery_id/complete',
+    {
+      schema: {
+        operationId: 'completeDelivery',
+        summary: 'The parcel is delivered',
+        description:
+          'By its porter, with the code that whoever takes it says, or with a photo, as the sender accepts. A wrong code is refused by ' +
+          '409 RIDE_PROOF_REFUSED and remembered; after too many a photo is taken instead. A repeat answers with the present state.',
+        tags,
+        security,
+        params: DeliveryParamsSchema,
+        headers: VersionHeaders,
+        body: ProofSchema,
+        response: { 200: DeliverySchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+      },
+    },
+    async ({ principal, params, body, headers }, reply) => {
+      requireRole(principal, 'driver');
+      const shown = body.code === undefined ? { photoRef: body.photo_ref! } : { code: body.code };
+      const version = versionOf(headers['if-match']);
+      const trip = await deliveries.complete(principal.userId, params.delivery_id, shown, version);
+      return sendDelivery(reply, principal, trip);
+    },
+  );
+};
