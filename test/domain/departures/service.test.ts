@@ -196,7 +196,7 @@ t.test('a process that only lists late never overwrites what is newer', async (t
   t.match((await a.bookings.list(rider, { pageSize: 5 })).items, [
     { status: 'cancelled', cancelReason: 'ill', bookingVersion: 2 },
   ]);
-  t.match((await b.bookings.list(rider, { pageSize: 5, status: 'confirmed' })).items, []);
+  t.equal((await b.bookings.list(rider, { pageSize: 5, status: 'confirmed' })).items.length, 0);
   t.equal((await b.bookings.cancel(rider, booking.id)).booking.version, 2, 'a repeat is the present state');
   await t.rejects(a.bookings.cancel(person('driver', driverId), booking.id), { code: 'RIDE_ILLEGAL_TRANSITION' });
 });
