@@ -21,6 +21,7 @@ const DRIVER = 'driver';
 /** Every kind of command by whoever may send it; the label says who and what. */
 const attempts: readonly { label: string; now: number; command: TripCommand }[] = [
   { label: 'dispatch offers it', now: 0, command: { type: 'offer', offer: offer() } },
+  { label: 'dispatch offers it to several', now: 0, command: { type: 'offer', offer: broadcast() } },
   { label: 'the driver accepts', now: 0, command: { type: 'accept', offerId: 'offer', driverId: DRIVER } },
   { label: 'the driver declines', now: 0, command: { type: 'decline', offerId: 'offer', driverId: DRIVER } },
   { label: 'the offer’s time is up', now: 1, command: { type: 'expire_offer', offerId: 'offer' } },
@@ -44,6 +45,10 @@ function offer() {
   return { id: 'offer', driverId: DRIVER, etaS: 0, distanceM: 0, lat: 0, lng: 0, expiresAt: 1 };
 }
 
+function broadcast() {
+  return { ...offer(), others: [{ driverId: 'another', etaS: 0, distanceM: 0, lat: 0, lng: 0 }] };
+}
+
 /** The states and transitions that the rules allow, in the order of a ride. */
 export function explore(): Edge[] {
   const start: TripState = {
@@ -55,21 +60,25 @@ export function explore(): Edge[] {
     offersMade: 0,
     updatedAt: 0,
   };
-  const seen = new Set<string>([start.status]);
+  const seen = new Set<string>([`${start.status} `]);
   const edges = new Map<string, Edge>();
   const open = [start];
   for (const state of open) {
     for (const { label, now, command } of attempts) {
       const decision = decide(state, command, now);
       if ('refusal' in decision) continue;
+      let before = state;
       for (const event of decision.events) {
-        const next = evolve(state, event);
-        const key = `${state.status} ${event.type} ${next.status}`;
-        const edge = edges.get(key) ?? { from: state.status, to: next.status, event: event.type, causes: [] };
-        edge.causes.push(label);
+        const next = evolve(before, event);
+        const key = `${before.status} ${event.type} ${next.status}`;
+        const edge = edges.get(key) ?? { from: before.status, to: next.status, event: event.type, causes: [] };
+        if (!edge.causes.includes(label)) edge.causes.push(label);
         edges.set(key, edge);
-        if (seen.has(next.status)) continue;
-        seen.add(next.status);
+        before = next;
+        // An offer to several has other ways out than one to a single driver.
+        const place = `${next.status} ${next.offer?.others ? 'several' : ''}`;
+        if (seen.has(place)) continue;
+        seen.add(place);
         open.push(next);
       }
     }

@@ -9,6 +9,9 @@ import type { GrpcOptions } from './grpc/server.ts';
 import { sendProblem } from './plugins/errors.ts';
 import { requestLog } from './plugins/request-log.ts';
 
+/** Candidates that one assignment may look at, whatever the clock says: some seconds of work. */
+const ASSIGNMENT_STEPS = 500_000_000;
+
 export function domainSettings(c: Config): DomainSettings {
   return {
     travel: { detourFactor: c.detourFactor, averageSpeedMps: c.averageSpeedMps },
@@ -29,12 +32,27 @@ export function domainSettings(c: Config): DomainSettings {
       cancellationFeeMinor: c.cancellationFeeMinor,
     },
     dispatch: {
-      radiusM: c.matchRadiusM,
-      candidates: c.matchCandidates,
+      rings: { resolution: c.dispatchCellResolution, radiusM: c.matchRadiusM, enough: c.matchCandidates },
+      decision: {
+        freshnessMs: c.locationFreshness,
+        maxEtaS: c.dispatchMaxEta / 1000,
+        offers: c.dispatchOffers,
+        weights: {
+          idle: c.dispatchIdleWeight,
+          idleCapS: c.dispatchIdleCap / 1000,
+          acceptanceS: c.dispatchAcceptanceWeight / 1000,
+          ratingS: c.dispatchRatingWeight / 1000,
+          headingS: c.dispatchHeadingWeight / 1000,
+          unservedS: c.dispatchUnservedWeight / 1000,
+        },
+        maxSteps: ASSIGNMENT_STEPS,
+      },
+      windowMs: c.dispatchWindow,
+      windowTrips: c.dispatchWindowTrips,
+      decideMs: c.dispatchTimeLimit,
       retryMs: c.matchRetry,
       offerTtlMs: c.offerTtl,
       maxOffers: c.maxOffers,
-      freshnessMs: c.locationFreshness,
     },
     tripRequestTtlMs: c.tripRequestTtl,
     zoneBroadcastMax: c.zoneBroadcastMax,
@@ -68,6 +86,7 @@ export function domainSettings(c: Config): DomainSettings {
         noShowFeePercent: c.bookingNoShowFeePercent,
       },
     },
+    dispatchAheadMs: c.dispatchAhead,
     locations: {
       skewMaxMs: c.clockSkewMax,
       freshnessMs: c.locationFreshness,

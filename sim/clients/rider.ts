@@ -31,7 +31,16 @@ interface Ride {
 
 const terminal = new Set(['completed', 'cancelled', 'expired']);
 /** The last event of a trip that has no driver yet. */
-const beforeDriver = new Set(['', 'requested', 'offered', 'offer_declined', 'offer_expired', 'driver_cancelled']);
+const beforeDriver = new Set([
+  '',
+  'requested',
+  'offered',
+  'offer_narrowed',
+  'offer_withdrawn',
+  'offer_declined',
+  'offer_expired',
+  'driver_cancelled',
+]);
 /** A little longer on the topic after the end, to see whether anything comes twice. */
 const LINGER_MS = 400;
 /** A trip that is silent for so long is looked up by REST; one that has ended there will not be heard any more. */

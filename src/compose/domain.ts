@@ -2,6 +2,7 @@
 import { latLngToCell } from 'h3-js';
 import { createServices, type DomainServices } from '../domain/services.ts';
 import { checkInExpiryJob } from '../jobs/check-in-expiry.ts';
+import { dispatchWindowJob } from '../jobs/dispatch-window.ts';
 import { offerExpiryJob } from '../jobs/offer-expiry.ts';
 import { paymentStepJob, reconcileJob } from '../jobs/payments.ts';
 import { surgeJob } from '../jobs/surge.ts';
@@ -39,13 +40,14 @@ export function composeDomain(
 export async function startJobs(
   config: NodeConfig,
   { queues, clock, positions, store }: Outside,
-  { dispatch, departures, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
+  { dispatch, decisions, departures, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
     relays,
     dispatch,
     departures,
+    decisions,
     trips: collections.trips,
     idempotency: collections.idempotency,
     clock,
@@ -54,6 +56,7 @@ export async function startJobs(
     matchRetryMs: config.matchRetry,
     tripMaxDurationMs: config.tripMaxDuration,
     idempotencyTtlMs: config.idempotencyTtl,
+    decisionTtlMs: config.dispatchLogTtl,
     log,
   });
   const watchSweep = watchSweepJob({
@@ -69,7 +72,13 @@ export async function startJobs(
     retentionMs: config.trackRetention,
     log,
   });
-  const jobs = [tripMatchJob(dispatch), offerExpiryJob(dispatch), tripTimeoutJob(dispatch), checkInExpiryJob(checkIns)];
+  const jobs = [
+    tripMatchJob(dispatch),
+    offerExpiryJob(dispatch),
+    tripTimeoutJob(dispatch),
+    dispatchWindowJob(dispatch),
+    checkInExpiryJob(checkIns),
+  ];
   const recurring = [sweep, watchSweep, surgeJob(surge, config.surgeInterval)];
   if (!payments) return queues.start(jobs, recurring);
   const { paymentsReconcileInterval, paymentsReconcileAge } = config;

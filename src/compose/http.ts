@@ -18,6 +18,7 @@ import { Limiter } from '../realtime/limiter.ts';
 import { createMembers } from '../realtime/members.ts';
 import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
 import { adminRoutes } from '../routes/admin.ts';
+import { adminDispatchRoutes } from '../routes/admin-dispatch.ts';
 import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
 import { bookingRoutes } from '../routes/bookings.ts';
@@ -143,5 +144,6 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
   await admin.register(geofenceRoutes, services);
   await admin.register(checkInDeskRoutes, services);
   await admin.register(anomalyRoutes, services);
+  await admin.register(adminDispatchRoutes, { decisions: services.decisions, trips: services.trips });
   await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls: realtime.calls }) });
 }

@@ -1,4 +1,5 @@
 /** Settings of rides: locations and zones, matching and offers, fares, and the sweep of what a crash left. */
+import { dispatchSettings } from './dispatch.ts';
 import { DAY, decimal, duration, HOUR, integer, type Kind, MINUTE, required, SECOND } from './kinds.ts';
 
 export const ridesSettings = {
@@ -61,8 +62,9 @@ export const ridesSettings = {
     'MATCH_CANDIDATES',
     integer(1, 500),
     '40',
-    'Nearest drivers looked at first for one offer; while none of them can take it, four times as many, up to 5000.',
+    'Drivers compared for one trip: rings of H3 cells are added until so many are found that may take it.',
   ),
+  ...dispatchSettings,
   matchRetry: required('MATCH_RETRY', duration(100, HOUR), '5s', 'Wait before drivers are sought again (domain time).'),
   offerTtl: required(
     'OFFER_TTL',

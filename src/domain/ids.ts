@@ -10,7 +10,20 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const VALUE = new Map([...ALPHABET].map((char, value) => [char, value]));
 
 /** Prefixes by what they name. */
-export type IdKind = 'trip' | 'drv' | 'ofr' | 'evt' | 'sos' | 'msg' | 'ses' | 'idem' | 'usr' | 'gfn' | 'crs' | 'bkg';
+export type IdKind =
+  | 'trip'
+  | 'drv'
+  | 'ofr'
+  | 'evt'
+  | 'sos'
+  | 'msg'
+  | 'ses'
+  | 'idem'
+  | 'usr'
+  | 'dec'
+  | 'gfn'
+  | 'crs'
+  | 'bkg';
 
 export interface IdParts {
   kind: string;

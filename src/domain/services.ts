@@ -24,6 +24,13 @@ import { departureIndexes, isDeparture } from './departures/departure.ts';
 import { createScheduled } from './departures/parts.ts';
 import type { DepartureEvent } from './departures/rules.ts';
 import type { DepartureSettings, Departures } from './departures/service.ts';
+import {
+  type DispatchDecision,
+  decisionCollection,
+  type TripDecision,
+  tripDecisionCollection,
+} from './dispatch/decision.ts';
+import { createDecisionLog, type DecisionLog } from './dispatch/decision-log.ts';
 import type { DispatchSettings } from './dispatch/deps.ts';
 import { createDispatch, type Dispatch } from './dispatch/service.ts';
 import { driverCollection } from './drivers/driver.ts';
@@ -96,6 +103,7 @@ export interface DomainSettings {
   surge: SurgeDeps['settings'];
   payments: PaymentSettings;
   departures: DepartureSettings;
+  dispatchAheadMs: number;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   watch: WatchSettings;
 }
@@ -110,6 +118,7 @@ export interface DomainServices extends Intelligence {
   deliveries: Deliveries;
   departures: Departures;
   bookings: Bookings;
+  decisions: DecisionLog;
   locations: Locations;
   routing: Routing;
   zones: ZoneBoard;
@@ -122,6 +131,7 @@ export interface DomainServices extends Intelligence {
     idempotency: Collection<IdempotencyRecord>;
     payments: Collection<Payment>;
     ledger: Collection<LedgerEntry>;
+    decisions: Collection<DispatchDecision>;
   };
 }
 
@@ -135,6 +145,8 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       name: 'idempotencyKeys',
       indexes: [{ name: 'created', fields: ['createdAt'] }],
     }),
+    decisions: store.collection<DispatchDecision>(decisionCollection),
+    tripDecisions: store.collection<TripDecision>(tripDecisionCollection),
     chat: store.collection(chatCollection),
     alerts: store.collection(sosCollection),
     desks: store.collection(sosDeskCollection),
@@ -181,8 +193,10 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     ids,
     pricing,
     tripRequestTtlMs: settings.tripRequestTtlMs,
+    dispatchAheadMs: settings.dispatchAheadMs,
     zoneOf: ports.zoneOf,
   });
+  const decisions = createDecisionLog({ ...collections, ids });
   const dispatch = createDispatch({
     trips,
     drivers,
@@ -193,6 +207,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     clock,
     ids,
     routing,
+    decisions,
     settings: settings.dispatch,
     log,
   });
@@ -316,6 +331,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     deliveries: createDeliveries(trips, ids),
     departures: scheduled.departures,
     bookings: scheduled.bookings,
+    decisions,
     locations,
     routing,
     zones,

@@ -3,6 +3,7 @@
  * drivers that led to nothing, and idempotency keys past their life. It recurs, on one node at a time.
  */
 import type { Departures } from '../domain/departures/service.ts';
+import type { DecisionLog } from '../domain/dispatch/decision-log.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
 import type { IdempotencyRecord } from '../domain/trips/service.ts';
@@ -10,12 +11,13 @@ import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Collection } from '../ports/store.ts';
+import type { Collection, Filter } from '../ports/store.ts';
 
 export interface SweepDeps {
   relays: readonly Relay[];
   dispatch: Dispatch;
   departures: Pick<Departures, 'sweep'>;
+  decisions: DecisionLog;
   trips: Collection<Trip>;
   idempotency: Collection<IdempotencyRecord>;
   clock: Clock;
@@ -26,6 +28,7 @@ export interface SweepDeps {
   matchRetryMs: number;
   tripMaxDurationMs: number;
   idempotencyTtlMs: number;
+  decisionTtlMs: number;
   log: Logger;
 }
 
@@ -41,8 +44,8 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
   /** Domain time that passes within `wallMs`. */
   const domainMs = (wallMs: number): number => wallMs / clock.toWallMs(1);
 
-  async function stuck(status: Trip['status'], updatedBefore: number): Promise<Trip[]> {
-    const where = { kind: { in: dispatchedKinds }, status, updatedAt: { lt: updatedBefore } };
+  async function stuck(status: Trip['status'], updatedBefore: number, more: Filter = {}): Promise<Trip[]> {
+    const where = { ...more, kind: { in: dispatchedKinds }, status, updatedAt: { lt: updatedBefore } };
     return (await trips.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH })).items;
   }
 
@@ -66,7 +69,8 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       return true;
     });
     mended += await mend(
-      await stuck('requested', now - age - 2 * deps.matchRetryMs),
+      // A ride for later waits for its time, not for the sweeper.
+      await stuck('requested', now - age - 2 * deps.matchRetryMs, { matchFrom: { lt: now - age } }),
       async ({ id }) => (await dispatch.match(id)) !== 'not_waiting',
     );
     for (const status of ['assigned', 'driver_arrived', 'in_progress'] as const) {
@@ -92,6 +96,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       const trips = (await sweepTrips(now, age)) + (await deps.departures.sweep(now, deps.tripMaxDurationMs));
       const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
       await deps.idempotency.remove({ createdAt: { lt: now - deps.idempotencyTtlMs } }, 1000);
+      await deps.decisions.removeBefore(now - deps.decisionTtlMs, 1000);
       if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');
     },
   };

@@ -8,6 +8,7 @@ export interface ScheduledWork {
   trip_timeout: { tripId: string };
   check_in_expiry: { tripId: string; round: number };
   payment_step: { paymentId: string };
+  dispatch_window: { city: string };
 }
 
 export type WorkName = keyof ScheduledWork;

@@ -17,7 +17,13 @@ export interface TripTapOptions {
 }
 
 /** After these the driver they name has no part in the trip any more. */
-const LEFT: ReadonlySet<string> = new Set(['offer_declined', 'offer_expired', 'driver_cancelled']);
+const LEFT: ReadonlySet<string> = new Set([
+  'offer_narrowed',
+  'offer_withdrawn',
+  'offer_declined',
+  'offer_expired',
+  'driver_cancelled',
+]);
 /** After these the passenger of the booking has no seat any more. */
 const SEATLESS: ReadonlySet<string> = new Set(['booking_cancelled', 'no_show']);
 /** After these the rider and the driver they name have no ride with each other any more. */

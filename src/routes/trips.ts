@@ -102,6 +102,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         vehicleClass: body.vehicle_class ?? ('standard' as const),
         ...(body.note ? { note: body.note } : {}),
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),
+        ...(body.pickup_at === undefined ? {} : { pickupAt: body.pickup_at }),
       };
       const key = idempotencyKey(principal, 'POST /trips', request.headers['idempotency-key'], body);
       const { trip, created } = await trips.request(input, key);

@@ -216,6 +216,9 @@ t.test('real answers are as documented, on every route', async (t) => {
   t.equal((await post(`${api}/departures/${departure.id}/cancel`, leaving)).status, 200);
   await get('/admin/stats', operator);
   await get('/admin/stats');
+  await get(`/admin/trips/${ride.id}/dispatch`, operator);
+  await get('/admin/trips/nope/dispatch', operator);
+  await get(`/admin/trips/${ride.id}/dispatch`, ride.rider);
   await get(`/admin/topics/trip:${ride.id}/members`, operator);
   await get('/admin/topics/nonsense/members', operator);
   await get(`${api}/users/${rider.id}/presence`);

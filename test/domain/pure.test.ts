@@ -1,12 +1,10 @@
-/** The small pure parts of the domain: ids, distances, the rank of drivers, what a position must be, how fresh it is. */
+/** The small pure parts of the domain: ids, distances, what a position must be, how fresh it is. */
 import fc from 'fast-check';
 import t from 'tap';
 import { createRandom } from '../../src/adapters/system/random.ts';
-import { type Candidate, eligible, rank } from '../../src/domain/dispatch/rules.ts';
 import { distanceM, straightLineLeg } from '../../src/domain/geo.ts';
 import { formatId, parseId, shardKeyOf, sixDigitsOf } from '../../src/domain/ids.ts';
 import { freshnessOf, limits, type PositionInput, positionViolation } from '../../src/domain/locations/rules.ts';
-import { vehicleClasses } from '../../src/domain/roles.ts';
 
 const place = fc.record({
   lat: fc.double({ min: -90, max: 90, noNaN: true }),
@@ -70,58 +68,6 @@ t.test('distances: symmetric, nought to itself, at most half the globe, and righ
   const leg = straightLineLeg({ lat: 0, lng: 0 }, { lat: 0, lng: 1 }, travel);
   t.same(leg, { distanceM: 150_113, etaS: 25_019 });
 });
-
-t.test(
-  'the rank of drivers: everybody is ranked or rejected once, nearest first, whatever the order they come in',
-  async (t) => {
-    const now = 1_000_000;
-    const candidate = fc.record({
-      driverId: fc.constantFrom(...'abcdefghij'),
-      lat: fc.double({ min: 40, max: 41, noNaN: true }),
-      lng: fc.double({ min: -74, max: -73, noNaN: true }),
-      vehicleClass: fc.constantFrom(...vehicleClasses),
-      recordedAt: fc.integer({ min: now - 120_000, max: now + 5000 }),
-    }) as fc.Arbitrary<Candidate>;
-    const candidates = fc.uniqueArray(candidate, { selector: (one) => one.driverId });
-    const asked = fc.record({
-      pickup: place,
-      vehicleClass: fc.constantFrom(...vehicleClasses),
-      excludedDriverIds: fc.subarray([...'abcde']),
-    });
-    t.doesNotThrow(() =>
-      fc.assert(
-        fc.property(asked, candidates, fc.infiniteStream(fc.nat()), (asked, candidates, noise) => {
-          const ranking = (all: readonly Candidate[]) => {
-            const { eligible: who, rejected } = eligible(asked, all, now, 60_000);
-            const legs = who.map((one) => ({ ...straightLineLeg(one, asked.pickup, travel), source: 'straight_line' }));
-            return { ranked: rank(who, legs), rejected };
-          };
-          const { ranked, rejected } = ranking(candidates);
-          const ids = [...ranked.map((one) => one.candidate.driverId), ...rejected.map((one) => one.driverId)];
-          if (
-            ids.sort().join() !==
-            candidates
-              .map((one) => one.driverId)
-              .sort()
-              .join()
-          )
-            throw new Error('not once each');
-          for (const { candidate } of ranked) {
-            if (asked.excludedDriverIds.includes(candidate.driverId)) throw new Error('excluded');
-            if (candidate.vehicleClass !== asked.vehicleClass) throw new Error('class');
-            if (now - candidate.recordedAt > 60_000) throw new Error('stale');
-          }
-          if (ranked.some((one, i) => i > 0 && one.etaS < ranked[i - 1]!.etaS)) throw new Error('order');
-          const shuffled = candidates
-            .map((one) => ({ one, by: noise.next().value as number }))
-            .sort((a, b) => a.by - b.by);
-          const again = ranking(shuffled.map(({ one }) => one)).ranked;
-          return JSON.stringify(again) === JSON.stringify(ranked);
-        }),
-      ),
-    );
-  },
-);
 
 t.test('what a position must be: its limits belong to it, what lies beyond is named', async (t) => {
   const now = 1_421_322_000_000;

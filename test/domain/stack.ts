@@ -30,6 +30,7 @@ import { safetyLimits } from '../../src/domain/safety/rules.ts';
 import { createServices, type DomainServices, type DomainSettings, type Ports } from '../../src/domain/services.ts';
 import type { Trip } from '../../src/domain/trips/trip.ts';
 import { checkInExpiryJob } from '../../src/jobs/check-in-expiry.ts';
+import { dispatchWindowJob } from '../../src/jobs/dispatch-window.ts';
 import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
 import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
@@ -74,6 +75,7 @@ export interface StackOptions {
   /** Over the settings of the tests. */
   dispatch?: Partial<DomainSettings['dispatch']>;
   tripRequestTtlMs?: number;
+  dispatchAheadMs?: number;
   /** The sweeper recurs this often; by default it runs only when the test calls it. */
   sweepEveryMs?: number;
   sweepAgeMs?: number;
@@ -130,12 +132,20 @@ const defaults: DomainSettings = {
     cancellationFeeMinor: 500,
   },
   dispatch: {
-    radiusM: 5000,
-    candidates: 40,
+    rings: { resolution: 8, radiusM: 5000, enough: 40 },
+    decision: {
+      freshnessMs: 60_000,
+      maxEtaS: 3600,
+      offers: 1,
+      weights: { idle: 0.05, idleCapS: 1200, acceptanceS: 60, ratingS: 20, headingS: 15, unservedS: 7200 },
+      maxSteps: 1e9,
+    },
+    windowMs: 0,
+    windowTrips: 1000,
+    decideMs: 250,
     retryMs: 5000,
     offerTtlMs: 15_000,
     maxOffers: 50,
-    freshnessMs: 60_000,
   },
   tripRequestTtlMs: 600_000,
   zoneBroadcastMax: 500,
@@ -165,6 +175,7 @@ const defaults: DomainSettings = {
       noShowFeePercent: 100,
     },
   },
+  dispatchAheadMs: 900_000,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
   watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000 },
 };
@@ -202,6 +213,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   const settings: DomainSettings = {
     ...defaults,
     dispatch: { ...defaults.dispatch, ...options.dispatch },
+    ...(options.dispatchAheadMs ? { dispatchAheadMs: options.dispatchAheadMs } : {}),
     ...(options.tripRequestTtlMs ? { tripRequestTtlMs: options.tripRequestTtlMs } : {}),
   };
   const ports: Ports = {
@@ -231,11 +243,12 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     moneyMeter: createMoneyMeter(new Registry()),
   };
   const services = createServices(options.wrapPorts?.(ports) ?? ports, settings);
-  const { dispatch, departures, collections, relays, payments } = services;
+  const { dispatch, departures, decisions, collections, relays, payments } = services;
   const sweep: RecurringJob = sweepJob({
     relays,
     dispatch,
     departures,
+    decisions,
     trips: collections.trips,
     idempotency: collections.idempotency,
     clock,
@@ -244,6 +257,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     matchRetryMs: settings.dispatch.retryMs,
     tripMaxDurationMs: 43_200_000,
     idempotencyTtlMs: 86_400_000,
+    decisionTtlMs: 604_800_000,
     log: quiet,
   });
   await store.open();
@@ -253,6 +267,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     tripTimeoutJob(dispatch),
     checkInExpiryJob(services.checkIns),
     paymentStepJob(payments!),
+    dispatchWindowJob(dispatch),
   ];
   if (!options.queues) await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 

@@ -9,14 +9,25 @@ import type { Drivers } from '../drivers/service.ts';
 import type { Ids } from '../ids.ts';
 import type { Routing } from '../routing/service.ts';
 import type { Trips } from '../trips/service.ts';
+import type { RingSettings } from './candidates.ts';
+import type { DecisionLog } from './decision-log.ts';
+import type { DecisionSettings } from './rules.ts';
 
-export interface DispatchSettings {
-  radiusM: number;
-  candidates: number;
+export interface MatchingSettings {
   retryMs: number;
   offerTtlMs: number;
   maxOffers: number;
-  freshnessMs: number;
+  /** Trips that come within it are decided together; 0: each at once. */
+  windowMs: number;
+  /** Most trips of one decision. */
+  windowTrips: number;
+  /** Wall time that an assignment may take. */
+  decideMs: number;
+}
+
+export interface DispatchSettings extends MatchingSettings {
+  rings: RingSettings;
+  decision: DecisionSettings;
 }
 
 export interface DispatchDeps {
@@ -29,6 +40,7 @@ export interface DispatchDeps {
   clock: Clock;
   ids: Ids;
   routing: Routing;
+  decisions: DecisionLog;
   settings: DispatchSettings;
   log: Logger;
 }

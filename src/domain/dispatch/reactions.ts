@@ -2,10 +2,10 @@
  * What follows from a change of a trip: make an offer, tell the driver, free him again. They are reactions to the trip's events,
  * so that a crash between two steps is finished by whoever relays the outbox next.
  */
-import type { Offer, TripEvent } from '../trips/rules.ts';
+import { askedOf, type Offer, offerFor, type TripEvent } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type DispatchDeps, RESERVATION_GRACE_MS } from './deps.ts';
-import type { MatchOutcome } from './search.ts';
+import type { MatchOutcome } from './matching.ts';
 
 export interface ReactionsDeps extends DispatchDeps {
   match(tripId: string): Promise<MatchOutcome>;
@@ -22,6 +22,7 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
     if (driver) await drivers.reindex(driver);
   }
 
+  /** Ends an offer for one of those asked. */
   async function closeOffer(tripId: string, offer: Offer, reason: string, eventId: string): Promise<void> {
     await offers.release(offer.driverId, offer.id);
     await offers.remove(offer.id);
@@ -32,6 +33,12 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
   async function announceOffer(trip: Trip, offer: Offer, eventId: string): Promise<void> {
     const ttlMs = clock.toWallMs(Math.max(0, offer.expiresAt - clock.now()));
     await offers.save(trip.id, offer, ttlMs + RESERVATION_GRACE_MS);
+    await Promise.all(askedOf(offer).map((driverId) => tellOfOffer(trip, offerFor(offer, driverId), eventId)));
+    const work = { tripId: trip.id, offerId: offer.id };
+    await scheduler.schedule('offer_expiry', work, Math.max(0, offer.expiresAt - clock.now()) + 1, offer.id);
+  }
+
+  async function tellOfOffer(trip: Trip, offer: Offer, eventId: string): Promise<void> {
     await publisher.publishOrdered(
       `user:${offer.driverId}`,
       'job_offer',
@@ -49,8 +56,6 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
       },
       `${eventId}.offer`,
     );
-    const work = { tripId: trip.id, offerId: offer.id };
-    await scheduler.schedule('offer_expiry', work, Math.max(0, offer.expiresAt - clock.now()) + 1, offer.id);
   }
 
   async function announceMatch(trip: Trip, offer: Offer, eventId: string): Promise<void> {
@@ -75,12 +80,21 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
       case 'offered':
         if (current) await announceOffer(trip, event.offer!, event.id);
         break;
+      case 'offer_withdrawn':
+        await closeOffer(trip.id, event.offer!, event.type, event.id);
+        break;
+      case 'offer_narrowed':
+        await closeOffer(trip.id, event.offer!, event.type, event.id);
+        await drivers.answered(event.driverId!, event.offer!.id, false);
+        break;
       case 'offer_declined':
       case 'offer_expired':
         await closeOffer(trip.id, event.offer!, event.type, event.id);
+        await drivers.answered(event.driverId!, event.offer!.id, false);
         if (current) await match(trip.id);
         break;
       case 'assigned':
+        await drivers.answered(event.driverId!, event.offer!.id, true);
         await offers.release(event.driverId!, event.offer!.id);
         await offers.remove(event.offer!.id);
         if (!(await holdsClaim(trip, event.driverId!))) break;
@@ -93,7 +107,8 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
         break;
       case 'cancelled':
       case 'completed':
-        if (event.offer) await closeOffer(trip.id, event.offer, event.type, event.id);
+        for (const driverId of event.offer ? askedOf(event.offer) : [])
+          await closeOffer(trip.id, offerFor(event.offer!, driverId), event.type, event.id);
         if (event.driverId) await drivers.release(event.driverId, trip.id);
         break;
       case 'driver_arrived':

@@ -1,67 +1,239 @@
-/** Which drivers are asked, and in which order: pure, so that a decision can be explained and replayed. */
-import type { LatLng, Leg } from '../geo.ts';
-import type { VehicleClass } from '../roles.ts';
+/**
+ * Which driver is asked for which trip: pure, so that a decision can be explained term by term and replayed from its stored input
+ * to the same result, bit for bit. What every candidate costs is said in seconds of the rider's waiting.
+ */
+import { assign } from '../assignment/rules.ts';
+import {
+  type DriverFacts,
+  ownCostMs,
+  type RequestFacts,
+  type Term,
+  termsOf,
+  unservedCostMs,
+  type Weights,
+  wayCostMs,
+} from '../scoring/rules.ts';
 
-/** What is known of one driver when a trip looks for one. */
-export interface Candidate extends LatLng {
-  driverId: string;
-  vehicleClass: VehicleClass;
-  /** When the position was measured, epoch ms. */
-  recordedAt: number;
+export type { DriverFacts, RequestFacts, Weights } from '../scoring/rules.ts';
+
+/** Raised with every change after which an old input could give another result. */
+export const RULES_VERSION = 1;
+
+export interface DecisionSettings {
+  freshnessMs: number;
+  /** Farther drivers are not asked. */
+  maxEtaS: number;
+  /** Drivers asked at once: 1 is one after another, more is a broadcast. */
+  offers: number;
+  weights: Weights;
+  /** Candidates that the assignment may look at (see assignment/rules.ts). */
+  maxSteps: number;
 }
 
-export interface MatchRequest {
-  pickup: LatLng;
-  vehicleClass: VehicleClass;
-  excludedDriverIds: readonly string[];
+/** Everything a decision depends on; stored as it is. */
+export interface DecisionInput {
+  rules: number;
+  /** Domain time, epoch ms. */
+  at: number;
+  settings: DecisionSettings;
+  trips: readonly RequestFacts[];
+  drivers: readonly DriverFacts[];
+  /** Where ETAs come from: a routing engine's name or straight_line. */
+  sources: readonly string[];
+  /** For each trip its candidates, five numbers each: index in `drivers`, etaS, distanceM, H3 ring around the pick-up, index in `sources`. */
+  pairs: readonly (readonly number[])[];
+  /** Drivers who turned out to have another offer. */
+  askedElsewhere: readonly string[];
 }
 
-export type RejectionReason = 'excluded' | 'vehicle_class' | 'stale_position';
+export const rejectionReasons = [
+  'excluded',
+  'vehicle_class',
+  'not_available',
+  'stale_position',
+  'asked_elsewhere',
+  'too_far',
+] as const;
+export type RejectionReason = (typeof rejectionReasons)[number];
 
-export interface Ranked extends Leg {
-  candidate: Candidate;
-  /** Where the ETA came from: a routing engine's name or straight_line. */
-  source: string;
+export const choiceReasons = ['cheapest', 'nobody_near', 'all_rejected', 'others_cheaper'] as const;
+export type ChoiceReason = (typeof choiceReasons)[number];
+
+/** What became of one trip. `others_cheaper`: the drivers it could have had are worth more on other trips. */
+export interface Choice {
+  tripId: string;
+  reason: ChoiceReason;
+  /** Who is asked, the chosen one first. */
+  driverIds: string[];
 }
 
-export interface Eligibility {
-  eligible: Candidate[];
-  rejected: { driverId: string; reason: RejectionReason }[];
+export interface Decision {
+  /** In the order of the trips' ids. */
+  choices: Choice[];
+  /** Sum over all trips, milliseconds of waiting. */
+  costMs: number;
+  steps: number;
+  /** Trips for which the allowance of the assignment did not reach. */
+  greedyTrips: number;
 }
 
-/** Who may be asked at all; only their ways are worth asking for. */
-export function eligible(
-  request: MatchRequest,
-  candidates: readonly Candidate[],
-  now: number,
-  freshnessMs: number,
-): Eligibility {
-  const found: Eligibility = { eligible: [], rejected: [] };
-  for (const candidate of candidates) {
-    const reason = rejectionOf(request, candidate, now, freshnessMs);
-    if (reason) found.rejected.push({ driverId: candidate.driverId, reason });
-    else found.eligible.push(candidate);
-  }
-  return found;
-}
+/** Numbers of one candidate in `pairs`. */
+const PAIR = 5;
 
-/** Best first: least ETA, then the driver id, so that equal inputs give equal answers. `legs` in the order of the candidates. */
-export function rank(candidates: readonly Candidate[], legs: readonly Omit<Ranked, 'candidate'>[]): Ranked[] {
-  const ranked = candidates.map((candidate, i) => {
-    const { etaS, distanceM, source } = legs[i]!;
-    return { candidate, etaS, distanceM, source };
-  });
-  return ranked.sort((a, b) => a.etaS - b.etaS || (a.candidate.driverId < b.candidate.driverId ? -1 : 1));
-}
-
+/** Null when he may be asked. What does not depend on the trip is said first. */
 function rejectionOf(
-  request: MatchRequest,
-  candidate: Candidate,
-  now: number,
-  freshnessMs: number,
+  trip: RequestFacts,
+  driver: DriverFacts,
+  etaS: number,
+  input: DecisionInput,
+  asked: ReadonlySet<string>,
 ): RejectionReason | null {
-  if (request.excludedDriverIds.includes(candidate.driverId)) return 'excluded';
-  if (candidate.vehicleClass !== request.vehicleClass) return 'vehicle_class';
-  if (now - candidate.recordedAt > freshnessMs) return 'stale_position';
-  return null;
+  if (!driver.isAvailable) return 'not_available';
+  if (input.at - driver.recordedAt > input.settings.freshnessMs) return 'stale_position';
+  if (asked.has(driver.driverId)) return 'asked_elsewhere';
+  if (driver.vehicleClass !== trip.vehicleClass) return 'vehicle_class';
+  if (trip.excludedDriverIds.includes(driver.driverId)) return 'excluded';
+  return etaS > input.settings.maxEtaS ? 'too_far' : null;
+}
+
+/** Indexes in the order of their ids, so that the order in which facts came in changes nothing. */
+function byId<T>(items: readonly T[], idOf: (item: T) => string): number[] {
+  const ids = items.map(idOf);
+  return ids.map((_, i) => i).sort((a, b) => (ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b));
+}
+
+/** Where the pairs of a trip begin, in the order of the drivers' ids: of equally good ones the assignment takes the first. */
+function byPlace(pairs: readonly number[], place: Int32Array): number[] {
+  const begins: number[] = [];
+  for (let i = 0; i < pairs.length; i += PAIR) begins.push(i);
+  return begins.sort((a, b) => place[pairs[a]!]! - place[pairs[b]!]!);
+}
+
+interface Scored {
+  /** Trips and drivers by id. */
+  trips: number[];
+  drivers: number[];
+  start: Int32Array;
+  /** Place of the driver among `drivers`. */
+  column: Int32Array;
+  cost: Float64Array;
+  skip: Float64Array;
+}
+
+/** The candidates of all trips with what they cost; those who may not be asked are left out. */
+function scored(input: DecisionInput): Scored {
+  const { at, settings } = input;
+  const w = settings.weights;
+  const asked = new Set(input.askedElsewhere);
+  const trips = byId(input.trips, ({ tripId }) => tripId);
+  const drivers = byId(input.drivers, ({ driverId }) => driverId);
+  const place = new Int32Array(drivers.length);
+  // What depends on the driver alone is worked out once, however many trips he is near.
+  const own = new Float64Array(drivers.length);
+  for (const [rank, index] of drivers.entries()) {
+    place[index] = rank;
+    own[index] = ownCostMs(input.drivers[index]!, at, w);
+  }
+  const most = input.pairs.reduce((sum, pairs) => sum + pairs.length / PAIR, 0);
+  const start = new Int32Array(trips.length + 1);
+  const column = new Int32Array(most);
+  const cost = new Float64Array(most);
+  const skip = new Float64Array(trips.length);
+  let edges = 0;
+  for (const [row, index] of trips.entries()) {
+    const trip = input.trips[index]!;
+    const pairs = input.pairs[index]!;
+    for (const i of byPlace(pairs, place)) {
+      const driver = input.drivers[pairs[i]!]!;
+      const etaS = pairs[i + 1]!;
+      if (rejectionOf(trip, driver, etaS, input, asked) !== null) continue;
+      column[edges] = place[pairs[i]!]!;
+      cost[edges++] = own[pairs[i]!]! + wayCostMs(driver, etaS, trip, w);
+    }
+    start[row + 1] = edges;
+    skip[row] = unservedCostMs(trip, at, w);
+  }
+  return { trips, drivers, start, column, cost, skip };
+}
+
+/** In a broadcast more drivers are asked than the chosen one: the cheapest whom no other trip of this decision asks. */
+function broaden(input: DecisionInput, s: Scored, columnOfRow: Int32Array): number[][] {
+  const asked = Array.from(columnOfRow, (column) => (column < 0 ? [] : [column]));
+  if (input.settings.offers < 2) return asked;
+  const taken = new Set<number>(columnOfRow.filter((column) => column >= 0));
+  const ranked = asked.map((_, row) =>
+    Array.from({ length: s.start[row + 1]! - s.start[row]! }, (_, i) => s.start[row]! + i).sort(
+      (a, b) => s.cost[a]! - s.cost[b]! || s.column[a]! - s.column[b]!,
+    ),
+  );
+  for (let round = 1; round < input.settings.offers; round++) {
+    for (const [row, columns] of asked.entries()) {
+      const next = columns.length === 0 ? undefined : ranked[row]!.find((edge) => !taken.has(s.column[edge]!));
+      if (next === undefined) continue;
+      taken.add(s.column[next]!);
+      columns.push(s.column[next]!);
+    }
+  }
+  return asked;
+}
+
+/**
+ * Decides. The same input gives the same decision, on every machine and in whatever order its trips and drivers stand.
+ * @param expired ends the assignment early; with `maxSteps` as in `steps` the input gives the same decision without it
+ */
+export function decide(input: DecisionInput, expired?: () => boolean): Decision {
+  const s = scored(input);
+  const problem = { rows: s.trips.length, columns: s.drivers.length, ...s };
+  const answer = assign(problem, { maxSteps: input.settings.maxSteps, ...(expired ? { expired } : {}) });
+  const asked = broaden(input, s, answer.columnOfRow);
+  const choices = s.trips.map((index, row): Choice => {
+    const driverIds = asked[row]!.map((column) => input.drivers[s.drivers[column]!]!.driverId);
+    const candidates = s.start[row + 1]! - s.start[row]!;
+    const none = candidates > 0 ? 'others_cheaper' : input.pairs[index]!.length > 0 ? 'all_rejected' : 'nobody_near';
+    return { tripId: input.trips[index]!.tripId, reason: driverIds.length > 0 ? 'cheapest' : none, driverIds };
+  });
+  return { choices, costMs: answer.cost, steps: answer.steps, greedyTrips: answer.greedyRows };
+}
+
+/** One candidate as people are shown him. */
+export interface Ranked {
+  driverId: string;
+  etaS: number;
+  /** Where the ETA came from. */
+  source: string;
+  distanceM: number;
+  ring: number;
+  costMs: number;
+  terms: Term[];
+}
+
+export interface Explanation {
+  /** Cheapest first, ties by driver. */
+  ranked: Ranked[];
+  rejected: { driverId: string; ring: number; reason: RejectionReason }[];
+}
+
+/** Why a trip's candidates stood where they stood, worked out from the input alone. */
+export function explain(input: DecisionInput, tripId: string): Explanation {
+  const index = input.trips.findIndex((trip) => trip.tripId === tripId);
+  const trip = input.trips[index];
+  const pairs = input.pairs[index] ?? [];
+  const asked = new Set(input.askedElsewhere);
+  const ranked: Ranked[] = [];
+  const rejected: Explanation['rejected'] = [];
+  for (let i = 0; trip && i < pairs.length; i += PAIR) {
+    const [at, etaS, distanceM, ring, from] = pairs.slice(i, i + PAIR) as [number, number, number, number, number];
+    const driver = input.drivers[at]!;
+    const { driverId } = driver;
+    const reason = rejectionOf(trip, driver, etaS, input, asked);
+    if (reason !== null) {
+      rejected.push({ driverId, ring, reason });
+      continue;
+    }
+    const terms = termsOf(driver, etaS, trip, input.at, input.settings.weights);
+    const costMs = terms.reduce((sum, term) => sum + term.costMs, 0);
+    ranked.push({ driverId, etaS, source: input.sources[from]!, distanceM, ring, costMs, terms });
+  }
+  ranked.sort((a, b) => a.costMs - b.costMs || (a.driverId < b.driverId ? -1 : 1));
+  return { ranked, rejected };
 }

@@ -1,19 +1,21 @@
 /**
- * The use cases of dispatch: offers are answered, claims of drivers kept or freed. How a driver is found is in search.ts, what
+ * The use cases of dispatch: offers are answered, claims of drivers kept or freed. Who is asked is decided in matching.ts, what
  * follows from a trip's events in reactions.ts.
  */
 import { RideError } from '../../errors.ts';
-import { isDriven, isTerminal } from '../trips/rules.ts';
+import { askedOf, isDriven, isTerminal } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import type { DispatchDeps } from './deps.ts';
+import { createFacts } from './facts.ts';
+import { createMatching } from './matching.ts';
 import { createReactions } from './reactions.ts';
-import { createSearch } from './search.ts';
 
 export type Dispatch = ReturnType<typeof createDispatch>;
 
 export function createDispatch(deps: DispatchDeps) {
   const { trips, drivers, clock, log } = deps;
-  const match = createSearch(deps);
+  const gather = createFacts({ ...deps, ...deps.settings });
+  const { match, matchWindow } = createMatching({ ...deps, gather });
 
   /** Where the next reconciliation goes on among those who are bound. */
   let reconciled: string | undefined;
@@ -74,7 +76,7 @@ export function createDispatch(deps: DispatchDeps) {
     const trip = await trips.any(tripId);
     if (trip && trip.driverId === driverId && isDriven(trip.status)) return false;
     // Between a claim and its acceptance the offer is still open: that claim is under way, not left behind.
-    if (trip?.offer?.driverId === driverId && trip.offer.expiresAt > clock.now()) return false;
+    if (trip?.offer && askedOf(trip.offer).includes(driverId) && trip.offer.expiresAt > clock.now()) return false;
     // Nor is that of a driver who is about to be at the pick-up of his departure.
     if (trip?.kind === 'scheduled' && !isTerminal(trip.status)) {
       const since = (await drivers.get(driverId))?.activeSince ?? 0;
@@ -90,6 +92,7 @@ export function createDispatch(deps: DispatchDeps) {
 
   return {
     match,
+    matchWindow,
     accept,
     claim,
     releaseUnlessDriven,

@@ -15,11 +15,33 @@ export interface Driver extends StoredDocument {
   activeTripId: string | null;
   /** When `activeTripId` was set, domain time; null with it. */
   activeSince: number | null;
+  /** Since when he has been on duty with nothing to do, domain time; missing or null while he is not. */
+  idleSince?: number | null;
+  /** What he said to his last offers, oldest first; by the offer's id, so that nothing counts twice. */
+  answers?: { offerId: string; accepted: boolean }[];
+  ratings?: number;
+  ratingSum?: number;
   updatedAt: number;
 }
 
 /** He may be offered a trip; the index of available drivers is a copy of this. */
 export const isAvailable = ({ status, activeTripId }: Driver): boolean => status === 'looking' && activeTripId === null;
+
+/** As many answers as acceptance is told from. */
+const ANSWERS = 20;
+
+/** The driver with one more answer; null when it is known already. */
+export function withAnswer(driver: Driver, offerId: string, accepted: boolean): Driver | null {
+  const answers = driver.answers ?? [];
+  if (answers.some((answer) => answer.offerId === offerId)) return null;
+  return { ...driver, answers: [...answers, { offerId, accepted }].slice(-ANSWERS) };
+}
+
+/** Dates the beginning of idleness when it begins, and forgets it when it ends. */
+export function withIdleness(driver: Driver, now: number): Driver {
+  if (!isAvailable(driver)) return { ...driver, idleSince: null };
+  return driver.idleSince ? driver : { ...driver, idleSince: now };
+}
 
 export const driverCollection: CollectionSpec<Driver> = {
   name: 'drivers',

@@ -5,7 +5,7 @@ import type { Positions } from '../../ports/positions.ts';
 import type { Collection, Page } from '../../ports/store.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
-import { type Driver, type DriverStatus, isAvailable } from './driver.ts';
+import { type Driver, type DriverStatus, isAvailable, withAnswer, withIdleness } from './driver.ts';
 
 export interface DriversDeps {
   drivers: Collection<Driver>;
@@ -28,7 +28,8 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
       if (!driver) return null;
       const changed = change(driver);
       if (!changed) return driver;
-      const next = { ...changed, version: driver.version + 1, updatedAt: clock.now() };
+      const now = clock.now();
+      const next = { ...withIdleness(changed, now), version: driver.version + 1, updatedAt: now };
       if (await drivers.compareAndSet(next)) return next;
     }
     throw new RideError('RIDE_CONFLICT', 'The driver changed too often; try again', { retryAfterMs: 50 });
@@ -124,6 +125,22 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
     },
 
     reindex,
+
+    getMany: (driverIds: readonly string[]): Promise<Driver[]> => drivers.getMany(driverIds),
+
+    /** Remembers what he said to an offer; saying nothing is a no. Safe to repeat. */
+    async answered(driverId: string, offerId: string, accepted: boolean): Promise<void> {
+      await update(driverId, (d) => withAnswer(d, offerId, accepted));
+    },
+
+    /** One more rating, 1 to 5 stars. Not safe to repeat: the caller sees to it that a trip is rated once. */
+    async rated(driverId: string, stars: number): Promise<void> {
+      await update(driverId, (d) => ({
+        ...d,
+        ratings: (d.ratings ?? 0) + 1,
+        ratingSum: (d.ratingSum ?? 0) + stars,
+      }));
+    },
 
     /** Drivers who are bound to a trip, the longest bound first, page by page. */
     claimed: (limit: number, pageToken?: string): Promise<Page<Driver>> =>

@@ -7,6 +7,7 @@
  *       ↑  ↑             │decline, expiry   │
  *       │  └─────────────┘                  │ the driver cancels
  *       └───────────────────────────────────┘
+ *   offered ─one of several asked says no, or it is another’s now→ offered
  *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
  */
 
@@ -29,6 +30,8 @@ export type TripStatus = (typeof tripStatuses)[number];
 export const tripEventTypes = [
   'requested',
   'offered',
+  'offer_narrowed',
+  'offer_withdrawn',
   'offer_declined',
   'offer_expired',
   'assigned',
@@ -49,18 +52,42 @@ export interface Place extends LatLng {
   zone: string;
 }
 
-/** An offer that one driver may take until `expiresAt`. */
-export interface Offer {
-  id: string;
+/** A driver who is asked, as he was when the offer was made. */
+export interface Asked extends LatLng {
   driverId: string;
   etaS: number;
   /** Where the ETA came from: a routing engine's name or straight_line. */
   source?: string;
   distanceM: number;
-  /** Where the driver was when the offer was made. */
-  lat: number;
-  lng: number;
+}
+
+/** An offer that its driver may take until `expiresAt`; in a broadcast any of several may, and the first does. */
+export interface Offer extends Asked {
+  id: string;
   expiresAt: number;
+  /** Who is asked besides; missing when nobody is. */
+  others?: Asked[];
+}
+
+/** Everyone who may take it. */
+export const askedOf = (offer: Offer): string[] => [
+  offer.driverId,
+  ...(offer.others ?? []).map(({ driverId }) => driverId),
+];
+
+/** The offer as it is to one of those asked, alone. */
+export function offerFor(offer: Offer, driverId: string): Offer {
+  const { others = [], ...first } = offer;
+  return { ...first, ...others.find((asked) => asked.driverId === driverId) };
+}
+
+/** The offer without one of those asked; null when nobody is left. */
+function without(offer: Offer, driverId: string): Offer | null {
+  const left = askedOf(offer).filter((id) => id !== driverId);
+  const [first, ...rest] = left.map((id) => offerFor(offer, id));
+  if (!first) return null;
+  const others = rest.map(({ id: _id, expiresAt: _at, ...asked }): Asked => asked);
+  return others.length > 0 ? { ...first, others } : first;
 }
 
 export interface Estimate {
@@ -173,7 +200,7 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
     case 'offer':
       if (state.status !== 'requested') return illegal(state, 'be offered to a driver');
       // He was picked before he said no to an offer that somebody else's search made him meanwhile.
-      if (state.excludedDriverIds.includes(command.offer.driverId)) {
+      if (askedOf(command.offer).some((id) => state.excludedDriverIds.includes(id))) {
         return refuse(state, 'RIDE_OFFER_CLOSED', 'This driver is out of this trip');
       }
       return one({ type: 'offered', at: now, actorId: SYSTEM, driverId: command.offer.driverId, offer: command.offer });
@@ -184,22 +211,16 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
         return state.excludedDriverIds.includes(command.driverId) ? alreadyDone : offerClosed(state);
       }
       return one({
-        type: 'offer_declined',
+        type: state.offer!.others ? 'offer_narrowed' : 'offer_declined',
         at: now,
         actorId: command.driverId,
         driverId: command.driverId,
         ...(command.reason ? { reason: command.reason } : {}),
-        offer: state.offer!,
+        offer: offerFor(state.offer!, command.driverId),
       });
     case 'expire_offer':
       if (state.offer?.id !== command.offerId || state.offer.expiresAt > now) return alreadyDone;
-      return one({
-        type: 'offer_expired',
-        at: now,
-        actorId: SYSTEM,
-        driverId: state.offer.driverId,
-        offer: state.offer,
-      });
+      return decideExpireOffer(state.offer, now);
     case 'arrive':
       return decideStep(state, command.driverId, now, 'assigned', 'driver_arrived', 'driver_arrived');
     case 'start':
@@ -215,7 +236,7 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
 }
 
 function isOpenOffer(state: TripState, offerId: string, driverId: string): boolean {
-  return state.status === 'offered' && state.offer?.id === offerId && state.offer.driverId === driverId;
+  return state.status === 'offered' && state.offer?.id === offerId && askedOf(state.offer).includes(driverId);
 }
 
 function illegal(state: TripState, what: string): Decision {
@@ -231,7 +252,28 @@ function decideAccept(state: TripState, command: { offerId: string; driverId: st
   if (!isOpenOffer(state, command.offerId, command.driverId)) return offerClosed(state);
   const offer = state.offer!;
   if (offer.expiresAt <= now) return refuse(state, 'RIDE_OFFER_CLOSED', 'The offer has expired');
-  return one({ type: 'assigned', at: now, actorId: command.driverId, driverId: command.driverId, offer });
+  const { driverId } = command;
+  const losers = askedOf(offer).filter((id) => id !== driverId);
+  return {
+    events: [
+      ...losers.map((id) => ended('offer_withdrawn', offer, id, driverId, now)),
+      { type: 'assigned', at: now, actorId: driverId, driverId, offer: offerFor(offer, driverId) },
+    ],
+  };
+}
+
+/** Each of those asked has an event of his own. */
+function decideExpireOffer(offer: Offer, now: number): Decision {
+  const drivers = askedOf(offer);
+  const last = drivers.length - 1;
+  return {
+    events: drivers.map((id, i) => ended(i === last ? 'offer_expired' : 'offer_narrowed', offer, id, SYSTEM, now)),
+  };
+}
+
+/** An open offer ends for one of those asked. */
+function ended(type: TripEventType, offer: Offer, driverId: string, actorId: string, at: number): TripFact {
+  return { type, at, actorId, driverId, offer: offerFor(offer, driverId) };
 }
 
 /** The driver's steps all have one shape: from one status to the next, a repeat is no error. */
@@ -292,6 +334,8 @@ function decideCancel(
 export const statusAfter: Record<TripEventType, TripStatus> = {
   requested: 'requested',
   offered: 'offered',
+  offer_narrowed: 'offered',
+  offer_withdrawn: 'offered',
   offer_declined: 'requested',
   offer_expired: 'requested',
   assigned: 'assigned',
@@ -313,6 +357,13 @@ export function evolve<T extends TripState>(state: T, event: TripFact): T {
     case 'offered':
       next.offer = event.offer!;
       next.offersMade = state.offersMade + 1;
+      break;
+    case 'offer_narrowed':
+      next.offer = without(state.offer!, event.driverId!);
+      next.excludedDriverIds = exclude(state.excludedDriverIds, event.driverId!);
+      break;
+    case 'offer_withdrawn':
+      next.offer = without(state.offer!, event.driverId!);
       break;
     case 'offer_declined':
     case 'offer_expired':

@@ -42,6 +42,12 @@ export const TripRequestSchema = Type.Object(
         description: 'books this quote, which must be of the same journey',
       }),
     ),
+    pickup_at: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'epoch milliseconds of a ride for later; a driver is sought ahead of it',
+      }),
+    ),
   },
   {
     ...Closed,
@@ -73,6 +79,7 @@ export const TripSchema = Type.Object(
       fare_minor: Type.Integer(),
       currency: Type.String(),
     }),
+    pickup_at: Type.Optional(EpochMs),
     created_at: EpochMs,
     updated_at: EpochMs,
     matched_at: Type.Optional(EpochMs),
@@ -154,6 +161,7 @@ export function toTripWire(trip: Trip): Static<typeof TripSchema> {
       fare_minor: trip.estimate.fareMinor,
       currency: trip.estimate.currency,
     },
+    pickup_at: trip.departureTime,
     created_at: trip.createdAt,
     updated_at: trip.updatedAt,
     matched_at: trip.matchedAt,

@@ -2,7 +2,7 @@
  * Use cases of a trip: request, read, and every command through one compare-and-set loop. The service never publishes: it
  * appends events to the document's outbox and kicks the relay.
  */
-import { RideError } from '../../errors.ts';
+import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
 import { codesLeft, type Delivery, proofsTaken } from '../deliveries/rules.ts';
@@ -15,6 +15,7 @@ import { checkJourney, type Pricing } from '../pricing/service.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import {
+  askedOf,
   decide,
   evolve,
   type Place,
@@ -49,6 +50,8 @@ export interface TripRequest {
   quoteId?: string;
   /** What is delivered; a ride has none. */
   delivery?: Delivery;
+  /** When the rider wants to be picked up, epoch ms; missing: now. */
+  pickupAt?: number;
 }
 
 export interface TripQuery {
@@ -71,10 +74,13 @@ export interface TripsDeps {
   ids: Ids;
   pricing: Pricing;
   tripRequestTtlMs: number;
+  /** How long before the departure of a ride for later a driver is sought. */
+  dispatchAheadMs: number;
   /** H3 cell of a place at the zone resolution. */
   zoneOf(lat: number, lng: number): string;
 }
 
+const MAX_AHEAD_MS = 30 * 86_400_000;
 const CAS_ATTEMPTS = 16;
 
 /** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
@@ -120,6 +126,7 @@ export function createTrips(deps: TripsDeps) {
       source: place(input.pickup),
       destination: place(input.dropoff),
       ...(input.note ? { note: input.note } : {}),
+      ...(input.pickupAt === undefined ? {} : { departureTime: input.pickupAt }),
       estimate: {
         distanceM: terms.distanceM,
         durationS: terms.durationS,
@@ -128,7 +135,8 @@ export function createTrips(deps: TripsDeps) {
         currency: terms.tariff.currency,
       },
       terms,
-      matchDeadline: now + deps.tripRequestTtlMs,
+      matchFrom: Math.max(now, (input.pickupAt ?? now) - deps.dispatchAheadMs),
+      matchDeadline: Math.max(now, input.pickupAt ?? now) + deps.tripRequestTtlMs,
       history: [],
     };
   }
@@ -239,7 +247,7 @@ export function createTrips(deps: TripsDeps) {
       isOperator(principal.role) ||
       trip.riderId === principal.userId ||
       trip.driverId === principal.userId ||
-      trip.offer?.driverId === principal.userId
+      (trip.offer !== null && askedOf(trip.offer).includes(principal.userId))
     );
   }
 
@@ -269,6 +277,8 @@ export function createTrips(deps: TripsDeps) {
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
       // Before the key is claimed: a request that cannot be must not use it up.
       checkJourney(input);
+      const aheadMs = (input.pickupAt ?? 0) - clock.now();
+      if (aheadMs > MAX_AHEAD_MS) throw invalidInput('pickup_at', 'at most 30 days from now');
       const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
       return key ? requestOnce(input, quote, key) : requestAnew(input, quote);
     },
@@ -314,6 +324,12 @@ export function createTrips(deps: TripsDeps) {
         pageSize: query.pageSize,
         ...(query.pageToken ? { pageToken: query.pageToken } : {}),
       });
+    },
+
+    /** Trips of a city for which drivers are sought at `now`, who waits longest first. */
+    async waitingIn(city: string, now: number, limit: number): Promise<Trip[]> {
+      const where = { status: 'requested', 'source.city': city, matchFrom: { lte: now } };
+      return (await trips.page({ where, orderBy: 'matchFrom', direction: 'asc', pageSize: limit })).items;
     },
 
     /** A rider's trips that have not ended, newest first. */

@@ -22,6 +22,10 @@ export interface Trip extends StoredDocument, TripState {
   terms?: Terms;
   /** The idempotency key it was requested with, as the record's id: tells a repeat from another request with the same quote. */
   requestKey?: string;
+  /** When the rider wants to be picked up, epoch ms; missing: as soon as somebody can. */
+  departureTime?: number;
+  /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. */
+  matchFrom: number;
   /** Instant by which a driver must be found, epoch ms. */
   matchDeadline: number;
   /** Every event of the trip, so that its history can be read for ever; as long as MAX_OFFERS allows. */
@@ -33,6 +37,7 @@ export const tripCollection: CollectionSpec<Trip> = {
   name: 'trips',
   indexes: [
     { name: 'status_city_departure', fields: ['status', 'source.city', 'departureTime'] },
+    { name: 'status_city_match', fields: ['status', 'source.city', 'matchFrom'] },
     { name: 'driver_status', fields: ['driverId', 'status'] },
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
     { name: 'status_updated', fields: ['status', 'updatedAt'] },

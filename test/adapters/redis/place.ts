@@ -12,6 +12,7 @@ import { type BusPlace, busConformance } from '../../conformance/bus.ts';
 import { type OffersPlace, offersConformance } from '../../conformance/offers.ts';
 import { type PositionsPlace, positionsConformance } from '../../conformance/positions.ts';
 
+const HISTORY_LENGTH = 50;
 const LEASE_MS = 300;
 
 /** What goes wrong shows in what the suites see. */
@@ -27,12 +28,7 @@ export interface RedisPlace extends BusPlace {
 }
 
 /** Connects to `url`; `cut` breaks what listens there. Everything is closed with the test. */
-export async function redisPlace(
-  t: Test,
-  url: string,
-  cut: () => Promise<void>,
-  historyLength = 50,
-): Promise<RedisPlace> {
+export async function redisPlace(t: Test, url: string, cut: () => Promise<void>): Promise<RedisPlace> {
   const connect = async (): Promise<ScriptedRedis> => {
     const redis = withScripts(connectRedis({ url }, () => {}));
     t.teardown(() => redis.disconnect());
@@ -43,10 +39,10 @@ export async function redisPlace(
   return {
     redis,
     cut,
-    historyLength,
+    historyLength: HISTORY_LENGTH,
     leaseMs: LEASE_MS,
     async node(): Promise<RedisBus> {
-      const options = { url, historyLength, historyTtlMs: 60_000, onError: () => {}, log: quiet };
+      const options = { url, historyLength: HISTORY_LENGTH, historyTtlMs: 60_000, onError: () => {}, log: quiet };
       const bus = createRedisBus(await connect(), options);
       t.teardown(() => bus.close());
       return bus;

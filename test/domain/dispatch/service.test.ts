@@ -8,6 +8,7 @@ const offered = async (s: Stack, tripId: string) => {
   await until(async () => (await s.trips.find(tripId))?.status === 'offered', 'an offer');
   return (await s.trips.find(tripId))!.offer!;
 };
+const rings = { resolution: 8, radiusM: 5000, enough: 40 };
 const code = (reason: unknown): string => (reason as RideError).code;
 
 /** seq counts from 1 without a gap. */
@@ -141,7 +142,7 @@ t.test('a driver gets the jobs of the class that is stored of him, whatever his 
 t.test('the search goes on behind those who cannot be asked', async (t) => {
   const place = await shared(t);
   await t.test('of another class', async (t) => {
-    const s = await stack(t, place, { dispatch: { candidates: 4 } });
+    const s = await stack(t, place, { dispatch: { rings: { ...rings, enough: 4 } } });
     for (let i = 0; i < 9; i++) await onDuty(s, `standard-${i}`, 10 + i);
     await onDuty(s, 'large', 500, { vehicleClass: 'xl' });
     const trip = await request(s, 'rider', { vehicleClass: 'xl' });
@@ -154,7 +155,7 @@ t.test('the search goes on behind those who cannot be asked', async (t) => {
     );
   });
   await t.test('who have declined', async (t) => {
-    const s = await stack(t, await shared(t), { dispatch: { candidates: 2 } });
+    const s = await stack(t, await shared(t), { dispatch: { rings: { ...rings, enough: 2 } } });
     for (let i = 0; i < 7; i++) await onDuty(s, `driver-${i}`, 10 + i);
     const trip = await request(s, 'rider');
     for (let i = 0; i < 7; i++) {
@@ -166,7 +167,7 @@ t.test('the search goes on behind those who cannot be asked', async (t) => {
   });
   await t.test('who have not been heard of', async (t) => {
     const clock = manualClock();
-    const s = await stack(t, await shared(t, clock), { dispatch: { candidates: 2 } });
+    const s = await stack(t, await shared(t, clock), { dispatch: { rings: { ...rings, enough: 2 } } });
     for (let i = 0; i < 7; i++) await onDuty(s, `gone-${i}`, 10 + i);
     clock.add(61_000);
     await onDuty(s, 'here', 500);

@@ -1,7 +1,7 @@
 /** Trips, drivers and commands for property tests of the rules: few names and few instants, so that commands meet. */
 import fc from 'fast-check';
 import { roles } from '../../../src/domain/roles.ts';
-import type { Offer, TripCommand, TripState } from '../../../src/domain/trips/rules.ts';
+import { askedOf, type Offer, type TripCommand, type TripState } from '../../../src/domain/trips/rules.ts';
 
 export const RIDER = 'rider';
 export const DRIVERS = ['ann', 'bob', 'cem'] as const;
@@ -18,7 +18,8 @@ export const requested = (): TripState => ({
   updatedAt: T0,
 });
 
-export const offerTo = (driverId: string, id: string, expiresAt: number): Offer => ({
+/** To everyone else besides when `several`. */
+export const offerTo = (driverId: string, id: string, expiresAt: number, several = false): Offer => ({
   id,
   driverId,
   etaS: 60,
@@ -26,6 +27,17 @@ export const offerTo = (driverId: string, id: string, expiresAt: number): Offer 
   lat: 40,
   lng: -73,
   expiresAt,
+  ...(several
+    ? {
+        others: DRIVERS.filter((other) => other !== driverId).map((other) => ({
+          driverId: other,
+          etaS: 90,
+          distanceM: 700,
+          lat: 41,
+          lng: -74,
+        })),
+      }
+    : {}),
 });
 
 /** What somebody wants to do, before it is known which trip he meets. */
@@ -34,6 +46,8 @@ export interface Intent {
   driver: string;
   offerId: string;
   ttlMs: number;
+  /** An offer to all drivers at once. */
+  several: boolean;
   /** Name the open offer or the assigned driver if there is one, instead of a name picked blindly. */
   right: boolean;
   actor: string;
@@ -55,6 +69,7 @@ export const intent: fc.Arbitrary<Intent> = fc.record({
   driver: fc.constantFrom(...DRIVERS),
   offerId: fc.constantFrom('o1', 'o2', 'o3'),
   ttlMs: fc.constantFrom(10, 10, 0, -1),
+  several: fc.boolean(),
   right: fc.boolean(),
   actor: fc.constantFrom(RIDER, 'stranger', ...DRIVERS),
   role: fc.constantFrom(...roles),
@@ -62,14 +77,18 @@ export const intent: fc.Arbitrary<Intent> = fc.record({
   waitMs: fc.constantFrom(0, 0, 0, 1, 5, 10, 11),
 });
 
+/** The driver who is named if he is asked, else the first. */
+const oneAsked = (offer: Offer, driverId: string): string =>
+  askedOf(offer).includes(driverId) ? driverId : offer.driverId;
+
 /** The step that brings a trip nearer to its completion. */
-function forward(state: TripState, { driver, offerId }: Intent, now: number): TripCommand {
+function forward(state: TripState, { driver, offerId, several }: Intent, now: number): TripCommand {
   const driverId = state.driverId ?? driver;
   switch (state.status) {
     case 'requested':
-      return { type: 'offer', offer: offerTo(driver, offerId, now + 10) };
+      return { type: 'offer', offer: offerTo(driver, offerId, now + 10, several) };
     case 'offered':
-      return { type: 'accept', offerId: state.offer!.id, driverId: state.offer!.driverId };
+      return { type: 'accept', offerId: state.offer!.id, driverId: oneAsked(state.offer!, driver) };
     case 'assigned':
       return { type: 'arrive', driverId };
     case 'driver_arrived':
@@ -83,12 +102,13 @@ function forward(state: TripState, { driver, offerId }: Intent, now: number): Tr
 export function toCommand(wish: Intent, state: TripState, now: number): TripCommand {
   const { what, driver, offerId, right } = wish;
   const why = wish.reason === undefined ? {} : { reason: wish.reason };
-  const offer = right && state.offer ? state.offer : { id: offerId, driverId: driver };
+  const open = right ? state.offer : null;
+  const offer = open ? { id: open.id, driverId: oneAsked(open, driver) } : { id: offerId, driverId: driver };
   switch (what) {
     case 'forward':
       return forward(state, wish, now);
     case 'offer':
-      return { type: 'offer', offer: offerTo(driver, offerId, now + wish.ttlMs) };
+      return { type: 'offer', offer: offerTo(driver, offerId, now + wish.ttlMs, wish.several) };
     case 'accept':
       return { type: 'accept', offerId: offer.id, driverId: offer.driverId };
     case 'decline':

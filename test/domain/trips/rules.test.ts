@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import {
+  askedOf,
   type Decision,
   decide,
   evolve,
@@ -91,10 +92,11 @@ t.test('whoever declined, let an offer pass or gave the trip up is never offered
   holds(t, (all) => {
     for (const { before, decision, after } of all) {
       for (const event of eventsOf(decision)) {
-        const out = before.excludedDriverIds.includes(event.driverId ?? '');
+        const named = event.type === 'offered' ? askedOf(event.offer!) : [event.driverId ?? ''];
+        const out = named.some((id) => before.excludedDriverIds.includes(id));
         if (event.type === 'offered' || event.type === 'assigned')
           must(!out, `${event.type} to an excluded one`, event);
-        if (['offer_declined', 'offer_expired', 'driver_cancelled'].includes(event.type)) {
+        if (['offer_narrowed', 'offer_declined', 'offer_expired', 'driver_cancelled'].includes(event.type)) {
           must(after.excludedDriverIds.includes(event.driverId!), 'not excluded', event);
         }
       }
@@ -111,13 +113,37 @@ t.test('whoever declined, let an offer pass or gave the trip up is never offered
 t.test('only the driver of an open offer that has not expired gets the trip', async (t) => {
   holds(t, (all) => {
     for (const { before, command, decision, now } of all) {
-      if (eventsOf(decision)[0]?.type !== 'assigned') continue;
+      const assigned = eventsOf(decision).find(({ type }) => type === 'assigned');
+      if (!assigned) continue;
       must(command.type === 'accept' && before.status === 'offered', 'accepted', { before, command });
-      must(before.offer!.driverId === (command as { driverId: string }).driverId, 'somebody else', { before, command });
+      const { driverId } = command as { driverId: string };
+      must(assigned.driverId === driverId, 'the one who said yes', { assigned, command });
+      must(askedOf(before.offer!).includes(driverId), 'somebody else', { before, command });
       must(before.offer!.expiresAt > now, 'too late', { before, now });
     }
   });
 });
+
+t.test(
+  'an offer to several ends for each of them by an event of his own, and who was only too slow may be asked again',
+  async (t) => {
+    holds(t, (all) => {
+      for (const { before, decision, after } of all) {
+        const events = eventsOf(decision);
+        if (!before.offer || events.some(({ type }) => type === 'cancelled')) continue;
+        const left = after.offer ? askedOf(after.offer) : [];
+        const ended = events.flatMap(({ driverId, offer }) => (offer?.driverId === driverId ? [driverId!] : []));
+        must([...left, ...ended].sort().join() === askedOf(before.offer).sort().join(), 'once each', {
+          before,
+          events,
+        });
+        for (const { type, driverId } of events)
+          if (type === 'offer_withdrawn') must(!after.excludedDriverIds.includes(driverId!), 'out', { before, after });
+        must(after.offer?.others?.length !== 0, 'others, or none', after);
+      }
+    });
+  },
+);
 
 t.test('a decision is dated now, follows the table of statuses, and says everything that changed', async (t) => {
   holds(t, (all) => {

@@ -1327,8 +1327,8 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
   seq: bigint;
 
   /**
-   * requested, offered, offer_declined, offer_expired, assigned, driver_arrived, started, completed, driver_cancelled,
-   * cancelled, expired; of a departure also published, booked, booking_cancelled, boarded, no_show, recalled; of a delivery also proof_refused; another system has
+   * requested, offered, offer_narrowed, offer_withdrawn, offer_declined, offer_expired, assigned, driver_arrived, started,
+   * completed, driver_cancelled, cancelled, expired; of a departure also published, booked, booking_cancelled, boarded, no_show, recalled; of a delivery also proof_refused; another system has
    * types of its own.
    *
    * @generated from field: string type = 3;
