@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { assignment } from './cases/assignment.ts';
 import { grpcBroadcast } from './cases/broadcast.ts';
 import { chaos } from './cases/chaos.ts';
 import { fanOut } from './cases/fanout.ts';
@@ -34,6 +35,7 @@ const cases: Record<CaseName, (context: Context) => Promise<CaseResult>> = {
   rest: restLocation,
   trips: tripRequests,
   nearby,
+  assignment,
   ingest,
   memory: idleMemory,
   sessions: manySessions,

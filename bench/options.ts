@@ -35,6 +35,7 @@ export const caseNames = [
   'rest',
   'trips',
   'nearby',
+  'assignment',
   'ingest',
   'memory',
   'sessions',

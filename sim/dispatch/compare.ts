@@ -4,11 +4,14 @@ import type { Point } from '../geo.ts';
 import { createDraw } from '../random.ts';
 import type { Trip } from '../trips-csv.ts';
 import { clairvoyant, nearest, ours, windowBatch } from './dispatchers.ts';
-import { type CityOptions, live, type Result } from './engine.ts';
+import { type CityOptions, type Dispatcher, live, type Result } from './engine.ts';
 
 export interface CompareOptions extends CityOptions {
   drivers: number;
+  /** Of the server's own decisions. */
   windowMs: number;
+  /** Of the solvers that ours is held against; the best of them counts. */
+  batchWindowsMs: readonly number[];
   horizonMs: number;
   candidates: number;
   weights: Weights;
@@ -26,6 +29,8 @@ export interface Row {
 export interface SeedResult {
   seed: number;
   rows: Row[];
+  /** The window batches of all lengths; the best of them is among the rows. */
+  batches: (Row & { windowMs: number })[];
   decisions: number;
   /** Decisions whose stored input gave another result. */
   replayedWrong: number;
@@ -54,18 +59,32 @@ export function denser(trips: readonly Trip[], density: number): Trip[] {
   return trips.map((trip) => ({ ...trip, atMs: startMs + Math.round((trip.atMs - startMs) / density) }));
 }
 
-/** A fleet that is busy for about `share` of its time, if getting to a rider takes `pickupS`. */
-export function fleetFor(trips: readonly Trip[], share: number, pickupS: number): number {
-  const spanS = (trips.at(-1)!.atMs - trips[0]!.atMs) / 1000;
-  return Math.ceil(trips.reduce((sum, { durationS }) => sum + durationS + pickupS, 0) / spanS / share);
+const startsOf = (trips: readonly Trip[], drivers: number, draw: () => number): Point[] =>
+  Array.from({ length: drivers }, () => trips[Math.floor(draw() * trips.length)]!.pickup);
+
+/** Nine of ten requests, so that seeds differ in more than where drivers stand at first. */
+const someOf = (trips: readonly Trip[], draw: () => number): Trip[] => trips.filter(() => draw() < 0.9);
+
+/** The smallest fleet that a window batch keeps busy for at most `share` of its time with what one seed requests. */
+export function fleetFor(all: readonly Trip[], share: number, city: CityOptions, windowMs: number): number {
+  const draw = createDraw('fleet');
+  const trips = someOf(all, draw);
+  const starts = startsOf(all, trips.length, draw);
+  let low = 1;
+  let high = trips.length;
+  while (low < high) {
+    const drivers = Math.floor((low + high) / 2);
+    if (live(windowBatch(windowMs), trips, starts.slice(0, drivers), city).utilisation > share) low = drivers + 1;
+    else high = drivers;
+  }
+  return low;
 }
 
 /** One seed: where the drivers begin, which of the requests are made. */
 export function compare(all: readonly Trip[], seed: number, options: CompareOptions): SeedResult {
   const draw = createDraw('dispatch', seed);
-  const starts: Point[] = Array.from({ length: options.drivers }, () => all[Math.floor(draw() * all.length)]!.pickup);
-  // Nine of ten requests, so that seeds differ in more than where drivers stand at first.
-  const trips = all.filter(() => draw() < 0.9);
+  const starts = startsOf(all, options.drivers, draw);
+  const trips = someOf(all, draw);
   let decisions = 0;
   let replayedWrong = 0;
   const onDecision = (input: DecisionInput, result: string): void => {
@@ -73,15 +92,17 @@ export function compare(all: readonly Trip[], seed: number, options: CompareOpti
     const stored = JSON.parse(JSON.stringify(input)) as DecisionInput;
     if (JSON.stringify(decide(stored)) !== result) replayedWrong++;
   };
-  const everyMs = options.windowMs;
-  const dispatchers = [
-    nearest(),
-    ours({ everyMs, candidates: options.candidates, weights: options.weights, onDecision }),
-    windowBatch(everyMs),
-    clairvoyant(CLAIRVOYANT_EVERY_MS, options.horizonMs),
+  const { windowMs: everyMs, candidates, weights } = options;
+  const run = (dispatcher: Dispatcher): Row => rowOf(live(dispatcher, trips, starts, options));
+  const batches = options.batchWindowsMs.map((ms) => ({ ...run(windowBatch(ms)), windowMs: ms }));
+  const best = batches.reduce((a, b) => (b.meanEtaS < a.meanEtaS ? b : a));
+  const rows = [
+    run(nearest()),
+    run(ours({ everyMs, candidates, weights, onDecision })),
+    best,
+    run(clairvoyant(CLAIRVOYANT_EVERY_MS, options.horizonMs)),
   ];
-  const rows = dispatchers.map((dispatcher) => rowOf(live(dispatcher, trips, starts, options)));
-  return { seed, rows, decisions, replayedWrong };
+  return { seed, rows, batches, decisions, replayedWrong };
 }
 
 export interface Spread {

@@ -30,6 +30,7 @@ t.test('every case measures the real server and its peers', async (t) => {
     'rest',
     'trips',
     'nearby',
+    'assignment',
     'ingest',
     'memory',
     'sessions',

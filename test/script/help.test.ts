@@ -14,6 +14,7 @@ const NEEDED = [
   'sim/options.ts',
   'bench/options.ts',
   'bench/eta/options.ts',
+  'sim/dispatch/options.ts',
   'test/conformance/protocol/usage.ts',
 ];
 
@@ -29,6 +30,7 @@ t.test('--help of a fresh checkout', async (t) => {
     ['demo', '--kill-at SHARE'],
     ['bench', '--hold-seconds N'],
     ['eta', '--folds N'],
+    ['dispatch', '--density N'],
     ['conformance', '--token-secret KEY'],
   ] as const) {
     const { stdout, stderr } = await promisify(execFile)(join(folder, 'script', name), ['--help'], { env });

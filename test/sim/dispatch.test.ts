@@ -62,8 +62,9 @@ t.test('one seed, one result; every decision replays; knowledge of the future is
   const trips = denser(all, 2);
   const options = {
     ...city,
-    drivers: fleetFor(trips, 0.68, 150),
+    drivers: fleetFor(trips, 0.68, city, 5000),
     windowMs: 5000,
+    batchWindowsMs: [5000, 20_000],
     horizonMs: 600_000,
     candidates: 200,
     weights,
