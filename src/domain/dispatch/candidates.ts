@@ -93,7 +93,8 @@ export function createRingSearch(positions: Positions, settings: RingSettings) {
       if (within.filter(({ position }) => isFit(position)).length >= settings.enough) return within;
       if (isCut && limit < MOST_CANDIDATES) limit = Math.min(MOST_CANDIDATES, 4 * limit);
       else if (isCut || ring >= last) return within;
-      else ring = Math.min(last, 2 * ring);
+      // Where nobody is, what lies between tells nothing more.
+      else ring = found.length === 0 ? last : Math.min(last, 2 * ring);
     }
   };
 }

@@ -66,6 +66,10 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
         input,
         outcome,
       };
+      if (outcome.choices.length === 1) {
+        await tripDecisions.insert({ ...partOf(decision, 0), whole: { input, outcome } });
+        return;
+      }
       await decisions.insert(decision);
       await Promise.all(outcome.choices.map((_, index) => tripDecisions.insert(partOf(decision, index))));
     },
@@ -73,10 +77,11 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
     /** The decisions about a trip, the latest first, each replayed. */
     async ofTrip(tripId: string, pageSize: number, pageToken?: string): Promise<Page<LoggedDecision>> {
       const page = await tripDecisions.page({ where: { tripId }, pageSize, ...(pageToken ? { pageToken } : {}) });
-      const whole = await decisions.getMany(page.items.map(({ decisionId }) => decisionId));
-      const byId = new Map(whole.map((decision) => [decision.id, decision]));
+      const shared = page.items.filter(({ whole }) => whole === undefined).map(({ decisionId }) => decisionId);
+      const found = shared.length === 0 ? [] : await decisions.getMany(shared);
+      const byId = new Map(found.map((decision) => [decision.id, decision]));
       const items = page.items.flatMap((part): LoggedDecision[] => {
-        const decision = byId.get(part.decisionId);
+        const decision = part.whole ?? byId.get(part.decisionId);
         // Both are kept equally long; the input may have gone a moment before.
         if (!decision) return [];
         const { outcome, input } = decision;
@@ -85,10 +90,10 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
       return { items, ...(page.nextPageToken ? { nextPageToken: page.nextPageToken } : {}) };
     },
 
-    /** Forgets what is older; resolves how many decisions. */
+    /** Forgets what is older; resolves how many documents. */
     async removeBefore(before: number, limit: number): Promise<number> {
-      await tripDecisions.remove({ createdAt: { lt: before } }, 10 * limit);
-      return decisions.remove({ createdAt: { lt: before } }, limit);
+      const where = { createdAt: { lt: before } };
+      return (await tripDecisions.remove(where, 10 * limit)) + (await decisions.remove(where, limit));
     },
   };
 }

@@ -11,10 +11,12 @@ export interface DispatchDecision extends StoredDocument {
   outcome: Decision;
 }
 
-/** One trip's part in a decision; `decisionId` leads to the input. */
+/** One trip's part in a decision. */
 export interface TripDecision extends StoredDocument {
   tripId: string;
+  /** Where the whole is that other trips share; a decision about one trip alone carries it itself. */
   decisionId: string;
+  whole?: Pick<DispatchDecision, 'input' | 'outcome'>;
   at: number;
   /** How many trips were decided together. */
   trips: number;

@@ -118,6 +118,8 @@ t.test('a window decides what waits in its city, all at once', async (t) => {
   const { items } = await s.decisions.ofTrip(trips[0]!.id, 10);
   t.equal(items[0]!.trips, 20);
   t.equal(items[0]!.replay, 'same');
+  const whole = (await s.collections.decisions.get(items[0]!.decisionId))!;
+  t.equal(JSON.stringify(decide(whole.input)), JSON.stringify(whole.outcome), 'kept once, for all of them');
 });
 
 t.test('a ride for later: nobody is asked before it is time, and the sweeper leaves it alone', async (t) => {
@@ -167,7 +169,7 @@ t.test(
         one.terms.reduce((sum, { costMs }) => sum + costMs, 0),
         one.costMs,
       );
-    const stored = (await s.collections.decisions.get(first!.decisionId))!;
+    const stored = first!.whole!;
     t.equal(JSON.stringify(decide(stored.input)), JSON.stringify(stored.outcome), 'bit for bit');
     t.equal(await s.decisions.removeBefore(s.clock.now() + 1, 10), 2);
     t.same((await s.decisions.ofTrip(trip.id, 10)).items, []);
