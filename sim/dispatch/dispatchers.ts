@@ -4,10 +4,14 @@
  */
 import { type AssignmentProblem, assign } from '../../src/domain/assignment/rules.ts';
 import { type DecisionInput, decide, RULES_VERSION, type Weights } from '../../src/domain/dispatch/rules.ts';
+import type { Point } from '../geo.ts';
 import type { Trip } from '../trips-csv.ts';
-import { type Assignment, type Dispatcher, type Driver, isFree, type Situation } from './engine.ts';
+import { type Assignment, type CityOptions, type Dispatcher, type Driver, isFree, type Situation } from './engine.ts';
 
 const UNSERVED_MS = 7_200_000;
+/** A plan in which a rider waits longer is none. */
+const MOST_PLANNED_MS = 1_800_000;
+const METRES_PER_DEGREE = 111_195;
 const UNLIMITED = { maxSteps: Number.POSITIVE_INFINITY };
 
 /** At once, the nearest driver; who waits longest first. */
@@ -36,17 +40,26 @@ export const nearest = (): Dispatcher => ({
 
 type CostMs = (trip: Trip, driver: Driver) => number;
 
-/** The cheapest assignment over every pair. */
-function best(trips: readonly Trip[], drivers: readonly Driver[], costMs: CostMs, skipMs: (trip: Trip) => number) {
+/** The cheapest assignment over every pair that costs at most `mostMs`. */
+function best(
+  trips: readonly Trip[],
+  drivers: readonly Driver[],
+  costMs: CostMs,
+  skipMs: (trip: Trip) => number,
+  mostMs = Number.POSITIVE_INFINITY,
+) {
   const start = new Int32Array(trips.length + 1);
   const column = new Int32Array(trips.length * drivers.length);
   const cost = new Float64Array(column.length);
+  let pairs = 0;
   for (const [row, trip] of trips.entries()) {
     for (const [i, driver] of drivers.entries()) {
-      column[row * drivers.length + i] = i;
-      cost[row * drivers.length + i] = costMs(trip, driver);
+      const ms = costMs(trip, driver);
+      if (ms > mostMs) continue;
+      column[pairs] = i;
+      cost[pairs++] = ms;
     }
-    start[row + 1] = (row + 1) * drivers.length;
+    start[row + 1] = pairs;
   }
   const skip = Float64Array.from(trips, skipMs);
   const problem: AssignmentProblem = { rows: trips.length, columns: drivers.length, start, column, cost, skip };
@@ -72,20 +85,32 @@ export const windowBatch = (everyMs: number): Dispatcher => ({
   },
 });
 
+/** Time of the way between places near `origin`, milliseconds. */
+function planar({ speedMps, detourFactor }: CityOptions, origin: Point): (from: Point, to: Point) => number {
+  const northMs = (1000 * METRES_PER_DEGREE * detourFactor) / speedMps;
+  const eastMs = northMs * Math.cos((origin.lat * Math.PI) / 180);
+  return (from, to) => {
+    const [north, east] = [(to.lat - from.lat) * northMs, (to.lng - from.lng) * eastMs];
+    return Math.sqrt(north * north + east * east);
+  };
+}
+
 /** Knows the requests of the next `horizonMs`, and when and where drivers will be free. Nobody who serves a city can. */
 export const clairvoyant = (everyMs: number, horizonMs: number): Dispatcher => ({
   name: 'clairvoyant',
   everyMs,
-  decide({ nowMs, waiting, drivers, future, etaS }) {
+  decide({ nowMs, waiting, drivers, future, city, etaS }) {
     const known = [...waiting, ...future.filter((trip) => trip.atMs <= nowMs + horizonMs)];
     const soon = drivers.filter((driver) => driver.freeAtMs <= nowMs + horizonMs);
-    // What a rider waits; the way itself counts a little, so that of two who come in time the nearer one does.
+    // What a rider waits; the way itself counts a little, so that of two who come in time the nearer one does. Ways are those of
+    // a plane, which a plan of a million pairs is made of faster.
+    const wayOf = planar(city, drivers[0]!.at);
     const costMs: CostMs = (trip, driver) => {
-      const wayMs = 1000 * etaS(driver.at, trip.pickup);
+      const wayMs = wayOf(driver.at, trip.pickup);
       const pickupMs = Math.max(nowMs, driver.freeAtMs) + wayMs;
       return Math.max(0, Math.round(pickupMs - trip.atMs)) + Math.round(wayMs / 10);
     };
-    const plan = best(known, soon, costMs, () => UNSERVED_MS);
+    const plan = best(known, soon, costMs, () => UNSERVED_MS, MOST_PLANNED_MS);
     // Only who has to set off by now does; the rest of the plan is made again with what is known then.
     return plan.filter(({ trip, driver }) => {
       if (!isFree(driver, nowMs)) return false;

@@ -26,6 +26,7 @@ export interface Situation {
   drivers: readonly Driver[];
   /** Requests that nobody has made yet; only a clairvoyant may look. */
   future: readonly Trip[];
+  city: CityOptions;
   etaS(from: Point, to: Point): number;
 }
 
@@ -98,7 +99,7 @@ export function live(
     while (next < trips.length && trips[next]!.atMs <= nowMs) waiting.push(trips[next++]!);
     waiting = waiting.filter((trip) => !run.served.has(trip) && nowMs - trip.atMs <= city.patienceMs);
     const future = trips.slice(next).filter((trip) => !run.served.has(trip));
-    for (const assignment of dispatcher.decide({ nowMs, waiting, drivers, future, etaS })) {
+    for (const assignment of dispatcher.decide({ nowMs, waiting, drivers, future, city, etaS })) {
       send(run, assignment, nowMs, etaS(assignment.driver.at, assignment.trip.pickup));
     }
     waiting = waiting.filter((trip) => !run.served.has(trip));
