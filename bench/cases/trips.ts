@@ -79,9 +79,13 @@ async function forget({ ground }: Context): Promise<void> {
   redis.disconnect();
 }
 
+/** So far from the drivers of other cases on the same server that what waits here is never offered to them. */
+const AWAY_DEG = 5;
+
 const askersOf = (name: Name, round: number, clients: number): Asker[] =>
   Array.from({ length: clients }, (_, i) => {
-    const pickup = placeOf(i);
+    const near = placeOf(i);
+    const pickup = { lat: near.lat + AWAY_DEG, lng: near.lng };
     const userId = `r-trips-${name}-${i}`;
     return {
       path: '/api/v1/trips',
