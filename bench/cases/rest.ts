@@ -173,7 +173,7 @@ function report(rounds: readonly Windows[], { clients, countMs, pairs }: Scale):
   return {
     title: 'REST under load',
     method: [
-      `\`GET /api/v1/trips/{id}/location\` on ${clients} kept connections, one request at a time on each, every one by another rider about his own trip. Ours verifies the token, counts the request against its limit, checks that the trip is the caller's and reads the position from Redis; the peer answers the same fields by the same kind of schema from a Map, and does nothing else.`,
+      `\`GET /api/v1/trips/{id}/location\` on ${clients} kept connections, one request at a time on each, every one by another rider about his own trip. Ours verifies the token, counts the request against its limit, checks that the trip is the caller's and reads the position from Redis; the peer answers the same fields by the same kind of schema from a Map, and does nothing else. Drivers stand still meanwhile: ours recognises a position that it has read before, and writes only its age anew.`,
       `In each round both servers are started anew, warmed, and then asked in turn for ${pairs} pairs of windows of ${countMs / 1000} s, who is first changing with each pair. The ratio is the median of those of all pairs: what the machine does meanwhile falls on both.`,
     ],
     tables: [
