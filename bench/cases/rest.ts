@@ -157,6 +157,10 @@ export async function restLocation(context: Context): Promise<CaseResult> {
 const ratiosOf = ({ ride, fastify }: Windows): number[] =>
   ride.map(({ requestsPerS }, i) => requestsPerS / fastify[i]!.requestsPerS);
 
+/** Requests a CPU second of the server, over the peer's. */
+const cpuRatiosOf = ({ ride, fastify }: Windows): number[] =>
+  ride.map(({ cpuPerMillion }, i) => fastify[i]!.cpuPerMillion / cpuPerMillion);
+
 const columns: readonly [title: string, of: keyof Window][] = [
   ['requests/s', 'requestsPerS'],
   ['p50 ms', 'p50Ms'],
@@ -169,12 +173,12 @@ const columns: readonly [title: string, of: keyof Window][] = [
 
 function report(rounds: readonly Windows[], { clients, countMs, pairs }: Scale): CaseResult {
   const of = (name: Name): Window => medians(rounds.flatMap((windows) => windows[name]));
-  const ratios = rounds.map(ratiosOf);
+  const ratios = rounds.flatMap(ratiosOf);
   return {
     title: 'REST under load',
     method: [
       `\`GET /api/v1/trips/{id}/location\` on ${clients} kept connections, one request at a time on each, every one by another rider about his own trip. Ours verifies the token, counts the request against its limit, checks that the trip is the caller's and reads the position from Redis; the peer answers the same fields by the same kind of schema from a Map, and does nothing else. Drivers stand still meanwhile: ours recognises a position that it has read before, and writes only its age anew.`,
-      `In each round both servers are started anew, warmed, and then asked in turn for ${pairs} pairs of windows of ${countMs / 1000} s, who is first changing with each pair. The ratio is the median of those of all pairs: what the machine does meanwhile falls on both.`,
+      `In each round both servers are started anew, warmed, and then asked in turn for ${pairs} pairs of windows of ${countMs / 1000} s, who is first changing with each pair. The ratio is the median of those of all pairs: what the machine does meanwhile falls on both. Where other programs take part of its cores, that of the CPU says more than that of the rate.`,
     ],
     tables: [
       {
@@ -183,13 +187,16 @@ function report(rounds: readonly Windows[], { clients, countMs, pairs }: Scale):
         rows: names.map((name) => [labels[name], ...columns.map(([, field]) => of(name)[field])]),
       },
       {
-        title: 'Requests/s over bare Fastify, by pair of windows',
-        columns: ['round', 'lowest', 'median', 'highest'],
-        rows: [...ratios.map((ofRound, i) => [`${i + 1}`, ...spread(ofRound)]), ['all', ...spread(ratios.flat())]],
+        title: 'Over bare Fastify, by pair of windows',
+        columns: ['round', 'what', 'lowest', 'median', 'highest'],
+        rows: rounds.flatMap((windows, i) => [
+          [`${i + 1}`, 'requests/s', ...spread(ratiosOf(windows))],
+          [`${i + 1}`, 'requests a CPU second of the server', ...spread(cpuRatiosOf(windows))],
+        ]),
       },
     ],
     plots: [],
-    claims: [atLeast('requests/s, over bare Fastify', median(ratios.flat()), 0.6)],
+    claims: [atLeast('requests/s, over bare Fastify', median(ratios), 0.6)],
     raw: rounds,
   };
 }
