@@ -15,6 +15,7 @@ import {
   type Fare,
   fareOfTerms,
   type Journey,
+  noSurge,
   type Quote,
   type SurgeSnapshot,
   type Tariff,
@@ -51,7 +52,8 @@ export function checkJourney({ pickup, dropoff }: Pick<Journey, 'pickup' | 'drop
 export function createPricing(deps: PricingDeps) {
   const { seal, surge, clock, ids, tariff, meter } = deps;
 
-  async function terms(journey: Journey, quoted: boolean): Promise<Terms> {
+  async function terms(journey: Journey, quoted: boolean, isLater = false): Promise<Terms> {
+    const zone = deps.zoneOf(journey.pickup.lat, journey.pickup.lng);
     const leg = await deps.legOf(journey.pickup, journey.dropoff, journey.city);
     return {
       tariff,
@@ -60,7 +62,8 @@ export function createPricing(deps: PricingDeps) {
       durationS: Math.round(leg.etaS),
       source: leg.source,
       baseS: leg.baseS,
-      surge: await surge.at(deps.zoneOf(journey.pickup.lat, journey.pickup.lng)),
+      // What is wanted and there now says nothing of a later time.
+      surge: isLater ? noSurge(zone) : await surge.at(zone),
       quoted,
     };
   }
@@ -141,7 +144,7 @@ export function createPricing(deps: PricingDeps) {
       });
     },
 
-    /** For a trip that is requested without a quote: the prices of now, its time counted. */
-    termsNow: (journey: Journey): Promise<Terms> => terms(journey, false),
+    /** For a trip that is requested without a quote: the prices of now, its time counted. `isLater`: no driver is sought yet. */
+    termsNow: (journey: Journey, isLater: boolean): Promise<Terms> => terms(journey, false, isLater),
   };
 }

@@ -73,8 +73,9 @@ export function createSurge(deps: SurgeDeps) {
       of.set(city, (of.get(city) ?? 0) + 1);
       if (of.get(city)! > (of.get(zoneCount.city) ?? 0)) zoneCount.city = city;
     };
-    for await (const { source } of all({ status: { in: ['requested', 'offered'] } })) {
-      add(source.zone, source.city, 'waiting');
+    for await (const { source, matchFrom } of all({ status: { in: ['requested', 'offered'] } })) {
+      // A ride for later wants nobody yet.
+      if (!(matchFrom > now)) add(source.zone, source.city, 'waiting');
     }
     for await (const { source } of all({ status: 'expired', updatedAt: { gt: now - settings.windowMs } })) {
       add(source.zone, source.city, 'lost');

@@ -107,6 +107,9 @@ export function createTrips(deps: TripsDeps) {
     return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
   }
 
+  const matchFromOf = ({ pickupAt }: TripRequest, now: number): number =>
+    Math.max(now, (pickupAt ?? now) - deps.dispatchAheadMs);
+
   function newTrip(id: string, input: TripRequest, terms: Terms, now: number): Trip {
     const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
     return {
@@ -135,14 +138,15 @@ export function createTrips(deps: TripsDeps) {
         currency: terms.tariff.currency,
       },
       terms,
-      matchFrom: Math.max(now, (input.pickupAt ?? now) - deps.dispatchAheadMs),
+      matchFrom: matchFromOf(input, now),
       matchDeadline: Math.max(now, input.pickupAt ?? now) + deps.tripRequestTtlMs,
       history: [],
     };
   }
 
   async function insert(id: string, input: TripRequest, quote: Quote | null, requestKey?: string): Promise<Trip> {
-    const terms = quote?.terms ?? (await deps.pricing.termsNow(input));
+    const isLater = matchFromOf(input, clock.now()) > clock.now();
+    const terms = quote?.terms ?? (await deps.pricing.termsNow(input, isLater));
     const now = clock.now();
     const trip = newTrip(id, input, terms, now);
     if (requestKey) trip.requestKey = requestKey;

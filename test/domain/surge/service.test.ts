@@ -40,7 +40,10 @@ t.test('trips wait and no driver is there: the price rises on every node, and a 
   t.equal(line.quantity, 2100);
   t.equal(line.amountMinor, Math.floor(((fare.totalMinor - line.amountMinor) * 1100 + 500) / 1000));
   t.equal((await request(b, 'next')).terms!.surge.multiplierPermille, 2100, 'without a quote too');
-  clock.add(60_000);
+  const later = await request(b, 'later', { pickupAt: clock.now() + 86_400_000 });
+  t.equal(later.terms!.surge.multiplierPermille, 1000, 'but not for tomorrow');
+  t.equal((await a.surge.refresh()).zones[zone]!.waiting, 7, 'which is no demand of today');
+  clock.add(60_001);
   t.equal((await b.surge.at(zone)).multiplierPermille, 1000, 'nobody computes it any more: no surge');
 });
 
