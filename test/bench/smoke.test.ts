@@ -12,6 +12,9 @@ interface Results {
   cases: Record<string, CaseRecord>;
 }
 
+// Every case starts servers and peers, one after the other.
+t.setTimeout(240_000);
+
 const run = promisify(execFile);
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
 

@@ -10,6 +10,7 @@ import type { VehicleClass } from '../../domain/roles.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { NearbyDriver, Positions } from '../../ports/positions.ts';
 import { orAway } from './connection.ts';
+import { createNearSearch } from './near-search.ts';
 import { driverKey, tripKey } from './position-fields.ts';
 import { createPositionReader } from './position-reader.ts';
 import { createPositionWriter } from './position-writer.ts';
@@ -51,6 +52,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   });
 
   const read = createPositionReader(redis, (count) => options.answered?.('location_read', count));
+  const search = createNearSearch(redis, ACTIVE_DRIVERS);
 
   async function remove(driverIds: readonly string[]): Promise<void> {
     await orAway(
@@ -68,22 +70,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   }
 
   async function nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]> {
-    const found = (await orAway(
-      redis.call(
-        'GEOSEARCH',
-        ACTIVE_DRIVERS,
-        'FROMLONLAT',
-        center.lng,
-        geoLat(center.lat),
-        'BYRADIUS',
-        radiusM,
-        'm',
-        'ASC',
-        'COUNT',
-        limit,
-        'WITHDIST',
-      ),
-    )) as [string, string][];
+    const found = await search({ lat: geoLat(center.lat), lng: center.lng }, radiusM, limit);
     if (found.length === 0) return [];
     const driverIds = found.map(([driverId]) => driverId);
     const [classes, positions] = await Promise.all([

@@ -289,7 +289,9 @@ export function createLocations(deps: LocationsDeps) {
 
     /** Available drivers around a place that are fresh, nearest first. */
     async nearby(center: LatLng, radiusM: number, limit: number, vehicleClass?: string) {
-      for (let looked = 2 * limit; ; looked = Math.min(4 * looked, MOST_NEARBY)) {
+      // Some are not fresh, and of a class there are fewer.
+      const most = Math.ceil(limit * (vehicleClass === undefined ? 1.25 : 2));
+      for (let looked = most; ; looked = Math.min(4 * looked, MOST_NEARBY)) {
         const found = await positions.nearby(center, radiusM, looked);
         const now = clock.now();
         const fresh = found

@@ -94,15 +94,20 @@ export function createTraffic({ records, clock, region, halfLifeMs, prior, log }
     if (missing.length > 0) await read(missing);
   }
 
-  const lookup = (source: string, city: string) => (part: string) => known.get(idOf(source, city, part))?.effects;
+  /** Of the parts of one question, whose names are long: each is looked for once. */
+  function lookup(source: string, city: string): (part: string) => Effects | undefined {
+    const found = new Map<string, Effects | undefined>();
+    return (part) => {
+      if (!found.has(part)) found.set(part, known.get(idOf(source, city, part))?.effects);
+      return found.get(part);
+    };
+  }
 
   /** Real time over the source's, for each way, in order. */
   async function factors(source: string, city: string, ways: readonly Way[]): Promise<number[]> {
-    await prepare(
-      source,
-      city,
-      ways.flatMap(({ fromZone, toZone }) => [fromZone, toZone]),
-    );
+    const zones = new Set<string>();
+    for (const { fromZone, toZone } of ways) zones.add(fromZone).add(toZone);
+    await prepare(source, city, zones);
     const effects = lookup(source, city);
     return ways.map((way) => factorOf(featuresOf(way), effects, prior(source)));
   }
