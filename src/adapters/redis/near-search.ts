@@ -1,14 +1,16 @@
 /**
- * Who is nearest in a GEO index. GEOSEARCH looks at everyone within its radius before it counts, so in a busy city most of its work is
- * about people who are too far away to be among the nearest. A search here begins in the circle that held enough of them around this
- * place the last time, and widens while it holds too few: the answer is that of the whole radius, for a part of the work.
+ * Who is nearest in the index of available drivers, with class and position: on a single server by one script and as one string.
+ *
+ * GEOSEARCH looks at everyone within its radius before it counts, so in a busy city most of its work is about people who are too far
+ * away to be among the nearest. A search here begins in the circle that held enough of them around this place the last time, and
+ * widens while it holds too few: the answer is that of the whole radius, for a part of the work.
  */
 import type { LatLng } from '../../domain/geo.ts';
-import { orAway } from './connection.ts';
+import type { VehicleClass } from '../../domain/roles.ts';
+import type { Position } from '../../ports/positions.ts';
+import { orAway, redisAway } from './connection.ts';
+import { driverKey, POSITION_FIELDS, positionOf } from './position-fields.ts';
 import type { ScriptedRedis } from './scripts.ts';
-
-/** Member and metres, nearest first. */
-export type Near = [member: string, distance: string];
 
 /** Places of about two kilometres share what is known of how close people are. */
 const PLACES_PER_DEGREE = 50;
@@ -20,31 +22,124 @@ const WIDER = 3;
 /** No circle is smaller: a crowd in one spot says nothing of the next street. */
 const LEAST_M = 200;
 
-export function createNearSearch(redis: ScriptedRedis, index: string) {
+/** How wide the circle around a place has to be, by what was found there. */
+function createReach() {
   /** Square of the metres around a place for each who was found there. */
   const roomOf = new Map<string, number>();
+  const placeOf = ({ lat, lng }: LatLng): string =>
+    `${Math.round(lat * PLACES_PER_DEGREE)}:${Math.round(lng * PLACES_PER_DEGREE)}`;
 
-  function learn(place: string, found: readonly Near[], reachM: number, limit: number): void {
-    const farM = found.length < limit ? reachM : Number(found.at(-1)![1]);
-    roomOf.delete(place);
-    roomOf.set(place, Math.max(1, farM) ** 2 / Math.max(1, found.length));
-    if (roomOf.size > MOST_PLACES) roomOf.delete(roomOf.keys().next().value!);
+  return {
+    /** The first circle, metres. */
+    begin(center: LatLng, radiusM: number, limit: number): number {
+      const room = roomOf.get(placeOf(center));
+      return room === undefined ? radiusM : Math.min(radiusM, Math.max(LEAST_M, MARGIN * Math.sqrt(room * limit)));
+    },
+    /** `farthestM` of those who were found; of the whole radius when there were too few. */
+    learn(center: LatLng, count: number, farthestM: number): void {
+      const place = placeOf(center);
+      roomOf.delete(place);
+      roomOf.set(place, Math.max(1, farthestM) ** 2 / Math.max(1, count));
+      if (roomOf.size > MOST_PLACES) roomOf.delete(roomOf.keys().next().value!);
+    },
+  };
+}
+
+/**
+ * KEYS 1 index, 2 classes (hash: driver → class), and undeclared the positions of who is found: for a single server only
+ * ARGV 1 lng, 2 lat, 3 radius m, 4 first circle m, 5 limit, 6 what the keys of positions begin with
+ * reply: JSON; of each member in turn: name, metres, class or false, and its position's values in the order of the fields, false where there is
+ *   none, or the text of its error
+ */
+const findNear = `
+local radius, reach, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local near
+repeat
+  near = redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[1], ARGV[2], 'BYRADIUS', reach, 'm', 'ASC', 'COUNT', limit, 'WITHDIST')
+  local whole = reach >= radius
+  reach = math.min(radius, reach * ${WIDER})
+until #near >= limit or whole
+if #near == 0 then return '[]' end
+local names, found = {}, {}
+for i, one in ipairs(near) do names[i] = one[1] end
+local classes = redis.call('HMGET', KEYS[2], unpack(names))
+for i, one in ipairs(near) do
+  local values = redis.pcall('HMGET', ARGV[6] .. one[1], ${POSITION_FIELDS.map((field) => `'${field}'`).join(', ')})
+  found[i] = { one[1], one[2], classes[i], values.err or values }
+end
+return cjson.encode(found)
+`;
+
+/** A script holds Redis up while it runs: more are read in parts. */
+const MOST_IN_SCRIPT = 256;
+
+/** Who is near, with what stands beside him; without a position he is there no more. */
+export interface Near {
+  driverId: string;
+  distanceM: number;
+  vehicleClass: VehicleClass | null;
+  position: Position | null;
+}
+
+export interface NearOptions {
+  /** Keys of the index and of the classes. */
+  index: string;
+  classes: string;
+  /** Reads one position. */
+  read(key: string): Promise<Position | null>;
+  /** Told how many positions were read by the script. */
+  readCount(count: number): void;
+}
+
+type Found = [driverId: string, distance: string];
+type FoundInScript = [...Found, vehicleClass: string | false, values: readonly (string | false)[] | string];
+
+/** The nearest `limit` within `radiusM`, nearest first. Rejects with RIDE_UNAVAILABLE. */
+export function createNearSearch(redis: ScriptedRedis, { index, classes, read, readCount }: NearOptions) {
+  redis.defineCommand('rideFindNear', { numberOfKeys: 2, lua: findNear });
+  const scripts = redis as unknown as { rideFindNear(...args: (string | number)[]): Promise<string> };
+  const reach = createReach();
+
+  async function inScript({ lat, lng }: LatLng, radiusM: number, reachM: number, limit: number): Promise<Near[]> {
+    const reply = await orAway(scripts.rideFindNear(index, classes, lng, lat, radiusM, reachM, limit, driverKey('')));
+    const found = JSON.parse(reply) as FoundInScript[];
+    readCount(found.length);
+    return found.map(([driverId, distance, vehicleClass, values]) => {
+      if (typeof values === 'string') throw redisAway(new Error(values));
+      const position = positionOf(values);
+      return { driverId, distanceM: Number(distance), vehicleClass: (vehicleClass || null) as VehicleClass, position };
+    });
   }
 
-  /** The nearest `limit` within `radiusM`. Rejects with RIDE_UNAVAILABLE. */
-  return async (center: LatLng, radiusM: number, limit: number): Promise<Near[]> => {
-    const place = `${Math.round(center.lat * PLACES_PER_DEGREE)}:${Math.round(center.lng * PLACES_PER_DEGREE)}`;
-    const room = roomOf.get(place);
-    let reachM = room === undefined ? radiusM : Math.min(radiusM, Math.max(LEAST_M, MARGIN * Math.sqrt(room * limit)));
-    const from = ['FROMLONLAT', center.lng, center.lat] as const;
-    for (;;) {
-      const circle = ['BYRADIUS', reachM, 'm', 'ASC', 'COUNT', limit, 'WITHDIST'] as const;
-      const found = (await orAway(redis.call('GEOSEARCH', index, ...from, ...circle))) as Near[];
-      if (found.length >= limit || reachM >= radiusM) {
-        learn(place, found, reachM, limit);
-        return found;
-      }
-      reachM = Math.min(radiusM, WIDER * reachM);
+  async function inSteps({ lat, lng }: LatLng, radiusM: number, firstM: number, limit: number): Promise<Near[]> {
+    let found: Found[];
+    for (let reachM = firstM; ; reachM = Math.min(radiusM, WIDER * reachM)) {
+      const circle = ['FROMLONLAT', lng, lat, 'BYRADIUS', reachM, 'm', 'ASC', 'COUNT', limit, 'WITHDIST'] as const;
+      found = (await orAway(redis.call('GEOSEARCH', index, ...circle))) as Found[];
+      if (found.length >= limit || reachM >= radiusM) break;
     }
+    if (found.length === 0) return [];
+    const driverIds = found.map(([driverId]) => driverId);
+    const [kinds, positions] = await Promise.all([
+      orAway(redis.hmget(classes, ...driverIds)) as Promise<(VehicleClass | null)[]>,
+      Promise.all(driverIds.map((driverId) => read(driverKey(driverId)))),
+    ]);
+    return found.map(([driverId, distance], i) => ({
+      driverId,
+      distanceM: Number(distance),
+      vehicleClass: kinds[i]!,
+      position: positions[i]!,
+    }));
+  }
+
+  return async (center: LatLng, radiusM: number, limit: number): Promise<Near[]> => {
+    const firstM = reach.begin(center, radiusM, limit);
+    // Keys of a cluster lie on many nodes, which no script spans.
+    const found =
+      redis.isCluster || limit > MOST_IN_SCRIPT
+        ? await inSteps(center, radiusM, firstM, limit)
+        : await inScript(center, radiusM, firstM, limit);
+    reach.learn(center, found.length, found.length < limit ? radiusM : found.at(-1)!.distanceM);
+    return found;
   };
 }

@@ -6,7 +6,6 @@
  * so that no update has to ask for it.
  */
 import type { LatLng } from '../../domain/geo.ts';
-import type { VehicleClass } from '../../domain/roles.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { NearbyDriver, Positions } from '../../ports/positions.ts';
 import { orAway } from './connection.ts';
@@ -51,8 +50,9 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     },
   });
 
-  const read = createPositionReader(redis, (count) => options.answered?.('location_read', count));
-  const search = createNearSearch(redis, ACTIVE_DRIVERS);
+  const readCount = (count: number): void => options.answered?.('location_read', count);
+  const read = createPositionReader(redis, readCount);
+  const search = createNearSearch(redis, { index: ACTIVE_DRIVERS, classes: ACTIVE_CLASSES, read, readCount });
 
   async function remove(driverIds: readonly string[]): Promise<void> {
     await orAway(
@@ -71,20 +71,11 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
 
   async function nearby(center: LatLng, radiusM: number, limit: number): Promise<NearbyDriver[]> {
     const found = await search({ lat: geoLat(center.lat), lng: center.lng }, radiusM, limit);
-    if (found.length === 0) return [];
-    const driverIds = found.map(([driverId]) => driverId);
-    const [classes, positions] = await Promise.all([
-      orAway(redis.hmget(ACTIVE_CLASSES, ...driverIds)) as Promise<(VehicleClass | null)[]>,
-      Promise.all(driverIds.map((driverId) => read(driverKey(driverId)))),
-    ]);
     const near: NearbyDriver[] = [];
     const gone: string[] = [];
-    for (const [index, [driverId, distance]] of found.entries()) {
-      const position = positions[index]!;
-      if (position) {
-        const vehicleClass = classes[index] ?? position.vehicleClass;
-        near.push({ position: { ...position, vehicleClass }, distanceM: Number(distance) });
-      } else gone.push(driverId);
+    for (const { driverId, distanceM, vehicleClass, position } of found) {
+      if (position) near.push({ position: vehicleClass ? { ...position, vehicleClass } : position, distanceM });
+      else gone.push(driverId);
     }
     if (gone.length === 0) return near;
     // The hash has a TTL, the index has none: a driver without a position left long ago, and hides who is behind him.
