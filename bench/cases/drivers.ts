@@ -18,14 +18,21 @@ export const driversOf = (count: number): Member[] =>
   }));
 
 /** Puts them on duty; their first position makes them available. */
-export async function goOnDuty(context: Context, drivers: readonly Member[]): Promise<void> {
+export const goOnDuty = (context: Context, drivers: readonly Member[]): Promise<void> =>
+  setStatus(context, drivers, 'looking');
+
+/** So that they take no trip of a case that shares their server. */
+export async function goOffDuty(context: Context, drivers: readonly Member[]): Promise<void> {
+  if (context.ground.only) await setStatus(context, drivers, 'offline');
+}
+
+async function setStatus(context: Context, drivers: readonly Member[], status: 'looking' | 'offline'): Promise<void> {
   const server: RideServer = await startRide(context.ground);
   try {
-    let next = 0;
+    const next = drivers.values();
     const lane = async (): Promise<void> => {
-      for (let driver = drivers[next++]; driver; driver = drivers[next++]) {
-        await server.rest('PUT', '/api/v1/drivers/me/status', signToken(driver, SECRET), { status: 'looking' });
-      }
+      for (const driver of next)
+        await server.rest('PUT', '/api/v1/drivers/me/status', signToken(driver, SECRET), { status });
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
   } finally {

@@ -10,7 +10,7 @@ import { CpuMeter } from '../harness/usage.ts';
 import type { Member } from '../load/dialects.ts';
 import type { PipelineApi } from '../peers/redis-pipeline.ts';
 import type { WsPeerApi } from '../peers/ws.ts';
-import { driversOf, goOnDuty } from './drivers.ts';
+import { driversOf, goOffDuty, goOnDuty } from './drivers.ts';
 import { grpcLoad, type LocationLoad, webSocketLoad } from './location-loads.ts';
 
 /** Document C's load, updates a minute. */
@@ -159,6 +159,7 @@ export async function ingest(context: Context): Promise<CaseResult> {
       run: () => (name === 'Redis pipeline' ? runRedis(context, scale) : runSockets(context, name, members, scale)),
     })),
   );
+  await goOffDuty(context, members);
   return report(scale, results as Map<Name, Round[]>);
 }
 

@@ -12,7 +12,7 @@ import { type Member, signToken } from '../load/dialects.ts';
 import type { RequestsApi } from '../load/requests.ts';
 import type { Place } from '../load/wire/protobuf.ts';
 import type { GeosearchApi } from '../peers/geosearch.ts';
-import { driversOf, goOnDuty } from './drivers.ts';
+import { driversOf, goOffDuty, goOnDuty } from './drivers.ts';
 
 const names = ['ride', 'fastify', 'redis'] as const;
 type Name = (typeof names)[number];
@@ -155,6 +155,7 @@ export async function nearby(context: Context): Promise<CaseResult> {
   const drivers = driversOf(scale.drivers);
   await goOnDuty(context, drivers);
   const rounds = (await alternate(context, [{ name: 'all', run: () => run(context, drivers, scale) }])).get('all')!;
+  await goOffDuty(context, drivers);
   const of = (name: Name): Window => medians(rounds.flatMap((round) => round[name]));
   /** Of windows side by side, so that what the machine does meanwhile falls on both. */
   const ratioTo = (name: Name): number =>
