@@ -75,6 +75,8 @@ export function createPositionWriter(
     underWay++;
     const replies = await write(batch).catch((error: unknown) => redisAway(error));
     underWay--;
+    // They waited only because so many were under way.
+    if (size >= ENOUGH) flush();
     const moved: Position[] = [];
     let at = 0;
     for (const group of batch) {
