@@ -160,7 +160,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
     await write('order-events', ride.id, packed('another', 'orders-3'));
     await write('order-events', ride.id, packed(ride.id, 'orders-4'));
     await peer.inbox.find((m) => m.event_id === 'orders-4', 'the event behind the poison');
-    await until(() => dead.length === 1, 'the dead letter', LIMIT_MS);
+    await until(() => dead.length >= 1, 'the dead letter', LIMIT_MS);
     t.equal(dead[0]!.value.toString(), 'poison');
     t.equal(dead[0]!.key, ride.id);
     t.match(dead[0]!.headers, {
