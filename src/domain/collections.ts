@@ -1,0 +1,38 @@
+/** The collections of documents, each with its indexes; names are those of the documents. */
+import type { Store } from '../ports/store.ts';
+import { bookingCollection } from './bookings/booking.ts';
+import { chatCollection } from './chat/service.ts';
+import { departureIndexes } from './departures/departure.ts';
+import {
+  type DispatchDecision,
+  decisionCollection,
+  type TripDecision,
+  tripDecisionCollection,
+} from './dispatch/decision.ts';
+import { driverCollection } from './drivers/driver.ts';
+import { ledgerCollection, paymentCollection } from './payments/payment.ts';
+import { trafficCollection } from './routing/traffic.ts';
+import { sosCollection, sosDeskCollection } from './sos/service.ts';
+import type { IdempotencyRecord } from './trips/service.ts';
+import { tripCollection } from './trips/trip.ts';
+
+/** Opens every collection of the domain; their indexes are made on first use. */
+export function openCollections(store: Store) {
+  return {
+    trips: store.collection({ ...tripCollection, indexes: [...tripCollection.indexes, ...departureIndexes] }),
+    bookings: store.collection(bookingCollection),
+    drivers: store.collection(driverCollection),
+    idempotency: store.collection<IdempotencyRecord>({
+      name: 'idempotencyKeys',
+      indexes: [{ name: 'created', fields: ['createdAt'] }],
+    }),
+    decisions: store.collection<DispatchDecision>(decisionCollection),
+    tripDecisions: store.collection<TripDecision>(tripDecisionCollection),
+    chat: store.collection(chatCollection),
+    alerts: store.collection(sosCollection),
+    desks: store.collection(sosDeskCollection),
+    payments: store.collection(paymentCollection),
+    ledger: store.collection(ledgerCollection),
+    traffic: store.collection(trafficCollection),
+  };
+}
