@@ -214,8 +214,9 @@ export class Roamer {
       stay.goAways++;
       this.#options.onGoAway(stay.nodeId);
     }
-    // What was asked for is answered to whoever asked.
-    if (message.error && !message.corr_id) this.#options.onError(JSON.stringify(message.error));
+    // What was asked for is answered to whoever asked; a session that cannot be set up while Redis is away says so and ends.
+    if (message.error && !message.corr_id && message.error.code !== 'RIDE_UNAVAILABLE')
+      this.#options.onError(JSON.stringify(message.error));
     if (message.subscribed) this.#subscribed(message.subscribed);
     const { topic, epoch, event_id } = message;
     const offset = Number(message.offset ?? 0);

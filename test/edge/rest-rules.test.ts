@@ -27,7 +27,7 @@ t.test('by field and rule', async (t) => {
     ['null', trip({ lat: null, lng: 0 }), 'pickup.lat', 'number'],
     ['true', trip({ lat: 1, lng: true }), 'pickup.lng', 'number'],
     ['no longitude', trip({ lat: 1 }), 'pickup.lng', 'given'],
-    ['an unknown field', trip(here, { pickup_at: 'noon' }), 'pickup_at', 'left out: there is no such field'],
+    ['an unknown field', trip(here, { pickup_when: 'noon' }), 'pickup_when', 'left out: there is no such field'],
     ['an unknown class', trip(here, { vehicle_class: 'tank' }), 'vehicle_class', 'one of standard, xl, premium, moto'],
     ['a bad city', trip(here, { city: 'New York' }), 'city', '1 to 32 lower-case letters, digits or hyphens'],
     ['a long note', trip(here, { note: 'n'.repeat(501) }), 'note', /500 characters/],
