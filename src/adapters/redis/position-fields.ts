@@ -5,15 +5,16 @@ import type { Position } from '../../ports/positions.ts';
 export const driverKey = (driverId: string): string => `porter:location:${driverId}`;
 export const tripKey = (tripId: string): string => `location:${tripId}`;
 
-/** Hash fields but the timestamp and their values in turn, named as document C names them; a JSON list of strings. */
-export function fieldsOf(p: Position): string {
-  const fields = ['lat', `${p.lat}`, 'lng', `${p.lng}`, 'driverId', p.driverId];
-  fields.push('vehicleClass', p.vehicleClass, 'city', p.city, 'source', p.source);
-  if (p.tripId !== '') fields.push('tripId', p.tripId);
-  if (p.speedMps !== undefined) fields.push('speed', `${p.speedMps}`);
-  if (p.headingDeg !== undefined) fields.push('heading', `${p.headingDeg}`);
-  if (p.accuracyM !== undefined) fields.push('accuracy', `${p.accuracyM}`);
-  return JSON.stringify(fields);
+/** A position as the script takes it, to be written under so many keys; negative: its driver is moved in the index too. */
+export function recordOf(p: Position, keys: number): string {
+  // Names are those of document C.
+  const record = [`${keys}`, `${p.recordedAt}`, 'lat', `${p.lat}`, 'lng', `${p.lng}`, 'driverId', p.driverId];
+  record.push('vehicleClass', p.vehicleClass, 'city', p.city, 'source', p.source);
+  if (p.tripId !== '') record.push('tripId', p.tripId);
+  if (p.speedMps !== undefined) record.push('speed', `${p.speedMps}`);
+  if (p.headingDeg !== undefined) record.push('heading', `${p.headingDeg}`);
+  if (p.accuracyM !== undefined) record.push('accuracy', `${p.accuracyM}`);
+  return JSON.stringify(record);
 }
 
 /** All of them, in the order in which `positionOf` takes their values. */

@@ -5,7 +5,7 @@
  */
 import type { Position } from '../../ports/positions.ts';
 import { redisAway } from './connection.ts';
-import { driverKey, fieldsOf, tripKey } from './position-fields.ts';
+import { driverKey, recordOf, tripKey } from './position-fields.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { type KeyCommand, sendAll } from './slots.ts';
 
@@ -17,8 +17,14 @@ export interface PositionWriterOptions {
   answered(count: number): void;
   /** A driver of whom no position was known. */
   first(driverId: string): void;
-  /** Moves available drivers, in one command for the whole flush. */
+  /** Sorted set of the places of available drivers, who move in it as they are written. */
+  index: string;
+  /** Latitudes beyond this have no place in the index: they are given to `move`. */
+  indexLatMax: number;
+  /** Moves available drivers whom the write itself could not move. */
   move(positions: readonly Position[]): void;
+  /** Drivers were written, and not moved. */
+  notMoved(error: Error): void;
 }
 
 /** Positions of one write. */
@@ -83,7 +89,8 @@ export function createPositionWriter(
       const reply = replies instanceof Error ? replies : replies[at]!;
       const ofTrip = replies instanceof Error || group.onTrip === null ? reply : replies[at + 1]!;
       at += group.onTrip ? 2 : 1;
-      if (settle(group, reply, ofTrip) && group.newest.tripId === '') moved.push(group.newest);
+      const { newest } = group;
+      if (settle(group, reply, ofTrip) && newest.tripId === '' && !movesByItself(newest)) moved.push(newest);
     }
     if (moved.length > 0) options.move(moved);
   }
@@ -95,22 +102,27 @@ export function createPositionWriter(
 
   async function writeTogether(batch: readonly Group[]): Promise<Written[]> {
     const keys: string[] = [];
-    const values: (string | number)[] = [options.ttlMs];
+    const values: (string | number)[] = [options.ttlMs, options.index];
     for (const { newest, onTrip } of batch) {
       keys.push(driverKey(newest.driverId));
       if (onTrip) keys.push(tripKey(onTrip.tripId));
-      values.push(onTrip === newest ? 2 : 1, newest.recordedAt, fieldsOf(newest));
-      if (onTrip && onTrip !== newest) values.push(1, onTrip.recordedAt, fieldsOf(onTrip));
+      values.push(recordOf(newest, onTrip === newest ? 2 : movesByItself(newest) ? -1 : 1));
+      if (onTrip && onTrip !== newest) values.push(recordOf(onTrip, 1));
     }
-    const replies = await redis.rideRecordPositions(keys.length, ...keys, ...values);
-    return replies.map(written);
+    const replies = (await redis.rideRecordPositions(keys.length, ...keys, ...values)).map(written);
+    if (replies.length > keys.length) options.notMoved(replies.pop() as Error);
+    return replies;
   }
+
+  /** The script that writes it moves the driver too: the index of a cluster lies elsewhere. */
+  const movesByItself = ({ tripId, lat }: Position): boolean =>
+    !redis.isCluster && tripId === '' && Math.abs(lat) <= options.indexLatMax;
 
   /** On a cluster each key may lie elsewhere. */
   async function writeApart(batch: readonly Group[]): Promise<Written[]> {
     const commands: KeyCommand[] = [];
     const add = (key: string, p: Position): void =>
-      void commands.push(['rideRecordPosition', key, options.ttlMs, 1, p.recordedAt, fieldsOf(p)]);
+      void commands.push(['rideRecordPosition', key, options.ttlMs, '', recordOf(p, 1)]);
     for (const { newest, onTrip } of batch) {
       add(driverKey(newest.driverId), newest);
       if (onTrip) add(tripKey(onTrip.tripId), onTrip);

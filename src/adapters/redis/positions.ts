@@ -37,17 +37,23 @@ const geoLat = (lat: number): number => Math.max(-GEO_LAT_MAX, Math.min(GEO_LAT_
 
 export function createRedisPositions(redis: ScriptedRedis, options: RedisPositionsOptions): Positions {
   let first = (_driverId: string): void => {};
+
+  function notMoved(error: unknown): void {
+    options.log.warn({ err: error }, 'available drivers were not moved; their next update will');
+  }
+
   const record = createPositionWriter(redis, {
     first: (driverId) => first(driverId),
     answered: (count) => options.answered?.('location_write', count),
     ttlMs: options.ttlMs,
     flushMs: options.flushMs,
+    index: ACTIVE_DRIVERS,
+    indexLatMax: GEO_LAT_MAX,
     move(moved) {
       const members = moved.flatMap((p) => [p.lng, geoLat(p.lat), p.driverId]);
-      redis.call('GEOADD', ACTIVE_DRIVERS, 'XX', ...members).catch((error: unknown) => {
-        options.log.warn({ err: error }, 'available drivers were not moved; their next update will');
-      });
+      redis.call('GEOADD', ACTIVE_DRIVERS, 'XX', ...members).catch(notMoved);
     },
+    notMoved,
   });
 
   const readCount = (count: number): void => options.answered?.('location_read', count);

@@ -69,31 +69,42 @@ return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '
 `;
 
 /**
- * Positions as hashes, each under one or more keys: KEYS in the order of the positions; ARGV 1 ttl ms, then for each position: how many
- * keys, its timestamp, its other fields and their values as a JSON list of strings
+ * Positions as hashes, each under one or more keys: KEYS in the order of the positions; ARGV 1 ttl ms, 2 index of places whose members
+ * are moved, or '', then each position as a JSON list of strings: how many keys, negative when the driver is to be moved in the index;
+ * its timestamp; its other fields and their values, first of all lat, lng and driverId
  * reply for each key: the timestamp that was stored before, or ''; kept unless that is larger than ours. '!' and what is wrong
- * when the key cannot be written, which must not cost the others their place.
+ * when the key cannot be written, which must not cost the others their place. One more, '!' and what is wrong, when the index
+ * could not be written.
  *
  * DEL comes first for good reason beyond what is not sent any more: a script that has begun to write is not refused for memory, so
  * that positions go on moving in a Redis at its maxmemory, where HSET alone would be refused.
  */
 const recordPositions = `
-local replies, key = {}, 0
-for i = 2, #ARGV, 3 do
-  local timestamp, fields = ARGV[i + 1], cjson.decode(ARGV[i + 2])
-  for _ = 1, tonumber(ARGV[i]) do
+local replies, moves, key = {}, {}, 0
+for i = 3, #ARGV do
+  local position = cjson.decode(ARGV[i])
+  local count, timestamp = tonumber(position[1]), tonumber(position[2])
+  for n = 1, math.abs(count) do
     key = key + 1
     local name = KEYS[key]
     local stored = redis.pcall('HGET', name, 'timestamp')
     if type(stored) == 'table' then replies[key] = '!' .. stored.err
-    elseif stored and (tonumber(stored) or 0) > tonumber(timestamp) then replies[key] = stored
+    elseif stored and (tonumber(stored) or 0) > timestamp then replies[key] = stored
     else
       redis.call('DEL', name)
-      redis.call('HSET', name, 'timestamp', timestamp, unpack(fields))
+      redis.call('HSET', name, 'timestamp', position[2], unpack(position, 3))
       redis.call('PEXPIRE', name, ARGV[1])
       replies[key] = stored or ''
+      if count < 0 and n == 1 then
+        local at = #moves
+        moves[at + 1], moves[at + 2], moves[at + 3] = position[6], position[4], position[8]
+      end
     end
   end
+end
+if #moves > 0 then
+  local moved = redis.pcall('GEOADD', ARGV[2], 'XX', unpack(moves))
+  if type(moved) == 'table' then replies[key + 1] = '!' .. moved.err end
 end
 return replies
 `;
@@ -148,7 +159,7 @@ export interface ScriptedRedis extends Redis {
   >;
   rideRecordPositions(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<string[]>;
   /** The same for one key. */
-  rideRecordPosition(key: string, ttlMs: number, keyCount: 1, timestamp: number, fields: string): Promise<[string]>;
+  rideRecordPosition(key: string, ttlMs: number, index: '', position: string): Promise<[string]>;
   ridePublishAll(...messages: (string | Buffer)[]): Promise<null>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
   rideAdvanceInbox(key: string, epoch: string, offset: number, ttlMs: number): Promise<0 | 1>;
