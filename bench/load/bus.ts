@@ -13,7 +13,8 @@ interface ConnectArgs {
   trips: { id: string; driverId: string }[];
 }
 
-const TICK_MS = 1;
+/** As a node does with positions: LOCATION_FLUSH. */
+const TICK_MS = 2;
 // ServerEnvelope
 const [LAMPORT, NODE_ID, SEQUENCE, TOPIC, SENT_AT_MS, LOCATION] = [2, 3, 4, 6, 9, 26];
 // Location
