@@ -1,7 +1,8 @@
 /** The Redis adapters keep their ports' promises on one server. */
 import t from 'tap';
+import { createRedisPositions } from '../../../src/adapters/redis/positions.ts';
 import { startRedis } from '../../servers/redis.ts';
-import { allConformance, redisPlace } from './place.ts';
+import { allConformance, quiet, redisPlace } from './place.ts';
 
 t.test('one Redis', async (t) => {
   const server = await startRedis(t);
@@ -21,4 +22,24 @@ t.test('a position is replaced in a Redis that has no memory to spare', async (t
   await t.rejects(redis.set('any', 'thing'), /OOM/);
   t.equal(await node.record({ ...rest, lat: 2, recordedAt: 2 }), true);
   t.hasStrict(await node.ofDriver('d'), { lat: 2, recordedAt: 2, speedMps: undefined });
+});
+
+t.test('an index that cannot be written costs nobody his position', async (t) => {
+  const server = await startRedis(t);
+  const { redis } = await redisPlace(t, server.url, async () => {});
+  const warnings: unknown[][] = [];
+  const log = { ...quiet, warn: (...args: unknown[]) => warnings.push(args) } as unknown as typeof quiet;
+  const positions = createRedisPositions(redis, { ttlMs: 60_000, flushMs: 1, log });
+  const rest = { tripId: '', lng: 0, vehicleClass: 'standard', city: 'c', source: 'stream' } as const;
+  await redis.set('active-drivers', 'no index');
+  const both = [1, 2].map((lat) => positions.record({ ...rest, driverId: `d${lat}`, lat, recordedAt: lat }));
+  t.same(await Promise.all(both), [true, true]);
+  t.hasStrict(await positions.ofDriver('d2'), { lat: 2, recordedAt: 2 });
+  t.equal(warnings.length, 1, 'but it is told');
+  t.match(warnings[0], [{ err: { cause: { message: /WRONGTYPE/ } } }, /not moved/]);
+  await redis.del('active-drivers');
+  await positions.setAvailable('d1', 'standard');
+  await positions.record({ ...rest, driverId: 'd1', lat: 3, recordedAt: 3 });
+  const [near] = await positions.nearby({ lat: 3, lng: 0 }, 100, 1);
+  t.equal(near?.position.driverId, 'd1', 'and who is in the index moves in it');
 });
