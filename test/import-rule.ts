@@ -51,10 +51,10 @@ export const RULES: readonly Rule[] = [
     files: /^src\/domain\/([^/]+)s\/\1\.ts$/,
     mayImport: ['document', 'rules', 'shared', 'ports', 'npm:typebox'],
   },
-  // Use cases, and src/domain/services.ts which puts them together.
+  // Use cases, and src/domain/services.ts which puts them together, of what parts.ts and collections.ts say.
   {
     kind: 'service',
-    files: /^src\/domain\/([^/]+\/|services\.ts$)/,
+    files: /^src\/domain\/([^/]+\/|(services|parts|collections)\.ts$)/,
     mayImport: ['service', 'rules', 'document', 'schemas', 'shared', 'ports', 'errors', 'npm:typebox', 'npm:h3-js'],
   },
   {
