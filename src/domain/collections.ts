@@ -10,22 +10,18 @@ import {
   tripDecisionCollection,
 } from './dispatch/decision.ts';
 import { driverCollection } from './drivers/driver.ts';
+import { idempotencyCollection } from './idempotency/service.ts';
 import { ledgerCollection, paymentCollection } from './payments/payment.ts';
 import { trafficCollection } from './routing/traffic.ts';
 import { sosCollection, sosDeskCollection } from './sos/service.ts';
-import type { IdempotencyRecord } from './trips/service.ts';
 import { tripCollection } from './trips/trip.ts';
 
-/** Opens every collection of the domain; their indexes are made on first use. */
 export function openCollections(store: Store) {
   return {
     trips: store.collection({ ...tripCollection, indexes: [...tripCollection.indexes, ...departureIndexes] }),
     bookings: store.collection(bookingCollection),
     drivers: store.collection(driverCollection),
-    idempotency: store.collection<IdempotencyRecord>({
-      name: 'idempotencyKeys',
-      indexes: [{ name: 'created', fields: ['createdAt'] }],
-    }),
+    idempotency: store.collection(idempotencyCollection),
     decisions: store.collection<DispatchDecision>(decisionCollection),
     tripDecisions: store.collection<TripDecision>(tripDecisionCollection),
     chat: store.collection(chatCollection),

@@ -26,6 +26,7 @@ import type { DispatchSettings } from './dispatch/deps.ts';
 import type { Dispatch } from './dispatch/service.ts';
 import type { Drivers } from './drivers/service.ts';
 import type { TravelModel } from './geo.ts';
+import type { IdempotencyRecord } from './idempotency/service.ts';
 import type { Ids } from './ids.ts';
 import type { Locations } from './locations/service.ts';
 import type { ZoneBoard } from './locations/zone-board.ts';
@@ -38,7 +39,7 @@ import type { Pricing } from './pricing/service.ts';
 import type { Routing } from './routing/service.ts';
 import type { Sos } from './sos/service.ts';
 import type { Surge, SurgeDeps } from './surge/service.ts';
-import type { IdempotencyRecord, Trips } from './trips/service.ts';
+import type { Trips } from './trips/service.ts';
 import type { Trip } from './trips/trip.ts';
 import type { Intelligence, WatchCount, WatchSettings } from './watch/parts.ts';
 

@@ -10,6 +10,7 @@ import type { DepartureEvent } from './departures/rules.ts';
 import { createDecisionLog } from './dispatch/decision-log.ts';
 import { createDispatch } from './dispatch/service.ts';
 import { createDrivers } from './drivers/service.ts';
+import { createIdempotency } from './idempotency/service.ts';
 import { createLocations } from './locations/service.ts';
 import { createZoneBoard } from './locations/zone-board.ts';
 import { recordChat, recordTripEvent, samplePosition } from './outbox/leaving.ts';
@@ -65,9 +66,10 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     zoneOf: ports.zoneOf,
     meter: ports.moneyMeter,
   });
+  const idempotency = createIdempotency(collections.idempotency, clock, ids);
   const trips: Trips = createTrips({
     trips: collections.trips,
-    idempotency: collections.idempotency,
+    idempotency,
     relay: () => tripRelay,
     clock,
     ids,
@@ -115,6 +117,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
   const scheduled = createScheduled({
     ...ports,
     collections,
+    idempotency,
     drivers,
     dispatch,
     routing,

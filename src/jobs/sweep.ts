@@ -5,8 +5,8 @@
 import type { Departures } from '../domain/departures/service.ts';
 import type { DecisionLog } from '../domain/dispatch/decision-log.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
+import type { IdempotencyRecord } from '../domain/idempotency/service.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
-import type { IdempotencyRecord } from '../domain/trips/service.ts';
 import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';

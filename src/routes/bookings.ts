@@ -17,9 +17,10 @@ import { isOperator } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
+import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
-import { Empty, IdempotencyHeaders, idempotencyKey, OptionalReason } from './trips.ts';
+import { Empty, OptionalReason } from './trips.ts';
 
 export interface BookingRouteOptions {
   departures: Pick<Departures, 'get'>;

@@ -15,9 +15,9 @@ import { isOperator, type Principal } from '../domain/roles.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
+import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
-import { IdempotencyHeaders, idempotencyKey } from './trips.ts';
 
 export interface DeliveryRouteOptions {
   deliveries: Deliveries;

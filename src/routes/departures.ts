@@ -18,9 +18,10 @@ import { Id } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
+import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
-import { Empty, IdempotencyHeaders, idempotencyKey, OptionalReason } from './trips.ts';
+import { Empty, OptionalReason } from './trips.ts';
 
 export interface DepartureRouteOptions {
   departures: Departures;

@@ -1,12 +1,11 @@
 /** On-demand rides: request, read, cancel, and the driver's steps. */
-import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { isOperator, type Principal } from '../domain/roles.ts';
+import { isOperator } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
@@ -18,10 +17,11 @@ import {
   toTripEventWire,
   toTripWire,
 } from '../domain/trips/schemas.ts';
-import type { IdempotencyKey, Trips } from '../domain/trips/service.ts';
+import type { Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
 import { noneMatches, VersionHeaders, versionOf } from './conditional.ts';
+import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -38,24 +38,6 @@ export const Empty = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { ad
 export const OptionalReason = Type.Optional(
   Type.Union([Type.Null(), ReasonSchema], { examples: [{ reason: 'changed my mind' }] }),
 );
-export const IdempotencyHeaders = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({ minLength: 1, maxLength: 128, description: 'The same key and body give the same answer, for 24 h' }),
-  ),
-});
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
-
-/** Scoped to caller and route; the body's hash tells a repeat from another request. */
-export function idempotencyKey(
-  principal: Principal,
-  route: string,
-  key: string | undefined,
-  body: unknown,
-): IdempotencyKey | undefined {
-  if (key === undefined) return undefined;
-  return { id: `idem:${sha256(`${principal.userId}\n${route}\n${key}`)}`, bodyHash: sha256(JSON.stringify(body)) };
-}
 
 function sendTrip(reply: FastifyReply, trip: Trip) {
   void reply.header('etag', `"${trip.version}"`);

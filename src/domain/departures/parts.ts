@@ -8,11 +8,10 @@ import { createProjection } from '../bookings/projection.ts';
 import { createBookings } from '../bookings/service.ts';
 import type { Dispatch } from '../dispatch/service.ts';
 import type { Drivers } from '../drivers/service.ts';
-import { createIdempotency } from '../idempotency/service.ts';
+import type { Idempotency } from '../idempotency/service.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import type { Routing } from '../routing/service.ts';
-import type { IdempotencyRecord } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { createChanges } from './changes.ts';
 import type { Departure } from './departure.ts';
@@ -23,8 +22,8 @@ export interface ScheduledDeps {
   collections: {
     trips: Collection<Trip>;
     bookings: Collection<BookingDocument>;
-    idempotency: Collection<IdempotencyRecord>;
   };
+  idempotency: Idempotency;
   drivers: Drivers;
   dispatch: Pick<Dispatch, 'claim' | 'releaseUnlessDriven'>;
   routing: Pick<Routing, 'leg'>;
@@ -39,15 +38,14 @@ export interface ScheduledDeps {
 }
 
 export function createScheduled(deps: ScheduledDeps) {
-  const { collections, relay, clock, ids, log, dispatch } = deps;
+  const { collections, idempotency, relay, clock, ids, log, dispatch } = deps;
   // changes.ts finds departures only.
   const departures = collections.trips as unknown as Collection<Departure>;
   const changes = createChanges({ departures, relay, clock, ids });
   const project = createProjection(collections.bookings, ids);
-  const idempotency = createIdempotency(collections.idempotency, clock, ids);
   const { claim, releaseUnlessDriven: freeUnlessDriven } = dispatch;
   return {
-    departures: createDepartures({ ...deps, departures, changes, idempotency, claim }),
+    departures: createDepartures({ ...deps, departures, changes, claim }),
     bookings: createBookings({ bookings: collections.bookings, changes, project, idempotency, ids, log }),
     react: createReactions({ ...deps, changes, project, claim, freeUnlessDriven }),
   };

@@ -4,9 +4,25 @@
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Collection } from '../../ports/store.ts';
+import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
 import type { Ids } from '../ids.ts';
-import type { IdempotencyKey, IdempotencyRecord } from '../trips/service.ts';
+
+/** Remembers which resource a key made. */
+export interface IdempotencyRecord extends StoredDocument {
+  bodyHash: string;
+  resourceId: string;
+}
+
+export const idempotencyCollection: CollectionSpec<IdempotencyRecord> = {
+  name: 'idempotencyKeys',
+  indexes: [{ name: 'created', fields: ['createdAt'] }],
+};
+
+export interface IdempotencyKey {
+  /** Derived from caller, route and key; the record's id. */
+  id: string;
+  bodyHash: string;
+}
 
 export interface Making<T> {
   newId(): string;
@@ -18,13 +34,13 @@ export interface Making<T> {
 export type Idempotency = ReturnType<typeof createIdempotency>;
 
 export function createIdempotency(records: Collection<IdempotencyRecord>, clock: Clock, ids: Ids) {
-  async function claim({ id, bodyHash }: IdempotencyKey, resourceId: string): Promise<IdempotencyRecord> {
-    const record = { id, region: ids.region, createdAt: clock.now(), version: 1, bodyHash, resourceId };
+  /** Writes first and reads only who was earlier: most keys are new. */
+  async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
     try {
       await records.insert(record);
       return record;
     } catch (error) {
-      const winner = await records.get(id);
+      const winner = await records.get(record.id);
       if (winner) return winner;
       throw error;
     }
@@ -36,19 +52,21 @@ export function createIdempotency(records: Collection<IdempotencyRecord>, clock:
 
     /** `created` is false for a repeat. @throws RideError RIDE_IDEMPOTENCY_MISMATCH, and whatever `make` throws */
     async once<T>(key: IdempotencyKey | undefined, making: Making<T>): Promise<{ made: T; created: boolean }> {
+      const resourceId = making.newId();
       if (!key) {
-        const made = await making.make(making.newId());
+        const made = await making.make(resourceId);
         if (!made) throw new RideError('RIDE_INTERNAL', 'A new id was taken');
         return { made, created: true };
       }
-      const owner = (await records.get(key.id)) ?? (await claim(key, making.newId()));
+      const record = { ...key, region: ids.region, createdAt: clock.now(), version: 1, resourceId };
+      const owner = await claim(record);
       if (owner.bodyHash !== key.bodyHash) {
         throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
           field: 'Idempotency-Key',
           rule: 'unique for each body',
         });
       }
-      const existing = await making.find(owner.resourceId);
+      const existing = owner === record ? null : await making.find(owner.resourceId);
       if (existing) return { made: existing, created: false };
       const made = await making.make(owner.resourceId);
       if (made) return { made, created: true };

@@ -4,10 +4,11 @@
  */
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Collection, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
 import { codesLeft, type Delivery, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
+import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
@@ -26,18 +27,6 @@ import {
   type TripStatus,
 } from './rules.ts';
 import { type DispatchedKind, dispatchedKinds, lastSeq, type Trip } from './trip.ts';
-
-/** Remembers which trip an idempotency key made, so that a repeat finds it, also after a crash between the two writes. */
-export interface IdempotencyRecord extends StoredDocument {
-  bodyHash: string;
-  resourceId: string;
-}
-
-export interface IdempotencyKey {
-  /** Derived from caller, route and key; the record's id. */
-  id: string;
-  bodyHash: string;
-}
 
 export interface TripRequest {
   riderId: string;
@@ -68,7 +57,7 @@ export interface TripQuery {
 
 export interface TripsDeps {
   trips: Collection<Trip>;
-  idempotency: Collection<IdempotencyRecord>;
+  idempotency: Idempotency;
   relay: () => Relay;
   clock: Clock;
   ids: Ids;
@@ -177,71 +166,21 @@ export function createTrips(deps: TripsDeps) {
     return trip;
   }
 
-  /** Claims the key first, so that a repeat while the first still runs finds the same id. */
-  async function requestOnce(
-    input: TripRequest,
-    quote: Quote | null,
-    key: IdempotencyKey,
-  ): Promise<{ trip: Trip; created: boolean }> {
-    const record: IdempotencyRecord = {
-      id: key.id,
-      region: ids.region,
-      createdAt: clock.now(),
-      version: 1,
-      bodyHash: key.bodyHash,
-      resourceId: quote?.tripId ?? ids.next('trip'),
-    };
-    const owner = quote && deps.pricing.hasExpired(quote) ? await answered(record, quote) : await claim(record);
-    if (owner.bodyHash !== key.bodyHash) {
-      throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
-        field: 'Idempotency-Key',
-        rule: 'unique for each body',
-      });
-    }
-    const existing = owner === record ? null : await trips.get(owner.resourceId);
-    if (existing) return { trip: ofThisRequest(existing, quote, key), created: false };
+  /** A request that cannot be must not use up its key; one that was answered is answered again, however late. */
+  async function checkQuote(quote: Quote, key: IdempotencyKey | undefined): Promise<void> {
+    if (!deps.pricing.hasExpired(quote)) return;
+    if (!key || !(await deps.idempotency.knows(key))) throw deps.pricing.expired(quote);
+  }
+
+  /** Null when its trip was made already, by an earlier request with this key or, if it booked a quote, by any. */
+  async function make(id: string, input: TripRequest, quote: Quote | null, key?: IdempotencyKey): Promise<Trip | null> {
     if (quote) deps.pricing.checkExpiry(quote);
     try {
-      return { trip: await insert(owner.resourceId, input, quote, key.id), created: true };
+      return await insert(id, input, quote, key?.id);
     } catch (error) {
       if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
-      return { trip: ofThisRequest(await mustGet(owner.resourceId), quote, key), created: false };
-    }
-  }
-
-  async function requestAnew(input: TripRequest, quote: Quote | null): Promise<{ trip: Trip; created: boolean }> {
-    if (!quote) return { trip: await insert(ids.next('trip'), input, null), created: true };
-    deps.pricing.checkExpiry(quote);
-    try {
-      return { trip: await insert(quote.tripId, input, quote), created: true };
-    } catch (error) {
-      if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
-      throw deps.pricing.used(quote.tripId);
-    }
-  }
-
-  /** A quote's trip may have been made by another request. @throws RideError RIDE_QUOTE_USED */
-  function ofThisRequest(trip: Trip, quote: Quote | null, key: IdempotencyKey): Trip {
-    if (!quote || trip.requestKey === key.id) return trip;
-    throw deps.pricing.used(trip.id);
-  }
-
-  /** A request that cannot be must not use up its key; one that was answered is answered again, however late. */
-  async function answered({ id }: IdempotencyRecord, quote: Quote): Promise<IdempotencyRecord> {
-    const earlier = await deps.idempotency.get(id);
-    if (earlier) return earlier;
-    throw deps.pricing.expired(quote);
-  }
-
-  /** Writes first and reads only who was earlier: most keys are new. */
-  async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
-    try {
-      await deps.idempotency.insert(record);
-      return record;
-    } catch (error) {
-      const winner = await deps.idempotency.get(record.id);
-      if (winner) return winner;
-      throw error;
+      if (key) return null;
+      throw quote ? deps.pricing.used(id) : error;
     }
   }
 
@@ -284,7 +223,15 @@ export function createTrips(deps: TripsDeps) {
       const aheadMs = (input.pickupAt ?? 0) - clock.now();
       if (aheadMs > MAX_AHEAD_MS) throw invalidInput('pickup_at', 'at most 30 days from now');
       const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
-      return key ? requestOnce(input, quote, key) : requestAnew(input, quote);
+      if (quote) await checkQuote(quote, key);
+      const { made, created } = await deps.idempotency.once(key, {
+        newId: () => quote?.tripId ?? ids.next('trip'),
+        find,
+        make: (id) => make(id, input, quote, key),
+      });
+      // A quote's trip may have been made by another request.
+      if (quote && !created && made.requestKey !== key?.id) throw deps.pricing.used(made.id);
+      return { trip: made, created };
     },
 
     /** For use inside the domain: no question of who asks. */
