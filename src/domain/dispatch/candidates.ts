@@ -2,7 +2,7 @@
  * Who is near enough to be asked: available drivers in rings of H3 cells around the cell of the pick-up, one ring after the
  * other until there are enough. Trips of one cell share a search, so a window of many trips asks once for each cell.
  */
-import { cellToBoundary, cellToLatLng, gridDiskDistances, latLngToCell } from 'h3-js';
+import { cellToBoundary, cellToLatLng, gridDiskDistances, gridDistance, latLngToCell } from 'h3-js';
 import type { Position, Positions } from '../../ports/positions.ts';
 import { distanceM, type LatLng } from '../geo.ts';
 
@@ -31,20 +31,64 @@ const REACH = 1.1;
 /** Between corners a disk of rings grows by 1.5 radii a ring; less where cells are squashed. */
 const RING_ADVANCE = 1.2;
 
-/** How far ring `ring` reaches from the centre of `cell`, metres. */
-function reachM(cell: string, ring: number): number {
-  return (ring * RING_WIDTH + REACH) * cellRadiusM(cell);
+/** Cells whose shape is at hand: those of some large cities. */
+const MOST_SHAPES = 20_000;
+
+interface Shape {
+  center: LatLng;
+  /** From the centre to the farthest corner. */
+  radiusM: number;
 }
 
-function cellRadiusM(cell: string): number {
-  const [lat, lng] = cellToLatLng(cell);
-  return Math.max(...cellToBoundary(cell).map(([y, x]) => distanceM({ lat, lng }, { lat: y, lng: x })));
+const shapes = new Map<string, Shape>();
+
+/** Where a cell is and how large never changes, and is asked again and again of the same ones. */
+function shapeOf(cell: string): Shape {
+  let shape = shapes.get(cell);
+  if (!shape) {
+    const [lat, lng] = cellToLatLng(cell);
+    const center = { lat, lng };
+    const corners = cellToBoundary(cell).map(([y, x]) => distanceM(center, { lat: y, lng: x }));
+    shape = { center, radiusM: Math.max(...corners) };
+    if (shapes.size >= MOST_SHAPES) shapes.delete(shapes.keys().next().value!);
+    shapes.set(cell, shape);
+  }
+  return shape;
+}
+
+/** How far ring `ring` reaches from the centre of `cell`, metres. */
+function reachM(cell: string, ring: number): number {
+  return (ring * RING_WIDTH + REACH) * shapeOf(cell).radiusM;
 }
 
 /** The ring with which all within `radiusM` of any place in `cell` is covered; at least 1. */
 export function outermostRing(cell: string, radiusM: number): number {
-  const cellM = cellRadiusM(cell);
+  const { radiusM: cellM } = shapeOf(cell);
   return Math.max(1, Math.ceil((radiusM + cellM) / (RING_ADVANCE * cellM)));
+}
+
+/** The rings around a cell: of those who were found, for the disk of all cells is mostly empty ones. */
+function ringsAround(cell: string, last: number): (other: string) => number {
+  const known = new Map<string, number>();
+  return (other) => {
+    let ring = known.get(other);
+    if (ring === undefined) {
+      ring = ringOf(cell, other, last);
+      known.set(other, ring);
+    }
+    return ring;
+  };
+}
+
+/** Some ring beyond `last` when it is farther. */
+function ringOf(cell: string, other: string, last: number): number {
+  try {
+    return gridDistance(cell, other);
+  } catch {
+    // Across one of the twelve pentagons it cannot be counted, only walked.
+    const ring = gridDiskDistances(cell, last).findIndex((cells) => cells.includes(other));
+    return ring < 0 ? last + 1 : ring;
+  }
 }
 
 interface Disk {
@@ -69,12 +113,11 @@ export function createRingSearch(positions: Positions, settings: RingSettings) {
   }
 
   async function ask(cell: string, ring: number, limit: number): Promise<Disk> {
-    const [lat, lng] = cellToLatLng(cell);
-    const rings = new Map(gridDiskDistances(cell, ring).flatMap((cells, i) => cells.map((one) => [one, i] as const)));
-    const near = await positions.nearby({ lat, lng }, reachM(cell, ring), limit);
+    const near = await positions.nearby(shapeOf(cell).center, reachM(cell, ring), limit);
+    const ringAt = ringsAround(cell, ring);
     const found = near.flatMap(({ position }) => {
-      const its = rings.get(latLngToCell(position.lat, position.lng, settings.resolution));
-      return its === undefined ? [] : [{ position, ring: its }];
+      const its = ringAt(latLngToCell(position.lat, position.lng, settings.resolution));
+      return its > ring ? [] : [{ position, ring: its }];
     });
     return { found, isCut: near.length >= limit };
   }

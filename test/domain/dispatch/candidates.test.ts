@@ -1,6 +1,6 @@
 /** Rings of cells: everybody within the radius is found, once, at his ring, and a cell is asked for once. */
 import fc from 'fast-check';
-import { gridDistance, latLngToCell } from 'h3-js';
+import { cellToLatLng, getPentagons, gridDiskDistances, gridDistance, latLngToCell } from 'h3-js';
 import t from 'tap';
 import { connectRedis } from '../../../src/adapters/redis/connection.ts';
 import { createRedisPositions } from '../../../src/adapters/redis/positions.ts';
@@ -79,6 +79,25 @@ t.test('whoever is within the radius is found once, at his ring', async (t) => {
       { numRuns: 100 },
     ),
   );
+});
+
+t.test('beside a pentagon of the grid, too, where distances cannot be counted', async (t) => {
+  const around = gridDiskDistances(getPentagons(RESOLUTION)[3]!, 4);
+  const from = around[3]![4]!;
+  const rings = gridDiskDistances(from, 6);
+  const drivers = rings.flat().map((cell, i) => {
+    const [lat, lng] = cellToLatLng(cell);
+    return at({ lat, lng }, i);
+  });
+  const [lat, lng] = cellToLatLng(from);
+  const { positions } = await world(drivers);
+  const search = createRingSearch(positions, { resolution: RESOLUTION, radiusM: 20_000, enough: rings.flat().length });
+  const found = await search({ lat, lng }, () => true);
+  t.equal(found.length, drivers.length);
+  const wrong = found.filter(
+    ({ position, ring }) => !rings[ring]!.includes(latLngToCell(position.lat, position.lng, RESOLUTION)),
+  );
+  t.same(wrong, []);
 });
 
 t.test('rings are added until enough may take the trip; trips of one cell share the search', async (t) => {
