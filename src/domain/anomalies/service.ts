@@ -6,6 +6,7 @@ import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, CollectionSpec, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import { checkVersion, LOST, put, untilWritten } from '../documents/writing.ts';
 import { distanceM, type LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
@@ -55,7 +56,6 @@ export interface FlagQuery {
   pageToken?: string;
 }
 
-const CAS_ATTEMPTS = 16;
 const EVIDENCE_MAX = 10;
 /** The same finding within this only counts. */
 const REPEAT_MS = 600_000;
@@ -64,9 +64,6 @@ export type Anomalies = ReturnType<typeof createAnomalies>;
 
 export function createAnomalies(deps: AnomaliesDeps) {
   const { flags, clock, ids } = deps;
-
-  const conflict = (): RideError =>
-    new RideError('RIDE_CONFLICT', 'The flag changed too often; try again', { retryAfterMs: 50 });
 
   function opened(flag: AnomalyFlag): OutboxEvent {
     return { id: ids.next('evt'), seq: flag.seq, type: 'anomaly.flagged', at: clock.now(), data: { ...flag } };
@@ -111,47 +108,31 @@ export function createAnomalies(deps: AnomaliesDeps) {
   }
 
   /** Raises a flag or adds to it. @throws RideError RIDE_CONFLICT, RIDE_UNAVAILABLE */
-  async function flag(subject: Subject, finding: Finding): Promise<void> {
+  function flag(subject: Subject, finding: Finding): Promise<void> {
     const id = `${finding.kind}:${subject.userId}`;
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+    return untilWritten('flag', async () => {
       const stored = await flags.get(id);
       const next = flagged(stored, id, subject, finding);
       if (!next) return;
       const isNew = stored?.status !== 'open';
       const events = isNew ? [opened(next)] : [];
-      try {
-        if (!stored) await flags.insert(next, events);
-        else if (!(await flags.compareAndSet(next, events))) continue;
-      } catch (error) {
-        if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') continue;
-        throw error;
-      }
+      if (!(await put(flags, stored, next, events))) return LOST;
       deps.relay().kick(id, events);
       if (isNew) deps.onFlag(finding.kind);
-      return;
-    }
-    throw conflict();
+    });
   }
 
   /** Remembers a deed and flags what it shows. Safe to repeat. @throws RideError RIDE_CONFLICT, RIDE_UNAVAILABLE */
   async function did(subject: Subject, deed: Deed): Promise<void> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
-      const stored = await deps.conduct.get(subject.userId);
+    const id = subject.userId;
+    const deeds = await untilWritten('flag', async () => {
+      const stored = await deps.conduct.get(id);
       const deeds = remember(stored?.deeds ?? [], deed);
-      const key = shardKeyOf(subject.userId, ids.region, clock.now());
-      try {
-        if (!stored) await deps.conduct.insert({ id: subject.userId, ...key, version: 1, deeds });
-        else if (deeds !== stored.deeds) {
-          if (!(await deps.conduct.compareAndSet({ ...stored, version: stored.version + 1, deeds }))) continue;
-        }
-      } catch (error) {
-        if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') continue;
-        throw error;
-      }
-      for (const finding of findings(subject.userId, deeds)) await flag(subject, finding);
-      return;
-    }
-    throw conflict();
+      if (deeds === stored?.deeds) return deeds;
+      const known = stored ?? { id, ...shardKeyOf(id, ids.region, clock.now()), version: 0 };
+      return (await put(deps.conduct, stored, { ...known, version: known.version + 1, deeds })) ? deeds : LOST;
+    });
+    for (const finding of findings(id, deeds)) await flag(subject, finding);
   }
 
   return {
@@ -206,21 +187,16 @@ export function createAnomalies(deps: AnomaliesDeps) {
     },
 
     /** Someone looked at it. @throws RideError RIDE_NOT_FOUND, RIDE_PRECONDITION_FAILED, RIDE_CONFLICT */
-    async review(
+    review(
       id: string,
       reviewedBy: string,
       verdict: 'confirmed' | 'dismissed',
       note: string | undefined,
       expectedVersion?: number,
     ): Promise<AnomalyFlag> {
-      for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+      return untilWritten('flag', async () => {
         const stored = await this.get(id);
-        if (expectedVersion !== undefined && expectedVersion !== stored.version)
-          throw new RideError('RIDE_PRECONDITION_FAILED', `The flag is at version ${stored.version}`, {
-            field: 'If-Match',
-            rule: 'the current version',
-            facts: { version: stored.version, status: stored.status },
-          });
+        checkVersion('flag', stored, expectedVersion, { status: stored.status });
         const next: AnomalyFlag = {
           ...stored,
           version: stored.version + 1,
@@ -229,9 +205,8 @@ export function createAnomalies(deps: AnomaliesDeps) {
           reviewedAt: clock.now(),
           ...(note === undefined ? {} : { note }),
         };
-        if (await flags.compareAndSet(next)) return next;
-      }
-      throw conflict();
+        return (await flags.compareAndSet(next)) ? next : LOST;
+      });
     },
 
     async publish(event: OutboxEvent): Promise<'published'> {

@@ -6,6 +6,7 @@ import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import { isTaken } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
@@ -86,7 +87,7 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
         await messages.insert(document, [event]);
         relay().kick(document.id, [event]);
       } catch (error) {
-        if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+        if (!isTaken(error)) throw error;
       }
       return document.id;
     },

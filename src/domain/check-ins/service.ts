@@ -7,6 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
+import { LOST, put, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
@@ -47,7 +48,6 @@ export interface WatchedRide {
   city: string;
 }
 
-const CAS_ATTEMPTS = 16;
 const EVIDENCE_MAX = 50;
 const HISTORY_MAX = 200;
 
@@ -104,22 +104,6 @@ export function createCheckIns(deps: CheckInsDeps) {
     }));
   }
 
-  /** Null when another write was first. */
-  async function write(stored: CheckIn | null, document: CheckIn, events: OutboxEvent[]): Promise<CheckIn | null> {
-    if (stored) {
-      if (!(await checkIns.compareAndSet(document, events))) return null;
-    } else {
-      try {
-        await checkIns.insert(document, events);
-      } catch (error) {
-        if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') return null;
-        throw error;
-      }
-    }
-    deps.relay().kick(document.id, events);
-    return document;
-  }
-
   function begin({ tripId, riderId, driverId, city }: WatchedRide): CheckIn {
     return {
       id: tripId,
@@ -136,13 +120,13 @@ export function createCheckIns(deps: CheckInsDeps) {
   }
 
   /** @param ride begins a check-in where there is none. Null: there is none, and none begins. */
-  async function run(
+  function run(
     tripId: string,
     command: CheckInCommand,
     ride: WatchedRide | null,
     warning: Warning | null = null,
   ): Promise<CheckIn | null> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+    return untilWritten('check-in', async () => {
       const stored = await checkIns.get(tripId);
       const state = stored ?? (ride && begin(ride));
       if (!state) return null;
@@ -152,12 +136,12 @@ export function createCheckIns(deps: CheckInsDeps) {
       if ('refusal' in decision) throw refused(decision.refusal, current);
       if (decision.events.length === 0) return stored;
       const document = { ...next(current, decision.events, warning), version: stored ? stored.version + 1 : 1 };
-      const written = await write(stored, document, toOutbox(document, decision.events));
-      if (!written) continue;
+      const events = toOutbox(document, decision.events);
+      if (!(await put(checkIns, stored, document, events))) return LOST;
+      deps.relay().kick(tripId, events);
       for (const { type } of decision.events) deps.onEvent(type);
-      return written;
-    }
-    throw new RideError('RIDE_CONFLICT', 'The check-in changed too often; try again', { retryAfterMs: 50 });
+      return document;
+    });
   }
 
   return {

@@ -5,6 +5,7 @@
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, OutboxEvent } from '../../ports/store.ts';
+import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { type Departure, isDeparture } from './departure.ts';
@@ -28,7 +29,7 @@ export type Decide = (departure: Departure, now: number) => DepartureDecision;
 export type Changes = ReturnType<typeof createChanges>;
 
 /** A popular departure has more who want the last seats at once than a trip has drivers. */
-const CAS_ATTEMPTS = 64;
+const ATTEMPTS = 64;
 
 const FIELDS: Readonly<Record<string, { field: string; rule: string }>> = {
   RIDE_FORBIDDEN: { field: 'authorization', rule: 'of somebody who may' },
@@ -67,8 +68,7 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
     return departure;
   }
 
-  /** Null when another writer was first. */
-  async function write(departure: Departure, facts: readonly DepartureFact[]): Promise<Departure | null> {
+  async function write(departure: Departure, facts: readonly DepartureFact[]): Promise<Departure | typeof LOST> {
     let next: Departure = { ...departure, version: departure.version + 1 };
     const outbox: OutboxEvent[] = [];
     for (const fact of facts) {
@@ -77,17 +77,9 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
       next.history = [...next.history, event];
       outbox.push(toOutbox(next, event));
     }
-    if (!(await departures.compareAndSet(next, outbox))) return null;
+    if (!(await departures.compareAndSet(next, outbox))) return LOST;
     relay().kick(next.id, outbox);
     return next;
-  }
-
-  function checkVersion({ version, status }: Departure, expected: number | undefined): void {
-    if (expected === undefined || version === expected) return;
-    throw new RideError('RIDE_PRECONDITION_FAILED', `The departure is at version ${version}`, {
-      ...FIELDS.RIDE_PRECONDITION_FAILED,
-      facts: { version, status },
-    });
   }
 
   return {
@@ -109,10 +101,10 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
      * @throws RideError RIDE_NOT_FOUND, RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many
      *   lost races, and the refusal of `decide`, with what it knows and the version it looked at
      */
-    async change(id: string, decide: Decide, expectedVersion?: number): Promise<Changed> {
-      for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+    change(id: string, decide: Decide, expectedVersion?: number): Promise<Changed> {
+      const attempt = async (): Promise<Changed | typeof LOST> => {
         const departure = await mustGet(id);
-        checkVersion(departure, expectedVersion);
+        checkVersion('departure', departure, expectedVersion, { status: departure.status });
         const decision = decide(departure, clock.now());
         if ('refusal' in decision) {
           const { code, message, facts } = decision.refusal;
@@ -120,9 +112,9 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
         }
         if (decision.events.length === 0) return { departure, changed: false };
         const next = await write(departure, decision.events);
-        if (next) return { departure: next, changed: true };
-      }
-      throw new RideError('RIDE_CONFLICT', 'The departure changed too often; try again', { retryAfterMs: 50 });
+        return next === LOST ? LOST : { departure: next, changed: true };
+      };
+      return untilWritten('departure', attempt, { attempts: ATTEMPTS });
     },
   };
 }

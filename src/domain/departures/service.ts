@@ -7,6 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import type { BookingTerms } from '../bookings/rules.ts';
+import { isTaken } from '../documents/writing.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
@@ -183,7 +184,7 @@ export function createDepartures(deps: DeparturesDeps) {
             const way = await deps.routing.leg(input.pickup, input.dropoff, input.city);
             return await changes.add(newDeparture(id, input, way, clock.now()), principal.userId);
           } catch (error) {
-            if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') return null;
+            if (isTaken(error)) return null;
             throw error;
           }
         },

@@ -1,8 +1,8 @@
 /** Use cases of a driver: going on and off duty, and the one active trip, claimed and released by compare-and-set. */
-import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Positions } from '../../ports/positions.ts';
 import type { Collection, Page } from '../../ports/store.ts';
+import { LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
 import { type Driver, type DriverStatus, isAvailable, withAnswer, withIdleness } from './driver.ts';
@@ -16,23 +16,20 @@ export interface DriversDeps {
   onDuty?(driver: Driver): void;
 }
 
-const CAS_ATTEMPTS = 16;
-
 export type Drivers = ReturnType<typeof createDrivers>;
 
 export function createDrivers({ drivers, positions, clock, ids, onDuty }: DriversDeps) {
   /** Changes the stored driver; `change` returns null to leave it as it is. */
-  async function update(driverId: string, change: (driver: Driver) => Driver | null): Promise<Driver | null> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+  function update(driverId: string, change: (driver: Driver) => Driver | null): Promise<Driver | null> {
+    return untilWritten('driver', async () => {
       const driver = await drivers.get(driverId);
       if (!driver) return null;
       const changed = change(driver);
       if (!changed) return driver;
       const now = clock.now();
       const next = { ...withIdleness(changed, now), version: driver.version + 1, updatedAt: now };
-      if (await drivers.compareAndSet(next)) return next;
-    }
-    throw new RideError('RIDE_CONFLICT', 'The driver changed too often; try again', { retryAfterMs: 50 });
+      return (await drivers.compareAndSet(next)) ? next : LOST;
+    });
   }
 
   async function ensure(principal: Principal): Promise<Driver> {

@@ -8,6 +8,7 @@ import type { FenceMarks } from '../../ports/fence-marks.ts';
 import type { Position } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
+import { checkVersion } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { coverOf, FenceIndex, MAX_CELLS } from './cover.ts';
@@ -76,13 +77,7 @@ export function createGeofences(deps: GeofencesDeps) {
   async function change(id: string, expectedVersion: number | undefined, to: Partial<Geofence>): Promise<Geofence> {
     for (;;) {
       const fence = await mustGet(id);
-      if (expectedVersion !== undefined && expectedVersion !== fence.version) {
-        throw new RideError('RIDE_PRECONDITION_FAILED', `The geofence is at version ${fence.version}`, {
-          field: 'If-Match',
-          rule: 'the current version',
-          facts: { version: fence.version },
-        });
-      }
+      checkVersion('geofence', fence, expectedVersion);
       const next: Geofence = { ...fence, ...to, version: fence.version + 1, updatedAt: clock.now() };
       if (!(await geofences.compareAndSet(next))) continue;
       index.put(next);

@@ -11,6 +11,7 @@ import type { Payments as Provider } from '../../ports/payments.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Collection, OutboxEvent } from '../../ports/store.ts';
+import { isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { holdMinor } from '../pricing/rules.ts';
@@ -56,11 +57,8 @@ export interface PaymentsDeps {
   meter: MoneyMeter;
 }
 
-const CAS_ATTEMPTS = 16;
 /** A step that nobody reported on after this long is taken again, domain ms. */
 const STEP_PATIENCE_MS = 30_000;
-
-const isTaken = (error: unknown): boolean => error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS';
 
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
@@ -121,18 +119,17 @@ export function createTripPayments(deps: PaymentsDeps) {
     written(next, fact, outbox);
   }
 
-  async function command(id: string, what: PaymentCommand): Promise<Payment | null> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+  function command(id: string, what: PaymentCommand): Promise<Payment | null> {
+    return untilWritten('payment', async () => {
       const payment = await payments.get(id);
       if (!payment) return null;
       const fact = decide(payment, what, clock.now());
       if (!fact) return payment;
       const { next, outbox } = applied({ ...payment, version: payment.version + 1 }, fact);
-      if (!(await payments.compareAndSet(next, outbox))) continue;
+      if (!(await payments.compareAndSet(next, outbox))) return LOST;
       written(next, fact, outbox);
       return next;
-    }
-    throw new RideError('RIDE_CONFLICT', 'The payment changed too often; try again', { retryAfterMs: 50 });
+    });
   }
 
   /** What the ended trip costs, told to its payment; a fee without a hold begins one. */
@@ -215,20 +212,19 @@ export function createTripPayments(deps: PaymentsDeps) {
   }
 
   /** A rider who cannot pay is not driven: what was begun for him is undone, unless he is on board. */
-  async function compensate(payment: Payment): Promise<void> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+  function compensate(payment: Payment): Promise<void> {
+    return untilWritten('trip', async () => {
       const trip = await trips.find(payment.tripId);
       if (!trip || isTerminal(trip.status) || trip.status === 'in_progress') return;
       const cancel = { type: 'cancel', actorId: 'system', role: 'service', reason: 'payment_declined' } as const;
       try {
         await trips.command(trip.id, cancel, trip.version);
-        return;
       } catch (error) {
         // It moved on: whether he is on board has to be asked again.
         if (!(error instanceof RideError) || error.code !== 'RIDE_PRECONDITION_FAILED') throw error;
+        return LOST;
       }
-    }
-    throw new RideError('RIDE_CONFLICT', 'The trip changed too often; try again', { retryAfterMs: 50 });
+    });
   }
 
   return {

@@ -3,10 +3,10 @@
  * finished trip changes three. A node reads them once, then again after a while; what it learns itself it joins into as few
  * writes as there are documents, one at a time each.
  */
-import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
+import { LOST, put, untilWritten } from '../documents/writing.ts';
 import {
   bounded,
   type Effects,
@@ -52,7 +52,7 @@ const MOST_EFFECTS = 512;
 const MOST_RECENT = 64;
 /** Trips that wait for one document, at most; more come only when the store is away. */
 const MOST_WAITING = 256;
-const CAS_ATTEMPTS = 8;
+const PATIENCE = { attempts: 8, retryAfterMs: 1000 };
 
 const NONE: Effects = {};
 const idOf = (source: string, city: string, part: string): string => `${source}.${city}${part && `.${part}`}`;
@@ -113,8 +113,8 @@ export function createTraffic({ records, clock, region, halfLifeMs, prior, log }
   }
 
   /** @throws RideError RIDE_UNAVAILABLE, or RIDE_CONFLICT after many lost races */
-  async function write(id: string, trips: readonly Taught[]): Promise<void> {
-    for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+  function write(id: string, trips: readonly Taught[]): Promise<void> {
+    const attempt = async () => {
       const stored = await records.get(id);
       const before: TrafficRecord = stored ?? {
         id,
@@ -125,19 +125,9 @@ export function createTraffic({ records, clock, region, halfLifeMs, prior, log }
         recent: [],
       };
       const next = taught(before, trips, halfLifeMs);
-      if (stored ? await records.compareAndSet(next) : await inserted(next)) return keep(id, next.effects);
-    }
-    throw new RideError('RIDE_CONFLICT', 'The traffic changed too often', { retryAfterMs: 1000 });
-  }
-
-  async function inserted(record: TrafficRecord): Promise<boolean> {
-    try {
-      await records.insert(record);
-      return true;
-    } catch (error) {
-      if (error instanceof RideError && error.code === 'RIDE_ALREADY_EXISTS') return false;
-      throw error;
-    }
+      return (await put(records, stored, next)) ? keep(id, next.effects) : LOST;
+    };
+    return untilWritten('traffic', attempt, PATIENCE);
   }
 
   /** Writes what waits for one document until nothing does. */

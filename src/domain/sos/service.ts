@@ -2,7 +2,7 @@
  * SOS: stored before anyone is told (property 3), and repeats of a panicking user fold into one alert. The fact "this user
  * has an open alert" is owned by one document per user and changed by compare-and-set.
  */
-import { invalidInput, RideError } from '../../errors.ts';
+import { invalidInput } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
@@ -10,6 +10,7 @@ import type { SosTracking } from '../../ports/sos-tracking.ts';
 import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
 import { isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
+import { isTaken } from '../documents/writing.ts';
 import type { LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { placeViolation } from '../locations/rules.ts';
@@ -82,7 +83,7 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
         });
         return fresh;
       } catch (error) {
-        if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+        if (!isTaken(error)) throw error;
       }
     }
   }
@@ -137,7 +138,7 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
         relay().kick(id, [event]);
       } catch (error) {
         // A repeat: the alert is stored already and its announcement is on the way.
-        if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+        if (!isTaken(error)) throw error;
       }
       return id;
     },

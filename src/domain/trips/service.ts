@@ -8,6 +8,7 @@ import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts
 import { codesLeft, type Delivery, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
+import { checkVersion, isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
@@ -70,7 +71,6 @@ export interface TripsDeps {
 }
 
 const MAX_AHEAD_MS = 30 * 86_400_000;
-const CAS_ATTEMPTS = 16;
 
 /** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
 const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
@@ -178,7 +178,7 @@ export function createTrips(deps: TripsDeps) {
     try {
       return await insert(id, input, quote, key?.id);
     } catch (error) {
-      if (!(error instanceof RideError) || error.code !== 'RIDE_ALREADY_EXISTS') throw error;
+      if (!isTaken(error)) throw error;
       if (key) return null;
       throw quote ? deps.pricing.used(id) : error;
     }
@@ -294,16 +294,10 @@ export function createTrips(deps: TripsDeps) {
      * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: status, driver_id, version),
      *   RIDE_PROOF_REFUSED (facts: codes_left, takes), RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
      */
-    async command(id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> {
-      for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
+    command: (id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> =>
+      untilWritten('trip', async () => {
         const trip = await mustGet(id);
-        if (expectedVersion !== undefined && trip.version !== expectedVersion) {
-          throw new RideError('RIDE_PRECONDITION_FAILED', `The trip is at version ${trip.version}`, {
-            field: 'If-Match',
-            rule: 'the current version',
-            facts: { version: trip.version, status: trip.status },
-          });
-        }
+        checkVersion('trip', trip, expectedVersion, { status: trip.status });
         const decision = decide(trip, command, clock.now());
         if ('refusal' in decision) {
           const { code, message, facts } = decision.refusal;
@@ -311,11 +305,9 @@ export function createTrips(deps: TripsDeps) {
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);
-        if (next && decision.events[0]?.type === 'proof_refused') throw wrongCode(next);
-        if (next) return next;
-      }
-      throw new RideError('RIDE_CONFLICT', 'The trip changed too often; try again', { retryAfterMs: 50 });
-    },
+        if (next !== LOST && decision.events[0]?.type === 'proof_refused') throw wrongCode(next);
+        return next;
+      }),
   };
 
   function wrongCode({ version, status, delivery }: Trip): RideError {
@@ -328,8 +320,8 @@ export function createTrips(deps: TripsDeps) {
     });
   }
 
-  /** One atomic write of the state, the history and the outbox; null when another writer was first. */
-  async function write(trip: Trip, facts: readonly TripFact[]): Promise<Trip | null> {
+  /** One atomic write of the state, the history and the outbox. */
+  async function write(trip: Trip, facts: readonly TripFact[]): Promise<Trip | typeof LOST> {
     let next: Trip = { ...trip, version: trip.version + 1 };
     const outbox: OutboxEvent[] = [];
     for (const fact of facts) {
@@ -339,7 +331,7 @@ export function createTrips(deps: TripsDeps) {
       outbox.push(toOutbox(next, event));
     }
     try {
-      if (!(await trips.compareAndSet(next, outbox))) return null;
+      if (!(await trips.compareAndSet(next, outbox))) return LOST;
     } finally {
       // A write that failed may have happened.
       memory.end(next.id);
