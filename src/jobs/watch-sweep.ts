@@ -4,6 +4,7 @@
  */
 import type { CheckIns } from '../domain/check-ins/service.ts';
 import type { Geofences } from '../domain/geofences/service.ts';
+import { pagesOf } from '../domain/pages.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import type { Watch } from '../domain/watch/service.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -50,28 +51,21 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
   }
 
   async function sweepRides(now: number): Promise<number> {
-    let missed = 0;
-    let pageToken: string | undefined;
-    for (let looked = 0; looked < RIDES_MAX; looked += PAGE) {
-      const where = { kind: 'ride', status: 'in_progress', updatedAt: { lt: now - deps.silenceMs } };
-      const page = await trips.page({
-        where,
-        orderBy: 'updatedAt',
-        direction: 'asc',
-        pageSize: PAGE,
-        ...(pageToken ? { pageToken } : {}),
-      });
-      const results = await Promise.allSettled(page.items.map((trip) => missSilent(trip, now)));
+    const where = { kind: 'ride', status: 'in_progress', updatedAt: { lt: now - deps.silenceMs } };
+    const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: PAGE } as const;
+    let [looked, missed] = [0, 0];
+    for await (const page of pagesOf((token) => trips.page({ ...query, ...token }))) {
+      const results = await Promise.allSettled(page.map((trip) => missSilent(trip, now)));
       for (const [index, result] of results.entries()) {
         if (result.status === 'fulfilled') missed += result.value ? 1 : 0;
         else
           deps.log.warn(
-            { err: result.reason, trip_id: page.items[index]!.id },
+            { err: result.reason, trip_id: page[index]!.id },
             'a ride was not looked after; the next sweep tries again',
           );
       }
-      pageToken = page.nextPageToken;
-      if (!pageToken) break;
+      looked += page.length;
+      if (looked >= RIDES_MAX) break;
     }
     return missed;
   }

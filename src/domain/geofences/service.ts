@@ -11,6 +11,7 @@ import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts
 import { checkVersion } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
+import { pagesOf } from '../pages.ts';
 import { coverOf, FenceIndex, MAX_CELLS } from './cover.ts';
 import type { Crossing, Geofence, Purpose } from './geofence.ts';
 import { type Area, areaViolation } from './rules.ts';
@@ -171,24 +172,16 @@ export function createGeofences(deps: GeofencesDeps) {
     /** Learns what changed; resolves how many geofences did. @throws RideError RIDE_UNAVAILABLE */
     async refresh(): Promise<number> {
       const where = { updatedAt: { gte: seenAt - OVERLAP_MS } };
+      const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: PAGE } as const;
       let changed = 0;
-      let pageToken: string | undefined;
-      do {
-        const page = await geofences.page({
-          where,
-          orderBy: 'updatedAt',
-          direction: 'asc',
-          pageSize: PAGE,
-          ...(pageToken ? { pageToken } : {}),
-        });
-        for (const fence of page.items) {
+      for await (const page of pagesOf((token) => geofences.page({ ...query, ...token }))) {
+        for (const fence of page) {
           if ((index.fence(fence.id)?.version ?? 0) < fence.version && !fence.isRemoved) changed++;
           index.put(fence);
           // A clock that runs ahead must not hide what others write.
           seenAt = Math.max(seenAt, Math.min(fence.updatedAt, clock.now()));
         }
-        pageToken = page.nextPageToken;
-      } while (pageToken);
+      }
       return changed;
     },
 

@@ -7,7 +7,8 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Payments as Provider } from '../../ports/payments.ts';
-import type { Collection, Page } from '../../ports/store.ts';
+import type { Collection } from '../../ports/store.ts';
+import { pagesOf } from '../pages.ts';
 import { isTerminal } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
@@ -36,17 +37,6 @@ export interface Reconciled {
 }
 
 const BATCH = 200;
-
-/** Page after page of one query. */
-async function* pagesOf<T>(read: (token: { pageToken?: string }) => Promise<Page<T>>): AsyncGenerator<T[]> {
-  let token: { pageToken?: string } = {};
-  for (;;) {
-    const { items, nextPageToken } = await read(token);
-    yield items;
-    if (nextPageToken === undefined) return;
-    token = { pageToken: nextPageToken };
-  }
-}
 
 /** @returns what is to run again and again. `ageMs`: what is younger may still be under way, domain ms. */
 export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) => Promise<Reconciled> {
@@ -94,9 +84,8 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
   async function untold(before: number): Promise<number> {
     const where = { status: { in: ['holding', 'held', 'declined'] }, updatedAt: { lt: before } };
     let told = 0;
-    const read = (token: { pageToken?: string }) =>
-      payments.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH, ...token });
-    for await (const page of pagesOf(read)) told += await tell(page);
+    const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH } as const;
+    for await (const page of pagesOf((token) => payments.page({ ...query, ...token }))) told += await tell(page);
     return told;
   }
 

@@ -9,6 +9,7 @@ import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Collection, Filter } from '../../ports/store.ts';
 import type { Supply } from '../../ports/supply.ts';
 import type { SurgeBoards } from '../../ports/surge-boards.ts';
+import { pagesOf } from '../pages.ts';
 import type { SurgeSnapshot } from '../pricing/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import { nextBoard, type SurgeBoard, type SurgeSettings, snapshotOf, type ZoneCount, type ZoneSurge } from './rules.ts';
@@ -49,12 +50,7 @@ export function createSurge(deps: SurgeDeps) {
   let reading: Promise<void> | null = null;
 
   async function* all(where: Filter): AsyncGenerator<Trip> {
-    let pageToken: string | undefined;
-    do {
-      const page = await trips.page({ where, pageSize: PAGE, ...(pageToken ? { pageToken } : {}) });
-      yield* page.items;
-      pageToken = page.nextPageToken;
-    } while (pageToken !== undefined);
+    for await (const page of pagesOf((token) => trips.page({ where, pageSize: PAGE, ...token }))) yield* page;
   }
 
   /** Everything that is there now, by zone. */
