@@ -30,6 +30,14 @@ export const UserId = Named(userId);
 export const CitySchema = Named(city, 'city, as in the setting CITY');
 export const VehicleClassSchema = OneOf(vehicleClasses);
 
+/** Who asks on behalf of another names him with it. */
+export const ForWhom = Type.Optional(
+  Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
+);
+
+/** A place as people write it. */
+export const Address = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }));
+
 export const Closed = { additionalProperties: false } as const;
 
 /** RFC 9457. A schema with a title stands under that name in the API's document. */

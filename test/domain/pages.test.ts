@@ -13,9 +13,15 @@ function book(pages: number[][]) {
   return { asked, read };
 }
 
+async function all(read: ReturnType<typeof book>['read']): Promise<number[][]> {
+  const walked: number[][] = [];
+  for await (const page of pagesOf(read)) walked.push(page);
+  return walked;
+}
+
 t.test('page after page, to the last', async (t) => {
   const { asked, read } = book([[1, 2], [], [3]]);
-  t.same(await Array.fromAsync(pagesOf(read)), [[1, 2], [], [3]]);
+  t.same(await all(read), [[1, 2], [], [3]]);
   t.same(asked, [undefined, '1', '2']);
 });
 
@@ -26,6 +32,7 @@ t.test('whoever has enough reads no further', async (t) => {
 });
 
 t.test('a page that cannot be read ends the walk', async (t) => {
-  const broken = () => Promise.reject(new Error('away'));
-  await t.rejects(Array.fromAsync(pagesOf(broken)), { message: 'away' });
+  const { read } = book([[1], [2]]);
+  const walk = all(({ pageToken }) => (pageToken ? Promise.reject(new Error('away')) : read({})));
+  await t.rejects(walk, { message: 'away' });
 });

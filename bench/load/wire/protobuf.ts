@@ -130,7 +130,6 @@ export const WELCOME = 20;
 export const ACK = 21;
 export const ERROR = 22;
 export const LOCATION = 26;
-export const GO_AWAY = 33;
 export const SUBSCRIBED = 34;
 const FIRST_PAYLOAD = 20;
 const LOCATION_ACCURACY = 7;

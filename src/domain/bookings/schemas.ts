@@ -2,16 +2,14 @@
 import { type Static, Type } from 'typebox';
 import type { Departure } from '../departures/departure.ts';
 import { CancellationSchema, StopSchema, toCancellation, toStop } from '../departures/schemas.ts';
-import { Closed, EpochMs, Id, OneOf, PageQuerySchema, pageOf, UserId } from '../schemas.ts';
+import { Closed, EpochMs, ForWhom, Id, OneOf, PageQuerySchema, pageOf, UserId } from '../schemas.ts';
 import type { BookingDocument } from './booking.ts';
 import { type Booking, bookingStatuses } from './rules.ts';
 
 export const BookingRequestSchema = Type.Object(
   {
     seats: Type.Integer({ minimum: 1, maximum: 1000, description: 'all of them or none' }),
-    passenger_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
-    ),
+    passenger_id: ForWhom,
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
   },
   { ...Closed, title: 'BookingRequest', examples: [{ seats: 2, note: 'with a suitcase' }] },

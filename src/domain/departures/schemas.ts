@@ -2,9 +2,11 @@
 import { type Static, Type } from 'typebox';
 import { cancelSteps, noShowFeeMinor } from '../bookings/rules.ts';
 import {
+  Address,
   CitySchema,
   Closed,
   EpochMs,
+  ForWhom,
   Id,
   Latitude,
   Longitude,
@@ -19,7 +21,6 @@ import type { Departure } from './departure.ts';
 import { type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
 
 const Money = Type.Integer({ minimum: 0, description: 'minor units' });
-const Address = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }));
 
 export const StopSchema = Type.Object(
   {
@@ -40,9 +41,7 @@ export const DepartureRequestSchema = Type.Object(
     seat_fare_minor: Type.Integer({ minimum: 0, maximum: 100_000_000, description: 'of one seat, minor units' }),
     vehicle_class: Type.Optional(VehicleClassSchema),
     city: Type.Optional(CitySchema),
-    driver_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
-    ),
+    driver_id: ForWhom,
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for passengers' })),
   },
   {

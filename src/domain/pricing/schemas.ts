@@ -1,7 +1,7 @@
 /** Quotes, fares and surge zones on the REST wire. Amounts are whole minor units, factors thousandths. */
 import { cellToBoundary } from 'h3-js';
 import { type Static, Type } from 'typebox';
-import { CitySchema, Closed, EpochMs, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
+import { CitySchema, Closed, EpochMs, ForWhom, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
 import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
 import { type Fare, fareLineKinds, fareOfTerms, type Quote, type SurgeSnapshot, type Terms } from './rules.ts';
@@ -24,9 +24,7 @@ export const QuoteRequestSchema = Type.Object(
     dropoff: PointSchema,
     vehicle_class: Type.Optional(VehicleClassSchema),
     city: Type.Optional(CitySchema),
-    rider_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
-    ),
+    rider_id: ForWhom,
   },
   {
     ...Closed,

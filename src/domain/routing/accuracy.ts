@@ -16,8 +16,6 @@ export interface AccuracyDeps {
   meter: Pick<RoutingMeter, 'arrived'>;
 }
 
-export type Accuracy = ReturnType<typeof createAccuracy>;
-
 export function createAccuracy({ traffic, travel, meter }: AccuracyDeps) {
   function pickedUp(trip: Trip, arrivedAt: number): void {
     const assigned = trip.history.findLast(({ type }) => type === 'assigned');

@@ -1,9 +1,11 @@
 /** The trip on the REST wire, and the one place where a stored trip becomes it. */
 import { type Static, Type } from 'typebox';
 import {
+  Address,
   CitySchema,
   Closed,
   EpochMs,
+  ForWhom,
   Id,
   Latitude,
   Longitude,
@@ -21,7 +23,7 @@ export { tripStatuses };
 export const TripStatusSchema = OneOf(tripStatuses);
 
 export const PlaceSchema = Type.Object(
-  { lat: Latitude, lng: Longitude, address: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })) },
+  { lat: Latitude, lng: Longitude, address: Address },
   { ...Closed, title: 'Place' },
 );
 
@@ -31,9 +33,7 @@ export const TripRequestSchema = Type.Object(
     dropoff: PlaceSchema,
     vehicle_class: Type.Optional(VehicleClassSchema),
     city: Type.Optional(CitySchema),
-    rider_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
-    ),
+    rider_id: ForWhom,
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
     quote_id: Type.Optional(
       Type.String({
