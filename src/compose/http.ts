@@ -30,6 +30,7 @@ import { geofenceRoutes } from '../routes/geofences.ts';
 import { placeRoutes } from '../routes/places.ts';
 import { pricingRoutes } from '../routes/pricing.ts';
 import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
+import { ratingRoutes } from '../routes/ratings.ts';
 import { topicRoutes } from '../routes/topics.ts';
 import { trackRoutes } from '../routes/tracks.ts';
 import { tripStreamRoutes } from '../routes/trip-stream.ts';
@@ -119,6 +120,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     await signedIn.register(bookingRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock });
     await signedIn.register(userRoutes, services);
+    await signedIn.register(ratingRoutes, services);
     await signedIn.register(trackRoutes, services);
     await signedIn.register(checkInRoutes, services);
     await signedIn.register(placeRoutes, { ...services, zoneResolution: config.zoneResolution });

@@ -12,6 +12,7 @@ import {
 import { driverCollection } from './drivers/driver.ts';
 import { idempotencyCollection } from './idempotency/service.ts';
 import { ledgerCollection, paymentCollection } from './payments/payment.ts';
+import { ratingCollection } from './ratings/rating.ts';
 import { trafficCollection } from './routing/traffic.ts';
 import { sosCollection, sosDeskCollection } from './sos/service.ts';
 import { tripCollection } from './trips/trip.ts';
@@ -29,6 +30,7 @@ export function openCollections(store: Store) {
     desks: store.collection(sosDeskCollection),
     payments: store.collection(paymentCollection),
     ledger: store.collection(ledgerCollection),
+    ratings: store.collection(ratingCollection),
     traffic: store.collection(trafficCollection),
   };
 }

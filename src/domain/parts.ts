@@ -36,6 +36,7 @@ import type { PaymentSettings, TripPayments } from './payments/service.ts';
 import type { Presence } from './presence/service.ts';
 import type { Tariff } from './pricing/rules.ts';
 import type { Pricing } from './pricing/service.ts';
+import type { Ratings } from './ratings/service.ts';
 import type { Routing } from './routing/service.ts';
 import type { Sos } from './sos/service.ts';
 import type { Surge, SurgeDeps } from './surge/service.ts';
@@ -105,6 +106,7 @@ export interface DomainServices extends Intelligence {
   zones: ZoneBoard;
   chat: Chat;
   presence: Presence;
+  ratings: Ratings;
   sos: Sos;
   relays: readonly Relay[];
   collections: {

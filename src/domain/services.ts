@@ -20,6 +20,7 @@ import type { PaymentEvent } from './payments/payment.ts';
 import { createTripPayments, type TripPayments } from './payments/service.ts';
 import { createPresence } from './presence/service.ts';
 import { createPricing } from './pricing/service.ts';
+import { createRatings } from './ratings/service.ts';
 import { createAccuracy } from './routing/accuracy.ts';
 import { createRouting, STRAIGHT_LINE } from './routing/service.ts';
 import { createTraffic, type TrafficRecord } from './routing/traffic.ts';
@@ -125,6 +126,20 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     currency: settings.tariff.currency,
     settings: settings.departures,
   });
+  const presence = createPresence({ presences: ports.presences, trips, drivers });
+  const ratings = createRatings({
+    ratings: collections.ratings,
+    trips,
+    drivers,
+    presence,
+    idempotency,
+    relay: () => ratingRelay,
+    publisher,
+    sink,
+    clock,
+    ids,
+  });
+  const ratingRelay: Relay = createRelay(collections.ratings, ratings.handler, clock, log);
   const zones = createZoneBoard(publisher, clock, freshnessMs, ports.zoneOf, settings.zoneBroadcastMax);
   const locations = createLocations({
     positions,
@@ -219,10 +234,11 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     routing,
     zones,
     chat,
-    presence: createPresence({ presences: ports.presences, trips, drivers }),
+    presence,
+    ratings,
     sos,
     ...intelligence,
-    relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ...intelligence.watchRelays],
+    relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ratingRelay, ...intelligence.watchRelays],
     collections,
   };
 }

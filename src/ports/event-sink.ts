@@ -35,6 +35,7 @@ export interface RecordSink {
 /** Kinds of messages that leave, with the topic they leave on. */
 export const LEAVES_ON = {
   trip_event: ORDER_EVENTS,
+  rating_given: ORDER_EVENTS,
   location: PORTER_EVENTS,
   notification: NOTIFICATION_EVENTS,
   chat_message: CHAT_EVENTS,

@@ -82,6 +82,18 @@ export interface OutboundMessages {
     evidence: string;
     at: number;
   };
+  rating_given: {
+    tripId: string;
+    raterId: string;
+    raterRole: string;
+    subjectId: string;
+    subjectRole: string;
+    /** 1 to 5. */
+    stars: number;
+    /** Or empty. */
+    comment: string;
+    at: number;
+  };
 }
 
 export type OutboundKind = keyof OutboundMessages;

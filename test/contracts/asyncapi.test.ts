@@ -196,8 +196,8 @@ t.test('what really travels is as documented', async (t) => {
   const said = Object.keys(messages).filter((name) => !clientKinds.includes(name));
   t.same(
     said.filter((name) => !seen.has(name)),
-    // Nothing on this ride is missed, declined or told, no hazard comes up and no area is crossed.
-    ['notification', 'offer_closed', 'check_in', 'geofence_event', 'anomaly_flag', 'event_gap'],
+    // Nothing on this ride is missed, declined or told, no hazard comes up, no area is crossed and nobody rates.
+    ['notification', 'offer_closed', 'check_in', 'geofence_event', 'anomaly_flag', 'rating_given', 'event_gap'],
   );
 });
 

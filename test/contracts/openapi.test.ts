@@ -157,6 +157,11 @@ t.test('real answers are as documented, on every route', async (t) => {
     await post(`${api}/trips/${ride.id}/${step}`, ride.driver);
   await get(`${api}/trips/${ride.id}`, ride.rider);
   await get(`${api}/trips/${ride.id}/events`, ride.rider);
+  await post(`${api}/trips/${ride.id}/rating`, ride.rider, { stars: 5 });
+  await post(`${api}/trips/${ride.id}/rating`, ride.rider, { stars: 1 });
+  await post(`${api}/trips/${ride.id}/rating`, rider, { stars: 5 });
+  await get(`${api}/trips/${ride.id}/rating`, ride.rider);
+  await get(`${api}/users/${ride.driver.id}/rating`, ride.driver);
   await get(`${api}/trips/${ride.id}/track`, ride.rider);
   await get(`${api}/trips/${ride.id}/track/polyline?page_token=x`, ride.rider);
   await get(`${api}/trips/${ride.id}/track/polyline`, ride.rider);

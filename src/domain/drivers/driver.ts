@@ -19,6 +19,7 @@ export interface Driver extends StoredDocument {
   idleSince?: number | null;
   /** What he said to his last offers, oldest first; by the offer's id, so that nothing counts twice. */
   answers?: { offerId: string; accepted: boolean }[];
+  /** How many ratings count, and their stars together; counted anew from ../ratings whenever there is another. */
   ratings?: number;
   ratingSum?: number;
   updatedAt: number;

@@ -20,11 +20,14 @@ export type Drivers = ReturnType<typeof createDrivers>;
 
 export function createDrivers({ drivers, positions, clock, ids, onDuty }: DriversDeps) {
   /** Changes the stored driver; `change` returns null to leave it as it is. */
-  function update(driverId: string, change: (driver: Driver) => Driver | null): Promise<Driver | null> {
+  function update(
+    driverId: string,
+    change: (driver: Driver) => Driver | null | Promise<Driver | null>,
+  ): Promise<Driver | null> {
     return untilWritten('driver', async () => {
       const driver = await drivers.get(driverId);
       if (!driver) return null;
-      const changed = change(driver);
+      const changed = await change(driver);
       if (!changed) return driver;
       const now = clock.now();
       const next = { ...withIdleness(changed, now), version: driver.version + 1, updatedAt: now };
@@ -130,13 +133,14 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
       await update(driverId, (d) => withAnswer(d, offerId, accepted));
     },
 
-    /** One more rating, 1 to 5 stars. Not safe to repeat: the caller sees to it that a trip is rated once. */
-    async rated(driverId: string, stars: number): Promise<void> {
-      await update(driverId, (d) => ({
-        ...d,
-        ratings: (d.ratings ?? 0) + 1,
-        ratingSum: (d.ratingSum ?? 0) + stars,
-      }));
+    /**
+     * He was rated. `count` is asked behind the read of the driver: of two at once the later write has counted both. Safe to repeat.
+     */
+    async rated(driverId: string, count: () => Promise<{ count: number; sum: number }>): Promise<void> {
+      await update(driverId, async (d) => {
+        const { count: ratings, sum: ratingSum } = await count();
+        return d.ratings === ratings && d.ratingSum === ratingSum ? null : { ...d, ratings, ratingSum };
+      });
     },
 
     /** Drivers who are bound to a trip, the longest bound first, page by page. */

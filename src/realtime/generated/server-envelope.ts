@@ -450,6 +450,28 @@ export function writeAnomalyFlag(w: Writer, m: AnomalyFlag): void {
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(64, m.atMs);
 }
 
+export interface RatingGiven {
+  tripId?: string | undefined;
+  raterId?: string | undefined;
+  raterRole?: string | undefined;
+  subjectId?: string | undefined;
+  subjectRole?: string | undefined;
+  stars?: number | undefined;
+  comment?: string | undefined;
+  atMs?: number | undefined;
+}
+
+export function writeRatingGiven(w: Writer, m: RatingGiven): void {
+  if (m.tripId !== undefined && m.tripId !== '') w.string(10, m.tripId);
+  if (m.raterId !== undefined && m.raterId !== '') w.string(18, m.raterId);
+  if (m.raterRole !== undefined && m.raterRole !== '') w.string(26, m.raterRole);
+  if (m.subjectId !== undefined && m.subjectId !== '') w.string(34, m.subjectId);
+  if (m.subjectRole !== undefined && m.subjectRole !== '') w.string(42, m.subjectRole);
+  if (m.stars !== undefined && m.stars !== 0) w.uint(48, m.stars);
+  if (m.comment !== undefined && m.comment !== '') w.string(58, m.comment);
+  if (m.atMs !== undefined && m.atMs !== 0) w.uint(64, m.atMs);
+}
+
 export type ServerEnvelopePayload =
   | { case: 'welcome'; value: Welcome }
   | { case: 'ack'; value: Ack }
@@ -470,7 +492,8 @@ export type ServerEnvelopePayload =
   | { case: 'offerClosed'; value: OfferClosed }
   | { case: 'checkIn'; value: CheckIn }
   | { case: 'geofenceEvent'; value: GeofenceEvent }
-  | { case: 'anomalyFlag'; value: AnomalyFlag };
+  | { case: 'anomalyFlag'; value: AnomalyFlag }
+  | { case: 'ratingGiven'; value: RatingGiven };
 
 export interface ServerEnvelope {
   corrId?: string | undefined;
@@ -616,6 +639,12 @@ export function writeServerEnvelope(w: Writer, m: ServerEnvelope): void {
         w.end(start);
         break;
     }
+    case 'ratingGiven': {
+        const start = w.begin(506);
+        writeRatingGiven(w, m.payload.value);
+        w.end(start);
+        break;
+    }
   }
 }
 
@@ -623,7 +652,8 @@ export type DomainEventPayload =
   | { case: 'tripEvent'; value: TripEvent }
   | { case: 'location'; value: Location }
   | { case: 'chatMessage'; value: ChatMessage }
-  | { case: 'notification'; value: Notification };
+  | { case: 'notification'; value: Notification }
+  | { case: 'ratingGiven'; value: RatingGiven };
 
 export interface DomainEvent {
   id?: string | undefined;
@@ -664,6 +694,12 @@ export function writeDomainEvent(w: Writer, m: DomainEvent): void {
     case 'notification': {
         const start = w.begin(186);
         writeNotification(w, m.payload.value);
+        w.end(start);
+        break;
+    }
+    case 'ratingGiven': {
+        const start = w.begin(194);
+        writeRatingGiven(w, m.payload.value);
         w.end(start);
         break;
     }

@@ -18,6 +18,7 @@ import { notification } from './notification.ts';
 import { offerClosed } from './offer-closed.ts';
 import { offerReply } from './offer-reply.ts';
 import { presence } from './presence.ts';
+import { ratingGiven } from './rating-given.ts';
 import { received } from './received.ts';
 import { rideStatus } from './ride-status.ts';
 import { sosAlert } from './sos-alert.ts';
@@ -60,6 +61,7 @@ export const serverMessages: { readonly [K in OutboundKind]: ServerMessage<K> } 
   check_in: checkIn,
   geofence_event: geofenceEvent,
   anomaly_flag: anomalyFlag,
+  rating_given: ratingGiven,
 };
 
 const deliveries = new Map(Object.values(serverMessages).map(({ kind, delivery }) => [kind as string, delivery]));

@@ -7,7 +7,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ChatMessage, Location, Notification, TripEvent } from "./ride_pb.js";
+import type { ChatMessage, Location, Notification, RatingGiven, TripEvent } from "./ride_pb.js";
 
 /**
  * Describes the file ride/v1/events.proto.
@@ -28,7 +28,7 @@ export declare type DomainEvent = Message<"ride.v1.DomainEvent"> & {
   id: string;
 
   /**
-   * Past tense, dotted: trip.assigned, chat.sent, location.sampled. At most 64 characters.
+   * Past tense, dotted: trip.assigned, rating.given, chat.sent, location.sampled. At most 64 characters.
    *
    * @generated from field: string type = 2;
    */
@@ -97,6 +97,14 @@ export declare type DomainEvent = Message<"ride.v1.DomainEvent"> & {
      */
     value: Notification;
     case: "notification";
+  } | {
+    /**
+     * On order-events.
+     *
+     * @generated from field: ride.v1.RatingGiven rating_given = 24;
+     */
+    value: RatingGiven;
+    case: "ratingGiven";
   } | { case: undefined; value?: undefined };
 };
 

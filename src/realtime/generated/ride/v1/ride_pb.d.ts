@@ -784,6 +784,12 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
      */
     value: AnomalyFlag;
     case: "anomalyFlag";
+  } | {
+    /**
+     * @generated from field: ride.v1.RatingGiven rating_given = 63;
+     */
+    value: RatingGiven;
+    case: "ratingGiven";
   } | { case: undefined; value?: undefined };
 };
 
@@ -2068,6 +2074,75 @@ export declare type AnomalyFlag = Message<"ride.v1.AnomalyFlag"> & {
  * Use `create(AnomalyFlagSchema)` to create a new message.
  */
 export declare const AnomalyFlagSchema: GenMessage<AnomalyFlag>;
+
+/**
+ * What one side of a trip says of the other, for operators.
+ *
+ * @generated from message ride.v1.RatingGiven
+ */
+export declare type RatingGiven = Message<"ride.v1.RatingGiven"> & {
+  /**
+   * Which trip.
+   *
+   * @generated from field: string trip_id = 1;
+   */
+  tripId: string;
+
+  /**
+   * Who says it.
+   *
+   * @generated from field: string rater_id = 2;
+   */
+  raterId: string;
+
+  /**
+   * rider or driver.
+   *
+   * @generated from field: string rater_role = 3;
+   */
+  raterRole: string;
+
+  /**
+   * Of whom.
+   *
+   * @generated from field: string subject_id = 4;
+   */
+  subjectId: string;
+
+  /**
+   * rider or driver.
+   *
+   * @generated from field: string subject_role = 5;
+   */
+  subjectRole: string;
+
+  /**
+   * 1 to 5.
+   *
+   * @generated from field: uint32 stars = 6;
+   */
+  stars: number;
+
+  /**
+   * In his words; may be empty.
+   *
+   * @generated from field: string comment = 7;
+   */
+  comment: string;
+
+  /**
+   * When it was said.
+   *
+   * @generated from field: int64 at_ms = 8;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message ride.v1.RatingGiven.
+ * Use `create(RatingGivenSchema)` to create a new message.
+ */
+export declare const RatingGivenSchema: GenMessage<RatingGiven>;
 
 /**
  * STATUS_LOOKING: from a driver "available", from a rider "send me matches for my open trip". It never creates a trip.
