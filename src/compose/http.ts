@@ -118,7 +118,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     await signedIn.register(deliveryRoutes, services);
     await signedIn.register(departureRoutes, services);
     await signedIn.register(bookingRoutes, services);
-    await signedIn.register(driverRoutes, { ...services, clock });
+    await signedIn.register(driverRoutes, { ...services, clock, limiter: realtime.limiter });
     await signedIn.register(userRoutes, services);
     await signedIn.register(ratingRoutes, services);
     await signedIn.register(trackRoutes, services);

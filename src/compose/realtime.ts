@@ -93,7 +93,7 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
     log,
   });
   const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
-  return { recovery, calls, presence, broker, door, gateway };
+  return { recovery, limiter, calls, presence, broker, door, gateway };
 }
 
 function roomForSessions(config: NodeConfig, log: Logger): number {

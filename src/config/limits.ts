@@ -30,7 +30,7 @@ export const limitsSettings = {
     'SOCKET_LIMIT_LOCATION',
     integer(1, 100_000_000),
     '1000',
-    'Locations of one user over all his sockets within SOCKET_LIMIT_WINDOW; a batch counts each of its locations.',
+    'Locations of one user over all his sockets, and by REST, within SOCKET_LIMIT_WINDOW; a batch counts each of its locations.',
   ),
   socketLimitChat: required(
     'SOCKET_LIMIT_CHAT',

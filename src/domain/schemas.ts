@@ -31,9 +31,7 @@ export const CitySchema = Named(city, 'city, as in the setting CITY');
 export const VehicleClassSchema = OneOf(vehicleClasses);
 
 /** Who asks on behalf of another names him with it. */
-export const ForWhom = Type.Optional(
-  Type.String({ minLength: 1, maxLength: 128, description: 'for whom; operators and services only' }),
-);
+export const ForWhom = Type.Optional(Named(userId, 'for whom; operators and services only'));
 
 /** A place as people write it. */
 export const Address = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }));

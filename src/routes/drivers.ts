@@ -11,7 +11,9 @@ import {
   toPositionWire,
 } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
+import { RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Limiter } from '../realtime/limiter.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -19,11 +21,13 @@ export interface DriverRouteOptions {
   drivers: Drivers;
   locations: Locations;
   clock: Clock;
+  /** The limit of locations, which streams share. */
+  limiter: Pick<Limiter, 'spend' | 'ruleOf'>;
 }
 
 export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async (
   app,
-  { drivers, locations, clock },
+  { drivers, locations, clock, limiter },
 ) => {
   const tags = ['drivers'];
   const security = [{ bearer: [] }];
@@ -70,7 +74,8 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
       schema: {
         operationId: 'sendPositions',
         summary: 'Send positions',
-        description: 'Oldest first; all are taken or, when one breaks a rule, none.',
+        description:
+          'Oldest first; all are taken or, when one breaks a rule, none. Each counts towards the limit of locations, as on streams.',
         tags,
         security,
         body: PositionBatchSchema,
@@ -79,6 +84,16 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
     },
     async ({ principal, body }) => {
       requireRole(principal, 'driver');
+      // A request may hold many: the limit of requests alone would let a hundred times as many through as a stream does.
+      const waitMs = await limiter.spend(principal.userId, 'location', body.updates.length);
+      if (waitMs > 0) {
+        const rule = limiter.ruleOf('location');
+        throw new RideError('RIDE_RATE_LIMITED', `Too many locations: ${rule}`, {
+          field: 'updates',
+          rule,
+          retryAfterMs: Math.ceil(waitMs),
+        });
+      }
       const result = await locations.updateBatch(principal, body.updates.map(fromPositionWire), 'rest');
       return { ...result, server_time_ms: clock.now() };
     },

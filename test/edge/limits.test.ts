@@ -90,6 +90,29 @@ t.test('positions that cannot be are refused, not taken for a failure of the ser
   }
 });
 
+t.test('locations are limited alike by stream and by REST, however many a request holds', async (t) => {
+  const s = await build(t, { env: { SOCKET_LIMIT_LOCATION: '10', SOCKET_LIMIT_WINDOW: '1h' } });
+  const driver = await member(s, 'driver');
+  const peer = await connect(t, s.at, 'websocket-json', driver.token);
+  const fixes = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ lat: 1, lng: 2, recorded_at_ms: Date.now() - i }));
+  const send = (count: number) =>
+    s.rest('POST', '/api/v1/drivers/me/locations', driver.token, { updates: fixes(count) });
+
+  t.equal((await send(6)).status, 200);
+  t.ok((await peer.ask({ location_batch: { updates: fixes(3) } })).ack);
+  const refused = await send(2);
+  t.equal(refused.status, 429);
+  const rule = 'at most 10 location messages in 3600 s';
+  t.hasStrict(refused.body, { code: 'RIDE_RATE_LIMITED', field: 'updates', rule });
+  t.ok(refused.body.retry_after_ms > 0);
+  t.equal((await send(1)).status, 200, 'what is left');
+  t.equal((await send(1)).status, 429);
+  const answer = await peer.ask({ location_update: fixes(1)[0] });
+  isRefused(t, answer, { code: 'RIDE_RATE_LIMITED', field: '', rule }, 'the stream');
+  t.equal((await s.rest('GET', '/api/v1/drivers/me', driver.token)).status, 200, 'other requests go on');
+});
+
 t.test('clients that vanish leave nothing behind', async (t) => {
   const s = await build(t);
   const redis = new Redis(s.redisUrl);

@@ -94,5 +94,35 @@ t.test('a refused trip leaves its idempotency key free', async (t) => {
   t.equal((await s.rest('POST', '/api/v1/trips', rider.token, body, key)).status, 201);
 });
 
-t.test('nothing of all this was written but the one good trip', (t) => nothingWritten(t, s, 1));
+t.test('an operator names people by the rule of user ids, or nobody could sign in as them', async (t) => {
+  const desk = await member(s, 'service');
+  const driver = await member(s, 'driver');
+  const journey = { pickup: { lat: 10, lng: 20 }, dropoff: { lat: 10.02, lng: 20 } };
+  const contact = { name: 'Ada', phone: '+12125550100' };
+  const departs = { ...journey, departure_time: Date.now() + 7_200_000, seats: 2, seat_fare_minor: 100 };
+  const departure = await s.rest('POST', '/api/v1/departures', driver.token, departs);
+  t.equal(departure.status, 201);
+  const routes: [path: string, body: object, field: string][] = [
+    ['quotes', journey, 'rider_id'],
+    ['trips', journey, 'rider_id'],
+    [
+      'deliveries',
+      { ...journey, pickup_contact: contact, dropoff_contact: contact, parcel: { description: 'x', weight_g: 1 } },
+      'rider_id',
+    ],
+    ['departures', departs, 'driver_id'],
+    [`departures/${departure.body.id}/bookings`, { seats: 1 }, 'passenger_id'],
+  ];
+  for (const [path, body, field] of routes) {
+    for (const id of ['', 'two words', 'nul\u0000', 'line\n', 'zoë', '\ud800', 'x'.repeat(181)]) {
+      const answer = await s.rest('POST', `/api/v1/${path}`, desk.token, { ...body, [field]: id });
+      t.equal(answer.status, 400, `${path} ${JSON.stringify(id)}`);
+      t.hasStrict(answer.body, { field, rule: '1 to 180 printable ASCII characters without a space' });
+    }
+    const longest = await s.rest('POST', `/api/v1/${path}`, desk.token, { ...body, [field]: 'x'.repeat(180) });
+    t.equal(longest.status, 201, `${path}: as long as a token’s`);
+  }
+});
+
+t.test('nothing of all this was written but the good trips', (t) => nothingWritten(t, s, 3));
 t.end();

@@ -20,14 +20,17 @@ const loopsOf = (area: Area): Loops[] =>
 /** Cells that the area touches; null when they are too many. */
 export function coverOf(area: Area): Set<string> | null {
   const cells = new Set<string>();
+  let counted = 0;
   for (const loops of loopsOf(area)) {
     const [lngs, lats] = [0, 1].map((axis) => loops[0]!.map((pair) => pair[axis]!)) as [number[], number[]];
     if ((Math.max(...lngs) - Math.min(...lngs)) * (Math.max(...lats) - Math.min(...lats)) > MAX_BOX_DEGREES)
       return null;
     const { containmentOverlapping } = POLYGON_TO_CELLS_FLAGS;
-    for (const cell of polygonToCellsExperimental(loops, COVER_RESOLUTION, containmentOverlapping, true))
-      cells.add(cell);
-    if (cells.size > MAX_CELLS) return null;
+    const found = polygonToCellsExperimental(loops, COVER_RESOLUTION, containmentOverlapping, true);
+    for (const cell of found) cells.add(cell);
+    // Polygons that lie on each other cost as those side by side do, in every node.
+    counted += found.length;
+    if (counted > MAX_CELLS) return null;
   }
   return cells;
 }

@@ -141,6 +141,17 @@ t.test('the cover holds every cell of the area, and a place far from all fences 
   t.equal(coverOf(area([star(CENTER, [300_000, 300_000, 300_000, 300_000])])), null, 'too large');
 });
 
+t.test('polygons on top of each other cost as those side by side do', async (t) => {
+  const large = star(CENTER, [60_000, 60_000, 60_000, 60_000]);
+  const cells = coverOf(area([large]))!.size;
+  t.ok(cells > 5000, 'one is well within the bound');
+  t.equal(
+    coverOf(area(...Array.from({ length: 10 }, () => [large]))),
+    null,
+    'ten are not, though they hold the same place',
+  );
+});
+
 t.test('one who trembles on the edge enters once and leaves once', async () => {
   const shape = area([
     star(
