@@ -57,9 +57,15 @@ export class WatchedProcess {
       this.#shell.once('error', (error) => this.#end(error.message, done));
       this.#shell.once('close', (code, signal) => this.#end(`exit status ${code ?? signal}`, done));
     });
-    // Redis must not keep a process running that has nothing else to do. Pipes can be unref'd, though their type does not say so.
-    this.#shell.unref();
-    for (const pipe of [stdin, stdout, stderr]) (pipe as unknown as { unref(): void }).unref();
+    // Redis must not keep a process running that has nothing else to do.
+    this.#hold(false);
+  }
+
+  /** Whether it keeps this process running. Pipes can be unref'd, though their type does not say so. */
+  #hold(isHeld: boolean): void {
+    const { stdin, stdout, stderr } = this.#shell;
+    const handles = [this.#shell, stdin, stdout, stderr] as unknown as { ref(): void; unref(): void }[];
+    for (const handle of handles) isHeld ? handle.ref() : handle.unref();
   }
 
   /** Process id of redis-server; 0 until it is known, a moment after the start. */
@@ -85,7 +91,8 @@ export class WatchedProcess {
 
   /** Closes the pipe, which is how the watchdog learns that Redis is to end, and waits for that. */
   async close(): Promise<void> {
-    this.#shell.ref();
+    // Its pipes too: what they still bring comes before `exited`, and a process that waits for it with nothing else to do would end.
+    this.#hold(true);
     this.#shell.stdin.end();
     await this.exited;
   }
