@@ -31,6 +31,7 @@ import { placeRoutes } from '../routes/places.ts';
 import { pricingRoutes } from '../routes/pricing.ts';
 import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
 import { ratingRoutes } from '../routes/ratings.ts';
+import { sosDeskRoutes } from '../routes/sos.ts';
 import { topicRoutes } from '../routes/topics.ts';
 import { trackRoutes } from '../routes/tracks.ts';
 import { tripStreamRoutes } from '../routes/trip-stream.ts';
@@ -145,6 +146,7 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
   });
   await admin.register(geofenceRoutes, services);
   await admin.register(checkInDeskRoutes, services);
+  await admin.register(sosDeskRoutes, services);
   await admin.register(anomalyRoutes, services);
   await admin.register(adminDispatchRoutes, { decisions: services.decisions, trips: services.trips });
   await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls: realtime.calls }) });

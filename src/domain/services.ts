@@ -105,6 +105,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     clock,
     ids,
     log,
+    closed: (alertId, by) => intelligence.checkIns.alertClosed(alertId, by),
   });
   const { freshnessMs } = settings.locations;
   const samples = sink

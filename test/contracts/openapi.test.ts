@@ -171,6 +171,13 @@ t.test('real answers are as documented, on every route', async (t) => {
   await post(`${api}/trips/${ride.id}/check-in/answer`, ride.rider, help);
   await get(`${api}/trips/${ride.id}/check-in`, ride.rider);
   await get('/admin/check-ins', operator);
+  await until(async () => (await get('/admin/sos?status=active', operator)).body.items.length > 0, 'an alert');
+  const [alert] = (await get('/admin/sos', operator)).body.items;
+  await get(`/admin/sos/${alert.id}`, operator);
+  await post(`/admin/sos/${alert.id}/resolve`, operator, { note: 'all is well' }, { 'if-match': '"9"' });
+  await post(`/admin/sos/${alert.id}/resolve`, operator, { note: 'all is well' });
+  await get('/admin/sos/nope', operator);
+  await get('/admin/sos');
   const place = (await get(`${api}/places/at?lat=${ride.at.lat}&lng=${ride.at.lng}`)).body;
   await get(`${api}/zones/${place.zone}`);
   const { lat, lng } = ride.at;

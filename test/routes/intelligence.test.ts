@@ -137,9 +137,17 @@ t.test(
     t.equal((await rest('GET', `${path}/check-in`, stranger.token)).status, 403);
     const answer = await rest('POST', `${path}/check-in/answer`, ride.rider.token, { round: 1, is_safe: true });
     t.equal(answer.body.status, 'escalated', 'only operators close an alarm');
+    await until(async () => (await rest('GET', `${path}/check-in`, ride.driver.token)).body.alert_id, 'its SOS');
     const list = (await rest('GET', '/admin/check-ins?status=escalated', dispatcher.token)).body.items;
     t.ok(list.some((one: { trip_id: string }) => one.trip_id === ride.id));
     t.equal((await rest('GET', '/admin/check-ins', stranger.token)).status, 403);
+
+    const resolve = `/admin/sos/${alert.sos_alert.alert_id}/resolve`;
+    t.equal((await rest('POST', resolve, ride.rider.token)).status, 403);
+    t.equal((await rest('POST', resolve, dispatcher.token)).status, 200);
+    const closed = await rider.inbox.find((m) => m.check_in?.type === 'closed', 'the end of the alarm');
+    t.hasStrict(closed.check_in, { trip_id: ride.id, status: 'calm' });
+    t.hasStrict((await rest('GET', `${path}/check-in`, ride.driver.token)).body, { status: 'calm', alert_id: null });
 
     const line = (await rest('GET', `${path}/track`, ride.rider.token)).body;
     t.equal(line.geometry.type, 'LineString');

@@ -18,5 +18,8 @@ export function createRedisSosTracking(redis: ScriptedRedis): SosTracking {
       };
       await orAway(redis.multi().hset(key, fields).pexpire(key, TTL_MS).exec());
     },
+    async end(alertId) {
+      await orAway(redis.del(`sos:tracking:${alertId}`));
+    },
   };
 }

@@ -22,5 +22,6 @@ export const checkInCollection: CollectionSpec<CheckIn> = {
     { name: 'status_deadline', fields: ['status', 'deadline'] },
     { name: 'status_updated', fields: ['status', 'updatedAt'] },
     { name: 'updated', fields: ['updatedAt'] },
+    { name: 'alert', fields: ['alertId'], sparse: true },
   ],
 };

@@ -4,7 +4,7 @@
  *
  *   calm ─raise→ asked ─all is well→ calm (and that hazard is not asked about again until it was over)
  *     ↑             │ ─all hazards over→ calm
- *     │             │ ─help, or no answer in time→ escalated ─(an operator closes the SOS)
+ *     ↑             │ ─help, or no answer in time→ escalated ─an operator closes the SOS→ calm (as if the rider had said it)
  *     └─────────────┘
  */
 import { type Hazard, hazards } from '../safety/rules.ts';
@@ -26,6 +26,8 @@ export interface CheckInState {
   /** When no answer becomes an SOS, epoch ms. */
   deadline: number | null;
   escalatedAt: number | null;
+  /** The SOS that it became; null until that is known, and when there is none. */
+  alertId: string | null;
 }
 
 export type CheckInCommand =
@@ -33,6 +35,10 @@ export type CheckInCommand =
   | { type: 'clear'; hazard: Hazard }
   | { type: 'answer'; userId: string; round: number; isSafe: boolean }
   | { type: 'expire'; round: number }
+  /** The escalation of this instant is the SOS of this id. */
+  | { type: 'alert'; alertId: string; escalatedAt: number }
+  /** That SOS is over. */
+  | { type: 'close'; alertId: string; actorId: string }
   /** The trip ended. */
   | { type: 'end' };
 
@@ -44,6 +50,8 @@ export const checkInEventTypes = [
   'confirmed_safe',
   'withdrawn',
   'escalated',
+  'alerted',
+  'closed',
 ] as const;
 export type CheckInEventType = (typeof checkInEventTypes)[number];
 
@@ -54,6 +62,7 @@ export interface CheckInEvent {
   actorId?: string;
   round: number;
   deadline?: number;
+  alertId?: string;
   /** Of an escalation. */
   reason?: 'unanswered' | 'rider_asked_for_help' | 'driver_asked_for_help';
 }
@@ -72,6 +81,7 @@ export const calm = (riderId: string, driverId: string): CheckInState => ({
   askedAt: null,
   deadline: null,
   escalatedAt: null,
+  alertId: null,
 });
 
 export function decideCheckIn(
@@ -106,6 +116,12 @@ export function decideCheckIn(
     case 'expire':
       if (state.status !== 'asked' || round !== command.round || now < state.deadline!) return nothing;
       return { events: [{ type: 'escalated', at: now, round, reason: 'unanswered' }] };
+    case 'alert':
+      if (state.status !== 'escalated' || state.escalatedAt !== command.escalatedAt || state.alertId) return nothing;
+      return { events: [{ type: 'alerted', at: now, round, alertId: command.alertId }] };
+    case 'close':
+      if (state.status !== 'escalated' || state.alertId !== command.alertId) return nothing;
+      return { events: [{ type: 'closed', at: now, round, alertId: command.alertId, actorId: command.actorId }] };
     case 'end':
       return state.status === 'asked' ? { events: [{ type: 'withdrawn', at: now, round }] } : nothing;
   }
@@ -148,6 +164,11 @@ export function evolveCheckIn(state: CheckInState, event: CheckInEvent): CheckIn
     case 'withdrawn':
       return { ...state, ...over, status: 'calm' };
     case 'escalated':
-      return { ...state, ...over, status: 'escalated', escalatedAt: event.at };
+      return { ...state, ...over, status: 'escalated', escalatedAt: event.at, alertId: null };
+    case 'alerted':
+      return { ...state, alertId: event.alertId! };
+    case 'closed':
+      // Somebody has looked: what is there still is not asked about again until it was over.
+      return { ...state, status: 'calm', escalatedAt: null, alertId: null, accepted: [...state.present] };
   }
 }

@@ -21,6 +21,7 @@ export const CheckInSchema = Type.Object(
     asked_at: Nullable(EpochMs),
     deadline: Nullable(EpochMs),
     escalated_at: Nullable(EpochMs),
+    alert_id: Nullable(Type.String({ description: 'the SOS that it became, until that is resolved' })),
     evidence: Type.Array(
       Type.Object({
         hazard: HazardSchema,
@@ -40,6 +41,7 @@ export const CheckInSchema = Type.Object(
         round: Type.Integer(),
         hazard: Type.Optional(HazardSchema),
         actor_id: Type.Optional(Type.String()),
+        alert_id: Type.Optional(Type.String()),
         reason: Type.Optional(Type.String()),
       }),
     ),
@@ -74,6 +76,7 @@ export const toCheckInWire = (c: CheckIn): Static<typeof CheckInSchema> => ({
   asked_at: c.askedAt,
   deadline: c.deadline,
   escalated_at: c.escalatedAt,
+  alert_id: c.alertId ?? null,
   evidence: c.evidence.map(({ place, ...rest }) => ({ ...rest, ...place })),
   events: c.history.map((e) => ({
     type: e.type,
@@ -81,6 +84,7 @@ export const toCheckInWire = (c: CheckIn): Static<typeof CheckInSchema> => ({
     round: e.round,
     ...(e.hazard ? { hazard: e.hazard } : {}),
     ...(e.actorId ? { actor_id: e.actorId } : {}),
+    ...(e.alertId ? { alert_id: e.alertId } : {}),
     ...(e.reason ? { reason: e.reason } : {}),
   })),
   updated_at: c.updatedAt,

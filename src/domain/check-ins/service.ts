@@ -28,7 +28,7 @@ import {
 export interface CheckInsDeps {
   checkIns: Collection<CheckIn>;
   trips: Pick<Trips, 'get'>;
-  sos: Pick<Sos, 'trigger'>;
+  sos: Pick<Sos, 'trigger' | 'find'>;
   relay: () => Relay;
   scheduler: Scheduler;
   publisher: Publisher;
@@ -52,7 +52,13 @@ const EVIDENCE_MAX = 50;
 const HISTORY_MAX = 200;
 
 /** What the riders and drivers are told of; operators are told of everything. */
-const TOLD: ReadonlySet<CheckInEvent['type']> = new Set(['asked', 'confirmed_safe', 'withdrawn', 'escalated']);
+const TOLD: ReadonlySet<CheckInEvent['type']> = new Set([
+  'asked',
+  'confirmed_safe',
+  'withdrawn',
+  'escalated',
+  'closed',
+]);
 
 type Told = OutboundMessages['check_in'];
 
@@ -180,6 +186,12 @@ export function createCheckIns(deps: CheckInsDeps) {
     /** The trip is over: nobody is asked any more. */
     end: async (tripId: string): Promise<void> => void (await run(tripId, { type: 'end' }, null)),
 
+    /** An operator closed an SOS: whatever became it is closed with it, and may ask anew. Safe to repeat. */
+    async alertClosed(alertId: string, actorId: string): Promise<void> {
+      const { items } = await checkIns.page({ where: { alertId }, pageSize: 100 });
+      for (const { id } of items) await run(id, { type: 'close', alertId, actorId }, null);
+    },
+
     /** @throws RideError RIDE_NOT_FOUND, also when the trip has had none; RIDE_FORBIDDEN */
     async get(principal: Principal, tripId: string): Promise<CheckIn> {
       await deps.trips.get(principal, tripId);
@@ -253,7 +265,14 @@ export function createCheckIns(deps: CheckInsDeps) {
         premium: false,
       };
       const note = `check-in: ${event.reason}; ${event.present.join(', ') || 'no hazard now'}`;
-      await deps.sos.trigger(caller, { tripId, position: event.place, note });
+      // The same escalation told again is the same alert, also when that was closed meanwhile.
+      const deed = outbox.id.replace(/^evt_/, 'sos_');
+      const alertId = await deps.sos.trigger(caller, { tripId, position: event.place, note }, deed);
+      await run(tripId, { type: 'alert', alertId, escalatedAt: event.at }, null);
+      // Who closed it before this was written down has not found the check-in.
+      const alert = await deps.sos.find(alertId);
+      if (alert?.status === 'resolved')
+        await run(tripId, { type: 'close', alertId, actorId: alert.resolvedBy ?? '' }, null);
     },
   };
 }

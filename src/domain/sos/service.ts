@@ -1,34 +1,24 @@
 /**
  * SOS: stored before anyone is told (property 3), and repeats of a panicking user fold into one alert. The fact "this user
- * has an open alert" is owned by one document per user and changed by compare-and-set.
+ * has an open alert" is owned by one document per user and changed by compare-and-set; that an alert is over, by the alert itself, so
+ * that who calls for help just then is never told of one that nobody looks at any more.
  */
-import { invalidInput } from '../../errors.ts';
+import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { SosTracking } from '../../ports/sos-tracking.ts';
-import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import type { Collection, CollectionSpec, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
 import { isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
-import { isTaken } from '../documents/writing.ts';
+import { checkVersion, isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import type { LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { placeViolation } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import type { Trips } from '../trips/service.ts';
-
-export interface SosDocument extends StoredDocument {
-  userId: string;
-  role: string;
-  /** The caller's own, or empty. */
-  tripId: string;
-  /** What he named, when it is not known to be his. Never more than a clue: nothing is done to, or told on, that trip. */
-  claimedTripId?: string;
-  status: 'active' | 'resolved';
-  position: LatLng | null;
-  note: string;
-}
+import type { SosDocument, SosStatus } from './schemas.ts';
 
 /** One per user that ever raised an alert; owns which alert is open. */
 export interface SosDesk extends StoredDocument {
@@ -51,6 +41,8 @@ export interface SosDeps {
   clock: Clock;
   ids: Ids;
   log: Logger;
+  /** An alert was resolved. Called again until it succeeds, and perhaps after that. */
+  closed(alertId: string, by: string): Promise<void>;
 }
 
 export interface SosInput {
@@ -64,7 +56,7 @@ const MAX_TRIP_ID = 128;
 
 export type Sos = ReturnType<typeof createSos>;
 
-export function createSos({ alerts, desks, trips, relay, tracking, publisher, clock, ids, log }: SosDeps) {
+export function createSos({ alerts, desks, trips, relay, tracking, publisher, clock, ids, log, closed }: SosDeps) {
   /** The id of the user's open alert: `fresh`, or the one that is open already. */
   async function openAlert(userId: string, fresh: string): Promise<string> {
     for (;;) {
@@ -88,6 +80,15 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     }
   }
 
+  /** The next call of the user is another alert. Safe to repeat. */
+  async function freeDesk(userId: string, alertId: string): Promise<void> {
+    for (;;) {
+      const desk = await desks.get(userId);
+      if (desk?.openAlertId !== alertId) return;
+      if (await desks.compareAndSet({ ...desk, version: desk.version + 1, openAlertId: null })) return;
+    }
+  }
+
   /** The trip is the caller's own, or he answers for any. An alert does not wait for the answer to be there. */
   async function isOwnTrip(principal: Principal, tripId: string): Promise<boolean> {
     try {
@@ -102,45 +103,107 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     }
   }
 
+  async function mustGet(alertId: string): Promise<SosDocument> {
+    const alert = await alerts.get(alertId);
+    if (alert) return alert;
+    throw new RideError('RIDE_NOT_FOUND', `There is no alert ${alertId}`, {
+      field: 'alert_id',
+      rule: 'the id of an alert',
+    });
+  }
+
+  /** The user's open alert, or one under the id `fresh`. */
+  async function raise(principal: Principal, input: SosInput, fresh: string): Promise<{ id: string; isNew: boolean }> {
+    const now = clock.now();
+    const [id, isOwn] = await Promise.all([
+      openAlert(principal.userId, fresh),
+      input.tripId !== '' && isOwnTrip(principal, input.tripId),
+    ]);
+    const alert: SosDocument = {
+      id,
+      ...shardKeyOf(id, ids.region, now),
+      version: 1,
+      userId: principal.userId,
+      role: principal.role,
+      tripId: isOwn ? input.tripId : '',
+      ...(isOwn || input.tripId === '' ? {} : { claimedTripId: input.tripId }),
+      status: 'active',
+      position: input.position,
+      note: input.note,
+    };
+    const event: OutboxEvent = { id: ids.next('evt'), seq: 1, type: 'sos.triggered', at: now, data: { ...alert } };
+    try {
+      await alerts.insert(alert, [event]);
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+      return { id, isNew: false };
+    }
+    relay().kick(id, [event]);
+    return { id, isNew: true };
+  }
+
   return {
-    /** Resolves the alert's id once it is stored. @throws RideError RIDE_INVALID_INPUT, RIDE_UNAVAILABLE */
-    async trigger(principal: Principal, input: SosInput): Promise<string> {
+    /**
+     * Resolves the alert's id once it is stored.
+     * @param deed id of the alert that this makes unless it folds into an open one; called again with it, it makes no other
+     * @throws RideError RIDE_INVALID_INPUT, RIDE_UNAVAILABLE
+     */
+    async trigger(principal: Principal, input: SosInput, deed?: string): Promise<string> {
       const violation = input.position && placeViolation(input.position);
       if (violation) throw invalidInput(violation.field, violation.rule);
       if (input.tripId.length > MAX_TRIP_ID) throw invalidInput('trip_id', `at most ${MAX_TRIP_ID} characters`);
       if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
-      const now = clock.now();
-      const [id, isOwn] = await Promise.all([
-        openAlert(principal.userId, ids.next('sos')),
-        input.tripId !== '' && isOwnTrip(principal, input.tripId),
-      ]);
-      const alert: SosDocument = {
-        id,
-        ...shardKeyOf(id, ids.region, now),
-        version: 1,
-        userId: principal.userId,
-        role: principal.role,
-        tripId: isOwn ? input.tripId : '',
-        ...(isOwn || input.tripId === '' ? {} : { claimedTripId: input.tripId }),
-        status: 'active',
-        position: input.position,
-        note: input.note,
-      };
-      const event: OutboxEvent = {
-        id: ids.next('evt'),
-        seq: 1,
-        type: 'sos.triggered',
-        at: now,
-        data: { ...alert },
-      };
-      try {
-        await alerts.insert(alert, [event]);
-        relay().kick(id, [event]);
-      } catch (error) {
-        // A repeat: the alert is stored already and its announcement is on the way.
-        if (!isTaken(error)) throw error;
+      if (deed && (await alerts.get(deed))) return deed;
+      for (;;) {
+        const { id, isNew } = await raise(principal, input, deed ?? ids.next('sos'));
+        // A repeat: the alert is stored already and its announcement is on the way, unless it was just closed.
+        if (isNew || id === deed || (await alerts.get(id))?.status !== 'resolved') return id;
+        await freeDesk(principal.userId, id);
       }
-      return id;
+    },
+
+    /** For use inside the domain: no question of who asks. */
+    find: (alertId: string): Promise<SosDocument | null> => alerts.get(alertId),
+
+    /** @throws RideError RIDE_NOT_FOUND */
+    get: mustGet,
+
+    /** The newest first. */
+    list(query: { status?: SosStatus; pageSize: number; pageToken?: string }): Promise<Page<SosDocument>> {
+      const where: Record<string, Filter[string]> = {};
+      if (query.status) where.status = query.status;
+      const { pageSize, pageToken } = query;
+      return alerts.page({ where, pageSize, ...(pageToken ? { pageToken } : {}) });
+    },
+
+    /**
+     * An operator says that it is over. A repeat answers with what is stored.
+     * @throws RideError RIDE_NOT_FOUND, RIDE_PRECONDITION_FAILED (facts: version, status), RIDE_CONFLICT, RIDE_UNAVAILABLE
+     */
+    resolve(
+      { userId: resolvedBy }: Principal,
+      alertId: string,
+      resolution?: string,
+      expectedVersion?: number,
+    ): Promise<SosDocument> {
+      return untilWritten('alert', async () => {
+        const alert = await mustGet(alertId);
+        if (alert.status === 'resolved') return alert;
+        checkVersion('alert', alert, expectedVersion, { status: alert.status });
+        const now = clock.now();
+        const next: SosDocument = {
+          ...alert,
+          version: alert.version + 1,
+          status: 'resolved',
+          resolvedBy,
+          resolvedAt: now,
+          ...(resolution ? { resolution } : {}),
+        };
+        const event = { id: ids.next('evt'), seq: 2, type: 'sos.resolved', at: now, data: { ...next } };
+        if (!(await alerts.compareAndSet(next, [event]))) return LOST;
+        relay().kick(alertId, [event]);
+        return next;
+      });
     },
 
     async publish(event: OutboxEvent) {
@@ -152,6 +215,11 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
 
     async react(event: OutboxEvent): Promise<void> {
       const a = event.data as unknown as SosDocument;
+      if (event.type === 'sos.resolved') {
+        await freeDesk(a.userId, a.id);
+        await tracking.end(a.id);
+        return closed(a.id, a.resolvedBy ?? '');
+      }
       await tracking.start({ alertId: a.id, tripId: a.tripId, startedAt: a.createdAt, lastLocation: a.position });
     },
   };

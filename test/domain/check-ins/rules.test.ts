@@ -14,6 +14,9 @@ import { hazards } from '../../../src/domain/safety/rules.ts';
 const ANSWER_MS = 60_000;
 const hazard = fc.constantFrom(...hazards);
 const round = fc.integer({ min: 0, max: 5 });
+const alert = fc.constantFrom('sos-1', 'sos-2');
+/** Stands for the instant of the escalation that is open. */
+const NOW = -1;
 const command: fc.Arbitrary<CheckInCommand> = fc.oneof(
   fc.record({ type: fc.constant('raise' as const), hazard }),
   fc.record({ type: fc.constant('clear' as const), hazard }),
@@ -26,14 +29,17 @@ const command: fc.Arbitrary<CheckInCommand> = fc.oneof(
   }),
   fc.record({ type: fc.constant('expire' as const), round }),
   fc.record({ type: fc.constant('end' as const) }),
+  fc.record({ type: fc.constant('alert' as const), alertId: alert, escalatedAt: fc.constant(NOW) }),
+  fc.record({ type: fc.constant('close' as const), alertId: alert, actorId: fc.constant('desk') }),
 );
 const story = fc.array(fc.tuple(command, fc.integer({ min: 0, max: 90_000 })), { maxLength: 60 });
 
 function play(steps: readonly (readonly [CheckInCommand, number])[], visit: (step: Step) => void): void {
   let state = calm('rider', 'driver');
   let now = 1_000_000;
-  for (const [command, after] of steps) {
+  for (const [said, after] of steps) {
     now += after;
+    const command = said.type === 'alert' ? { ...said, escalatedAt: state.escalatedAt ?? NOW } : said;
     const decision = decideCheckIn(state, command, now, ANSWER_MS);
     const events = 'events' in decision ? decision.events : [];
     const next = events.reduce(evolveCheckIn, state);
@@ -67,7 +73,14 @@ t.test('the invariants of every story', async () => {
           throw new Error('another deadline');
         if (before.status === 'asked' && after.status === 'asked' && after.deadline !== before.deadline)
           throw new Error('the deadline was put off');
-        if (before.status === 'escalated' && after.status !== 'escalated') throw new Error('an alarm was taken back');
+        if (before.status === 'escalated' && after.status !== 'escalated') {
+          if (command.type !== 'close' || command.alertId !== before.alertId)
+            throw new Error('an alarm was taken back');
+          if (after.accepted.length !== after.present.length) throw new Error('asked again about what was looked at');
+        }
+        if (after.alertId !== null && after.status !== 'escalated') throw new Error('an SOS of what is none');
+        if (before.alertId !== null && after.alertId !== null && after.alertId !== before.alertId)
+          throw new Error('another SOS than it became');
         if (after.round < before.round || after.round > before.round + 1) throw new Error('rounds');
         if (after.accepted.some((one) => !after.present.includes(one))) throw new Error('accepted what is not there');
         if (command.type === 'raise' && before.status === 'calm' && !before.present.includes(command.hazard)) {
@@ -136,6 +149,31 @@ t.test('a story: asked, all is well, not asked again until it was over', async (
     'escalated',
     '',
   ]);
+});
+
+t.test('an alarm that an operator closed: quiet about what is there, and asked anew about what comes', async (t) => {
+  const seen: string[] = [];
+  const safe = { type: 'answer', userId: 'rider', round: 1, isSafe: true } as const;
+  play(
+    [
+      [{ type: 'raise', hazard: 'long_stop' }, 0],
+      [{ type: 'expire', round: 1 }, 60_000],
+      [{ type: 'close', alertId: 'sos-1', actorId: 'desk' }, 1000],
+      [{ type: 'alert', alertId: 'sos-1', escalatedAt: NOW }, 1000],
+      [{ type: 'alert', alertId: 'sos-2', escalatedAt: NOW }, 1000],
+      [safe, 1000],
+      [{ type: 'close', alertId: 'sos-2', actorId: 'desk' }, 1000],
+      [{ type: 'close', alertId: 'sos-1', actorId: 'desk' }, 1000],
+      [{ type: 'close', alertId: 'sos-1', actorId: 'desk' }, 1000],
+      [{ type: 'raise', hazard: 'long_stop' }, 1000],
+      [{ type: 'clear', hazard: 'long_stop' }, 1000],
+      [{ type: 'raise', hazard: 'long_stop' }, 1000],
+      [{ type: 'expire', round: 2 }, 60_000],
+    ],
+    ({ events }) => seen.push(events.map(({ type }) => type).join('+')),
+  );
+  const late = ['hazard_cleared', 'hazard_raised+asked', 'escalated'];
+  t.same(seen, ['hazard_raised+asked', 'escalated', '', 'alerted', '', '', '', 'closed', '', '', ...late]);
 });
 
 t.test('help is help: of either side, also when nothing is asked any more', async (t) => {

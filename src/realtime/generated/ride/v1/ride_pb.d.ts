@@ -1576,7 +1576,7 @@ export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
   role: string;
 
   /**
-   * Of the alert.
+   * active, and once more when an operator has closed it: resolved.
    *
    * @generated from field: string status = 5;
    */
@@ -1847,7 +1847,7 @@ export declare type CheckIn = Message<"ride.v1.CheckIn"> & {
   round: number;
 
   /**
-   * asked, confirmed_safe, withdrawn, escalated; to operators also hazard_raised, hazard_cleared and driver_answered.
+   * asked, confirmed_safe, withdrawn, escalated, closed; to operators also hazard_raised, hazard_cleared, driver_answered and alerted.
    *
    * @generated from field: string type = 3;
    */
