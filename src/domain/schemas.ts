@@ -69,7 +69,15 @@ export function pageOf<T extends TSchema>(item: T, title: string) {
   );
 }
 
+const PAGE_SIZE = 50;
+
 export const PageQuerySchema = {
-  page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: PAGE_SIZE })),
   page_token: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
 };
+
+/** Which page a query asks for. */
+export const paging = (query: { page_size?: number; page_token?: string }) => ({
+  pageSize: query.page_size ?? PAGE_SIZE,
+  pageToken: query.page_token,
+});

@@ -100,7 +100,7 @@ export const adminDispatchRoutes: FastifyPluginAsyncTypebox<AdminDispatchOptions
       const page = await options.decisions.ofTrip(params.id, query.page_size ?? REPLAYED, query.page_token);
       return {
         items: page.items.map(toWire),
-        ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
+        next_page_token: page.nextPageToken,
       };
     },
   );

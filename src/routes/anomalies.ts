@@ -9,6 +9,7 @@ import {
   toAnomalyWire,
 } from '../domain/anomalies/schemas.ts';
 import type { Anomalies } from '../domain/anomalies/service.ts';
+import { paging } from '../domain/schemas.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -36,11 +37,10 @@ export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> 
     },
     async ({ query }) => {
       const page = await anomalies.list({
-        pageSize: query.page_size ?? 50,
-        ...(query.status ? { status: query.status } : {}),
-        ...(query.kind ? { kind: query.kind } : {}),
-        ...(query.subject_id ? { subjectId: query.subject_id } : {}),
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
+        status: query.status,
+        kind: query.kind,
+        subjectId: query.subject_id,
+        ...paging(query),
       });
       return { items: page.items.map(toAnomalyWire), next_page_token: page.nextPageToken };
     },

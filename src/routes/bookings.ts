@@ -14,7 +14,7 @@ import {
 import type { Booked, Bookings } from '../domain/bookings/service.ts';
 import type { Departures } from '../domain/departures/service.ts';
 import { isOperator } from '../domain/roles.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, paging } from '../domain/schemas.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
@@ -124,8 +124,7 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
         status: query.status,
         tripId: query.trip_id,
         passengerId: query.passenger_id,
-        pageSize: query.page_size ?? 50,
-        pageToken: query.page_token,
+        ...paging(query),
       });
       return { items: page.items.map(toListedBookingWire), next_page_token: page.nextPageToken };
     },

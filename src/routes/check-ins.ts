@@ -9,7 +9,7 @@ import {
   toCheckInWire,
 } from '../domain/check-ins/schemas.ts';
 import type { CheckIns } from '../domain/check-ins/service.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, paging } from '../domain/schemas.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -72,11 +72,7 @@ export const checkInDeskRoutes: FastifyPluginAsyncTypebox<{ checkIns: CheckIns }
     },
     async ({ principal, query }) => {
       requireRole(principal, 'admin', 'dispatcher');
-      const page = await checkIns.list({
-        pageSize: query.page_size ?? 50,
-        ...(query.status ? { status: query.status } : {}),
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
-      });
+      const page = await checkIns.list({ status: query.status, ...paging(query) });
       return { items: page.items.map(toCheckInWire), next_page_token: page.nextPageToken };
     },
   );

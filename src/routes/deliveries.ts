@@ -12,6 +12,7 @@ import {
 } from '../domain/deliveries/schemas.ts';
 import type { Deliveries } from '../domain/deliveries/service.ts';
 import { isOperator, type Principal } from '../domain/roles.ts';
+import { paging } from '../domain/schemas.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
@@ -98,9 +99,8 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
     },
     async ({ principal, query }) => {
       const page = await deliveries.list(principal, {
-        ...(query.status ? { status: query.status } : {}),
-        pageSize: query.page_size ?? 50,
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
+        status: query.status,
+        ...paging(query),
       });
       return { items: page.items.map((trip) => wireOf(principal, trip)), next_page_token: page.nextPageToken };
     },

@@ -14,7 +14,7 @@ import {
 } from '../domain/departures/schemas.ts';
 import type { Departures } from '../domain/departures/service.ts';
 import { isOperator } from '../domain/roles.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, paging } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
@@ -120,8 +120,7 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
         departsBefore: query.departs_before,
         seats: query.seats,
         vehicleClass: query.vehicle_class,
-        pageSize: query.page_size ?? 50,
-        pageToken: query.page_token,
+        ...paging(query),
       });
       return { items: page.items.map(toDepartureWire), next_page_token: page.nextPageToken };
     },

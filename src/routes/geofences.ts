@@ -13,7 +13,7 @@ import {
 } from '../domain/geofences/schemas.ts';
 import type { Geofences } from '../domain/geofences/service.ts';
 import { GEOJSON } from '../domain/geojson.ts';
-import { Closed, Id, PageQuerySchema } from '../domain/schemas.ts';
+import { Closed, Id, PageQuerySchema, paging } from '../domain/schemas.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -41,15 +41,11 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
       },
     },
     async ({ query }, reply) => {
-      const page = await geofences.list({
-        pageSize: query.page_size ?? 50,
-        ...(query.city ? { city: query.city } : {}),
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
-      });
+      const page = await geofences.list({ city: query.city, ...paging(query) });
       const collection = {
         type: 'FeatureCollection',
         features: page.items.map(toGeofenceWire),
-        ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
+        next_page_token: page.nextPageToken,
       };
       return reply.type(GEOJSON).send(collection as never);
     },
@@ -162,8 +158,7 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
     async ({ params: { geofence_id }, query }) => {
       const { id } = await geofences.get(geofence_id);
       const page = await geofences.crossings(id, {
-        pageSize: query.page_size ?? 50,
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
+        ...paging(query),
       });
       return { items: page.items.map(toCrossingWire), next_page_token: page.nextPageToken };
     },

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { topic } from '../domain/names.ts';
-import { EpochMs, Named, PageQuerySchema, pageOf } from '../domain/schemas.ts';
+import { EpochMs, Named, PageQuerySchema, pageOf, paging } from '../domain/schemas.ts';
 import type { MemberPage } from '../realtime/members.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -41,7 +41,8 @@ export const topicRoutes: FastifyPluginAsyncTypebox<TopicRouteOptions> = async (
     },
     async ({ principal, params, query }) => {
       requireRole(principal, 'admin', 'dispatcher');
-      const page = await members(params.topic, query.page_size ?? 50, query.page_token);
+      const { pageSize, pageToken } = paging(query);
+      const page = await members(params.topic, pageSize, pageToken);
       return {
         items: page.items.map((m) => ({
           session_id: m.sessionId,
@@ -51,7 +52,7 @@ export const topicRoutes: FastifyPluginAsyncTypebox<TopicRouteOptions> = async (
           node_id: m.nodeId,
           connected_at_ms: m.connectedAt,
         })),
-        ...(page.nextPageToken ? { next_page_token: page.nextPageToken } : {}),
+        next_page_token: page.nextPageToken,
       };
     },
   );

@@ -47,7 +47,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<{ tracks: Tracks }> = async 
       const page = await tracks.ofTrip(principal, params.trip_id, {
         isRaw: query.raw ?? false,
         pageSize: query.page_size ?? PAGE_POINTS,
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
+        pageToken: query.page_token,
       });
       return reply.type(GEOJSON).send(toTrackFeature(page) as never);
     },
@@ -69,7 +69,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<{ tracks: Tracks }> = async 
         await tracks.ofTrip(principal, params.trip_id, {
           isRaw: query.raw ?? false,
           pageSize: query.page_size ?? PAGE_POINTS,
-          ...(query.page_token ? { pageToken: query.page_token } : {}),
+          pageToken: query.page_token,
         }),
       ),
   );

@@ -6,7 +6,7 @@ import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
 import { isOperator } from '../domain/roles.ts';
-import { Id } from '../domain/schemas.ts';
+import { Id, paging } from '../domain/schemas.ts';
 import {
   ReasonSchema,
   TripHistorySchema,
@@ -108,14 +108,13 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     },
     async ({ principal, query }) => {
       const page = await trips.list(principal, {
-        ...(query.kind ? { kind: query.kind } : {}),
+        kind: query.kind,
         status: query.status,
         city: query.city,
         driverId: query.driver_id,
         riderId: query.rider_id,
         direction: query.order,
-        pageSize: query.page_size ?? 50,
-        pageToken: query.page_token,
+        ...paging(query),
       });
       return { items: page.items.map(toTripWire), next_page_token: page.nextPageToken };
     },

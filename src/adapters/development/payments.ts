@@ -94,14 +94,14 @@ export function createDevelopmentPayments(
 
     async openHolds(beforeMs, pageSize, pageToken) {
       const where = { state: 'open', createdAt: { lt: beforeMs } };
-      const page = await holds.page({ where, direction: 'asc', pageSize, ...(pageToken ? { pageToken } : {}) });
+      const page = await holds.page({ where, direction: 'asc', pageSize, pageToken });
       const items = page.items.map(({ id, request, createdAt }) => ({
         id,
         paymentId: request.paymentId,
         amountMinor: request.amountMinor,
         createdAt,
       }));
-      return { items, ...(page.nextPageToken ? { nextPageToken: page.nextPageToken } : {}) };
+      return { items, nextPageToken: page.nextPageToken };
     },
   };
 }

@@ -182,7 +182,7 @@ export function createAnomalies(deps: AnomaliesDeps) {
         where,
         orderBy: 'lastAt',
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       });
     },
 

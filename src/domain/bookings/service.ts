@@ -143,7 +143,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
       return bookings.page({
         where,
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       });
     },
   };

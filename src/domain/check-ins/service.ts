@@ -209,7 +209,7 @@ export function createCheckIns(deps: CheckInsDeps) {
         where,
         orderBy: 'updatedAt',
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       });
     },
 

@@ -76,7 +76,7 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
 
     /** The decisions about a trip, the latest first, each replayed. */
     async ofTrip(tripId: string, pageSize: number, pageToken?: string): Promise<Page<LoggedDecision>> {
-      const page = await tripDecisions.page({ where: { tripId }, pageSize, ...(pageToken ? { pageToken } : {}) });
+      const page = await tripDecisions.page({ where: { tripId }, pageSize, pageToken });
       const shared = page.items.filter(({ whole }) => whole === undefined).map(({ decisionId }) => decisionId);
       const found = shared.length === 0 ? [] : await decisions.getMany(shared);
       const byId = new Map(found.map((decision) => [decision.id, decision]));
@@ -87,7 +87,7 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
         const { outcome, input } = decision;
         return [{ ...part, replay: replayOf(decision), greedyTrips: outcome.greedyTrips, settings: input.settings }];
       });
-      return { items, ...(page.nextPageToken ? { nextPageToken: page.nextPageToken } : {}) };
+      return { items, nextPageToken: page.nextPageToken };
     },
 
     /** Forgets what is older; resolves how many documents. */

@@ -150,7 +150,7 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
         orderBy: 'activeSince',
         direction: 'asc',
         pageSize: limit,
-        ...(pageToken ? { pageToken } : {}),
+        pageToken,
       }),
   };
 }

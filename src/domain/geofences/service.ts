@@ -158,7 +158,7 @@ export function createGeofences(deps: GeofencesDeps) {
       return geofences.page({
         where,
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       });
     },
 
@@ -166,7 +166,7 @@ export function createGeofences(deps: GeofencesDeps) {
       crossings.page({
         where: { geofenceId: id },
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       }),
 
     /** Learns what changed; resolves how many geofences did. @throws RideError RIDE_UNAVAILABLE */

@@ -273,7 +273,7 @@ export function createTrips(deps: TripsDeps) {
         where,
         direction: query.direction ?? 'desc',
         pageSize: query.pageSize,
-        ...(query.pageToken ? { pageToken: query.pageToken } : {}),
+        pageToken: query.pageToken,
       });
     },
 
