@@ -130,6 +130,11 @@ export function invalidInput(field: string, rule: string): RideError {
   return new RideError('RIDE_INVALID_INPUT', `${field} must be ${rule}`, { field, rule });
 }
 
+/** There is no such thing. @param what `trip`; `field` is where its id was given */
+export function notFound(what: string, id: string, field = `${what}_id`): RideError {
+  return new RideError('RIDE_NOT_FOUND', `There is no ${what} ${id}`, { field, rule: `the id of a ${what}` });
+}
+
 /** Any thrown value as a RideError; what is not one becomes RIDE_INTERNAL and keeps its cause for the log. */
 export function asRideError(error: unknown): RideError {
   if (error instanceof RideError) return error;

@@ -1,7 +1,7 @@
 /** Names of topics and who may follow them (X4). The channel of a topic in Redis has the same name. */
 import { userId } from '../domain/names.ts';
 import { isOperator, isStaff, type Principal } from '../domain/roles.ts';
-import { invalidInput, RideError } from '../errors.ts';
+import { invalidInput, notFound, RideError } from '../errors.ts';
 import type { Services } from './messages/definition.ts';
 
 export const MAX_TOPIC = 200;
@@ -49,9 +49,7 @@ async function mayFollow(
   switch (kind) {
     case 'trip': {
       const trip = await services.trips.any(name);
-      if (!trip) {
-        throw new RideError('RIDE_NOT_FOUND', `There is no trip ${name}`, { field: 'topic', rule: 'the id of a trip' });
-      }
+      if (!trip) throw notFound('trip', name, 'topic');
       return services.trips.mayRead(principal, trip);
     }
     case 'user':

@@ -19,7 +19,7 @@ import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
-import { requireRole } from './roles.ts';
+import { forWhom, requireRole } from './roles.ts';
 import { Empty, OptionalReason } from './trips.ts';
 
 export interface BookingRouteOptions {
@@ -62,14 +62,9 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
     },
     async ({ principal, params, body, headers }, reply) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      if (body.passenger_id !== undefined && body.passenger_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A passenger books for himself', {
-          field: 'passenger_id',
-          rule: 'the id of the caller',
-        });
-      }
+      const passengerId = forWhom(principal, 'passenger_id', body.passenger_id, 'A passenger books for himself');
       const input = {
-        passengerId: body.passenger_id ?? principal.userId,
+        passengerId,
         seats: body.seats,
         ...(body.note ? { note: body.note } : {}),
       };

@@ -11,14 +11,13 @@ import {
   toDeliveryWire,
 } from '../domain/deliveries/schemas.ts';
 import type { Deliveries } from '../domain/deliveries/service.ts';
-import { isOperator, type Principal } from '../domain/roles.ts';
+import type { Principal } from '../domain/roles.ts';
 import { paging } from '../domain/schemas.ts';
 import type { Trip } from '../domain/trips/trip.ts';
-import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
-import { requireRole } from './roles.ts';
+import { forWhom, requireRole } from './roles.ts';
 
 export interface DeliveryRouteOptions {
   deliveries: Deliveries;
@@ -57,15 +56,10 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
     },
     async ({ principal, body, headers }, reply) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A client orders deliveries for himself', {
-          field: 'rider_id',
-          rule: 'the id of the caller',
-        });
-      }
+      const riderId = forWhom(principal, 'rider_id', body.rider_id, 'A client orders deliveries for himself');
       const { weight_g, ...parcel } = body.parcel;
       const request = {
-        riderId: body.rider_id ?? principal.userId,
+        riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
         city: body.city ?? principal.city,

@@ -14,13 +14,12 @@ import {
   toTripFareWire,
 } from '../domain/pricing/schemas.ts';
 import type { Pricing } from '../domain/pricing/service.ts';
-import { isOperator } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import type { Surge } from '../domain/surge/service.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { RideError } from '../errors.ts';
 import { problems } from './problems.ts';
-import { requireRole } from './roles.ts';
+import { forWhom, requireRole } from './roles.ts';
 
 export interface PricingRouteOptions {
   pricing: Pricing;
@@ -51,14 +50,9 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
     },
     async ({ principal, body }, reply) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A rider asks for quotes for himself', {
-          field: 'rider_id',
-          rule: 'the id of the caller',
-        });
-      }
+      const riderId = forWhom(principal, 'rider_id', body.rider_id, 'A rider asks for quotes for himself');
       const { id, quote, fare } = await pricing.quote({
-        riderId: body.rider_id ?? principal.userId,
+        riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
         city: body.city ?? principal.city,

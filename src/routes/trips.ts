@@ -5,7 +5,6 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { isOperator } from '../domain/roles.ts';
 import { Id, paging } from '../domain/schemas.ts';
 import {
   ReasonSchema,
@@ -19,12 +18,11 @@ import {
 } from '../domain/trips/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
-import { RideError } from '../errors.ts';
 import { noneMatches, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
-import { requireRole } from './roles.ts';
+import { forWhom, requireRole } from './roles.ts';
 
 export interface TripRouteOptions {
   trips: Trips;
@@ -70,14 +68,9 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     async (request, reply) => {
       const { principal, body } = request;
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      if (body.rider_id !== undefined && body.rider_id !== principal.userId && !isOperator(principal.role)) {
-        throw new RideError('RIDE_FORBIDDEN', 'A rider requests trips for himself', {
-          field: 'rider_id',
-          rule: 'the id of the caller',
-        });
-      }
+      const riderId = forWhom(principal, 'rider_id', body.rider_id, 'A rider requests trips for himself');
       const input = {
-        riderId: body.rider_id ?? principal.userId,
+        riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
         city: body.city ?? principal.city,

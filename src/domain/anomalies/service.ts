@@ -2,7 +2,7 @@
  * Flags of what looks like cheating, for people to look at. One flag a user and kind, so that a busy cheat is one line with a
  * count; what a user did lately is one bounded document, from which the rules judge.
  */
-import { RideError } from '../../errors.ts';
+import { notFound } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, CollectionSpec, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
@@ -167,10 +167,7 @@ export function createAnomalies(deps: AnomaliesDeps) {
     async get(id: string): Promise<AnomalyFlag> {
       const found = await flags.get(id);
       if (found) return found;
-      throw new RideError('RIDE_NOT_FOUND', `There is no flag ${id}`, {
-        field: 'anomaly_id',
-        rule: 'the id of a flag',
-      });
+      throw notFound('flag', id, 'anomaly_id');
     },
 
     list(query: FlagQuery): Promise<Page<AnomalyFlag>> {

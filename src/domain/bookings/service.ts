@@ -2,7 +2,7 @@
  * Use cases of bookings: seats are taken and given back by one write of the departure's document. What a passenger lists is a copy of
  * that; what he reads or changes is the departure's own.
  */
-import { RideError } from '../../errors.ts';
+import { notFound, RideError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import type { Changes } from '../departures/changes.ts';
@@ -45,17 +45,10 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     return booking ? { departure, booking } : null;
   };
 
-  function notFound(bookingId: string): RideError {
-    return new RideError('RIDE_NOT_FOUND', `There is no booking ${bookingId}`, {
-      field: 'booking_id',
-      rule: 'the id of a booking',
-    });
-  }
-
   async function change(departureId: string, command: SeatCommand): Promise<Booked & { changed: boolean }> {
     const { departure, changed } = await changes.change(departureId, (d, now) => decideSeats(d, command, now));
     const booked = pick(departure, command.bookingId);
-    if (!booked) throw notFound(command.bookingId);
+    if (!booked) throw notFound('booking', command.bookingId);
     if (changed) {
       // It has happened: when the copy cannot be written now, the outbox sees to it.
       await project(departure, command.bookingId).catch((error: unknown) => {
@@ -68,7 +61,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
   /** Where a booking is. @throws RideError RIDE_NOT_FOUND */
   async function departureOf(bookingId: string): Promise<string> {
     const listed = await bookings.get(bookingId);
-    if (!listed) throw notFound(bookingId);
+    if (!listed) throw notFound('booking', bookingId);
     return listed.tripId;
   }
 
@@ -124,7 +117,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async get({ userId, role }: Principal, bookingId: string): Promise<Booked> {
       const booked = pick(await changes.mustGet(await departureOf(bookingId)), bookingId);
-      if (!booked) throw notFound(bookingId);
+      if (!booked) throw notFound('booking', bookingId);
       const { departure, booking } = booked;
       if (booking.passengerId === userId || departure.driverId === userId || isOperator(role)) return booked;
       throw new RideError('RIDE_FORBIDDEN', 'This booking is someone else’s', {

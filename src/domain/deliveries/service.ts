@@ -2,7 +2,7 @@
  * Use cases of deliveries: a sender orders one, a porter proves that he delivered it. All between is a trip like any other: it is
  * matched to porters by vehicle class, offered, accepted and driven by the same rules.
  */
-import { invalidInput, RideError } from '../../errors.ts';
+import { invalidInput, notFound } from '../../errors.ts';
 import type { Page } from '../../ports/store.ts';
 import type { IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, sixDigitsOf } from '../ids.ts';
@@ -40,10 +40,7 @@ export function createDeliveries(trips: Trips, ids: Ids) {
   async function find(id: string): Promise<Trip> {
     const trip = await trips.find(id);
     if (trip?.kind === 'delivery') return trip;
-    throw new RideError('RIDE_NOT_FOUND', `There is no delivery ${id}`, {
-      field: 'delivery_id',
-      rule: 'the id of a delivery',
-    });
+    throw notFound('delivery', id);
   }
 
   return {

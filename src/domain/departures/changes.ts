@@ -2,7 +2,7 @@
  * Writes of a departure: every command through one compare-and-set loop. The losing write of a race decides again on what the winner
  * left; events go to the document's own outbox.
  */
-import { RideError } from '../../errors.ts';
+import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, OutboxEvent } from '../../ports/store.ts';
 import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
@@ -38,13 +38,6 @@ const FIELDS: Readonly<Record<string, { field: string; rule: string }>> = {
   RIDE_PRECONDITION_FAILED: { field: 'If-Match', rule: 'the current version' },
 };
 
-export function notFound(id: string): RideError {
-  return new RideError('RIDE_NOT_FOUND', `There is no departure ${id}`, {
-    field: 'departure_id',
-    rule: 'the id of a departure',
-  });
-}
-
 export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
   function toEvent(fact: DepartureFact, departure: Departure): DepartureEvent {
     const { status, version, seatsFree, history } = departure;
@@ -64,7 +57,7 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
   /** @throws RideError RIDE_NOT_FOUND */
   async function mustGet(id: string): Promise<Departure> {
     const departure = await get(id);
-    if (!departure) throw notFound(id);
+    if (!departure) throw notFound('departure', id);
     return departure;
   }
 

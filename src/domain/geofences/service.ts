@@ -2,7 +2,7 @@
  * Geofences: kept in the store, indexed by H3 in every node, crossings told once. A node learns of its own changes at once and of
  * others' by asking for what changed lately.
  */
-import { invalidInput, RideError } from '../../errors.ts';
+import { invalidInput, notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { FenceMarks } from '../../ports/fence-marks.ts';
 import type { Position } from '../../ports/positions.ts';
@@ -69,10 +69,7 @@ export function createGeofences(deps: GeofencesDeps) {
   async function mustGet(id: string): Promise<Geofence> {
     const fence = await geofences.get(id);
     if (fence && !fence.isRemoved) return fence;
-    throw new RideError('RIDE_NOT_FOUND', `There is no geofence ${id}`, {
-      field: 'geofence_id',
-      rule: 'the id of a geofence',
-    });
+    throw notFound('geofence', id);
   }
 
   async function change(id: string, expectedVersion: number | undefined, to: Partial<Geofence>): Promise<Geofence> {

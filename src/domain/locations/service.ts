@@ -3,7 +3,7 @@
  * zone. One decode, one check, a place in the next write: no await of the store on the way, except the first time a
  * driver names a trip.
  */
-import { RideError } from '../../errors.ts';
+import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
@@ -89,12 +89,7 @@ export function createLocations(deps: LocationsDeps) {
   async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
     const field = `${prefix}trip_id`;
     const trip = await deps.trips.any(tripId);
-    if (!trip) {
-      throw new RideError('RIDE_NOT_FOUND', `There is no trip ${tripId}`, {
-        field,
-        rule: 'the id of a trip',
-      });
-    }
+    if (!trip) throw notFound('trip', tripId, field);
     if (trip.driverId !== driverId) {
       throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
         field,

@@ -2,7 +2,7 @@
  * Use cases of a trip: request, read, and every command through one compare-and-set loop. The service never publishes: it
  * appends events to the document's outbox and kicks the relay.
  */
-import { invalidInput, RideError } from '../../errors.ts';
+import { invalidInput, notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
 import { codesLeft, type Delivery, proofsTaken } from '../deliveries/rules.ts';
@@ -156,13 +156,9 @@ export function createTrips(deps: TripsDeps) {
     return trip && !isDeparture(trip) ? trip : null;
   }
 
-  function notFound(id: string): RideError {
-    return new RideError('RIDE_NOT_FOUND', `There is no trip ${id}`, { field: 'trip_id', rule: 'the id of a trip' });
-  }
-
   async function mustGet(id: string): Promise<Trip> {
     const trip = await find(id);
-    if (!trip) throw notFound(id);
+    if (!trip) throw notFound('trip', id);
     return trip;
   }
 
@@ -208,7 +204,7 @@ export function createTrips(deps: TripsDeps) {
   /** For whoever follows a trip, of any kind. @throws as `get` */
   async function follow(principal: Principal, id: string): Promise<AnyTrip> {
     const trip = await any(id);
-    if (!trip) throw notFound(id);
+    if (!trip) throw notFound('trip', id);
     return checkReader(principal, trip);
   }
 
