@@ -17,6 +17,7 @@ import {
   VehicleClassSchema,
 } from '../schemas.ts';
 import type { Place } from '../trips/rules.ts';
+import { Steps, toSteps } from '../trips/schemas.ts';
 import type { Departure } from './departure.ts';
 import { type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
 
@@ -93,13 +94,7 @@ export const DepartureSchema = Type.Object(
     no_show_fee_minor: Money,
     created_at: EpochMs,
     updated_at: EpochMs,
-    arrived_at: Type.Optional(EpochMs),
-    started_at: Type.Optional(EpochMs),
-    completed_at: Type.Optional(EpochMs),
-    cancelled_at: Type.Optional(EpochMs),
-    expired_at: Type.Optional(EpochMs),
-    cancel_reason: Type.Optional(Type.String()),
-    cancelled_by: Type.Optional(Type.String()),
+    ...Steps,
   },
   { title: 'Departure', description: 'The departure as it is now; fares and fees are of one seat' },
 );
@@ -187,13 +182,7 @@ export function toDepartureWire(d: Departure): Static<typeof DepartureSchema> {
     no_show_fee_minor: noShowFeeMinor(terms, seatFareMinor),
     created_at: d.createdAt,
     updated_at: d.updatedAt,
-    arrived_at: d.arrivedAt,
-    started_at: d.startedAt,
-    completed_at: d.completedAt,
-    cancelled_at: d.cancelledAt,
-    expired_at: d.expiredAt,
-    cancel_reason: d.cancelReason,
-    cancelled_by: d.cancelledBy,
+    ...toSteps(d),
   };
 }
 

@@ -15,7 +15,7 @@ import {
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
-import { type Place, type TripEvent, tripEventTypes, tripStatuses } from './rules.ts';
+import { type Place, type TripEvent, type TripState, tripEventTypes, tripStatuses } from './rules.ts';
 import { dispatchedKinds, lastSeq, type Trip } from './trip.ts';
 
 export { tripStatuses };
@@ -58,6 +58,17 @@ export const TripRequestSchema = Type.Object(
   },
 );
 
+/** What was reached, and how it ended: of a trip as of a departure. */
+export const Steps = {
+  arrived_at: Type.Optional(EpochMs),
+  started_at: Type.Optional(EpochMs),
+  completed_at: Type.Optional(EpochMs),
+  cancelled_at: Type.Optional(EpochMs),
+  expired_at: Type.Optional(EpochMs),
+  cancel_reason: Type.Optional(Type.String()),
+  cancelled_by: Type.Optional(Type.String()),
+};
+
 export const TripSchema = Type.Object(
   {
     id: Id,
@@ -83,13 +94,7 @@ export const TripSchema = Type.Object(
     created_at: EpochMs,
     updated_at: EpochMs,
     matched_at: Type.Optional(EpochMs),
-    arrived_at: Type.Optional(EpochMs),
-    started_at: Type.Optional(EpochMs),
-    completed_at: Type.Optional(EpochMs),
-    cancelled_at: Type.Optional(EpochMs),
-    expired_at: Type.Optional(EpochMs),
-    cancel_reason: Type.Optional(Type.String()),
-    cancelled_by: Type.Optional(Type.String()),
+    ...Steps,
   },
   { title: 'Trip', description: 'The trip as it is now' },
 );
@@ -140,6 +145,21 @@ const toPlace = ({ lat, lng, address }: Place): Static<typeof PlaceSchema> => ({
   ...(address ? { address } : {}),
 });
 
+type StepsOf = Pick<
+  TripState,
+  'arrivedAt' | 'startedAt' | 'completedAt' | 'cancelledAt' | 'expiredAt' | 'cancelReason' | 'cancelledBy'
+>;
+
+export const toSteps = (of: StepsOf) => ({
+  arrived_at: of.arrivedAt,
+  started_at: of.startedAt,
+  completed_at: of.completedAt,
+  cancelled_at: of.cancelledAt,
+  expired_at: of.expiredAt,
+  cancel_reason: of.cancelReason,
+  cancelled_by: of.cancelledBy,
+});
+
 export function toTripWire(trip: Trip): Static<typeof TripSchema> {
   return {
     id: trip.id,
@@ -165,13 +185,7 @@ export function toTripWire(trip: Trip): Static<typeof TripSchema> {
     created_at: trip.createdAt,
     updated_at: trip.updatedAt,
     matched_at: trip.matchedAt,
-    arrived_at: trip.arrivedAt,
-    started_at: trip.startedAt,
-    completed_at: trip.completedAt,
-    cancelled_at: trip.cancelledAt,
-    expired_at: trip.expiredAt,
-    cancel_reason: trip.cancelReason,
-    cancelled_by: trip.cancelledBy,
+    ...toSteps(trip),
   };
 }
 
