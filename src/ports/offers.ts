@@ -2,7 +2,7 @@
  * Open offers in Redis: `job:offer:{offerId}` for reading, and a reservation so that a driver is asked one thing at a time.
  * Both are conveniences with a TTL: what makes a driver's trip his own is the compare-and-set on his document.
  */
-import type { Offer } from '../domain/trips/rules.ts';
+import type { Offer } from '../domain/offers/rules.ts';
 
 export interface Offers {
   /** True when the driver had no other open offer. `ttlMs` is wall time. */

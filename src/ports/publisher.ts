@@ -4,7 +4,8 @@
  */
 import type { DepartureEvent } from '../domain/departures/rules.ts';
 import type { LatLng } from '../domain/geo.ts';
-import type { Offer, TripEvent } from '../domain/trips/rules.ts';
+import type { Offer } from '../domain/offers/rules.ts';
+import type { TripEvent } from '../domain/trips/rules.ts';
 import type { Position } from './positions.ts';
 
 export interface OutboundMessages {

@@ -1,7 +1,7 @@
 /** The promises of the port of open offers as one suite, run on every kind of Redis. */
 import { randomUUID } from 'node:crypto';
 import type { Test } from 'tap';
-import type { Offer } from '../../src/domain/trips/rules.ts';
+import type { Offer } from '../../src/domain/offers/rules.ts';
 import type { Offers } from '../../src/ports/offers.ts';
 import { until } from '../until.ts';
 

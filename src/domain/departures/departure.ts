@@ -4,8 +4,8 @@
  */
 import type { IndexSpec, StoredDocument } from '../../ports/store.ts';
 import type { VehicleClass } from '../roles.ts';
-import type { Estimate, Place } from '../trips/rules.ts';
-import type { Trip } from '../trips/trip.ts';
+import type { Place } from '../trips/rules.ts';
+import type { Estimate, Trip } from '../trips/trip.ts';
 import type { DepartureEvent, DepartureState } from './rules.ts';
 
 /** A place with the cell that searches go by; see cover.ts. */

@@ -7,7 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Offers } from '../../ports/offers.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Ids } from '../ids.ts';
-import type { Asked, Offer } from '../trips/rules.ts';
+import type { Asked, Offer } from '../offers/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import type { DecisionLog } from './decision-log.ts';

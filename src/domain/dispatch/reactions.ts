@@ -2,7 +2,8 @@
  * What follows from a change of a trip: make an offer, tell the driver, free him again. They are reactions to the trip's events,
  * so that a crash between two steps is finished by whoever relays the outbox next.
  */
-import { askedOf, type Offer, offerFor, type TripEvent } from '../trips/rules.ts';
+import { askedOf, type Offer, offerFor } from '../offers/rules.ts';
+import type { TripEvent } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type DispatchDeps, RESERVATION_GRACE_MS } from './deps.ts';
 import type { MatchOutcome } from './matching.ts';

@@ -3,7 +3,8 @@
  * follows from a trip's events in reactions.ts.
  */
 import { RideError } from '../../errors.ts';
-import { askedOf, isDriven, isTerminal } from '../trips/rules.ts';
+import { askedOf } from '../offers/rules.ts';
+import { isDriven, isTerminal } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
 import type { DispatchDeps } from './deps.ts';
 import { createFacts } from './facts.ts';

@@ -3,7 +3,7 @@
  * seconds or epoch milliseconds, factors in thousandths (`permille`). Every fare is a list of lines whose sum it is, so that
  * each amount can be explained; lines are rounded half up one by one, never the sum.
  */
-import type { LatLng } from '../geo.ts';
+import { distanceM, type LatLng } from '../geo.ts';
 import type { VehicleClass } from '../roles.ts';
 
 /** Amounts in minor units of `currency`. */
@@ -59,6 +59,17 @@ export interface Journey {
   dropoff: LatLng;
   city: string;
   vehicleClass: VehicleClass;
+}
+
+/** A trip shorter than this is a mistake of the client. */
+const MIN_TRIP_M = 10;
+const MAX_TRIP_M = 1_000_000;
+
+/** The rule that a drop-off breaks, or null. */
+export function journeyViolation(pickup: LatLng, dropoff: LatLng): string | null {
+  const straightM = distanceM(pickup, dropoff);
+  if (straightM < MIN_TRIP_M) return `at least ${MIN_TRIP_M} m from the pick-up`;
+  return straightM > MAX_TRIP_M ? `at most ${MAX_TRIP_M} m from the pick-up` : null;
 }
 
 /** What a quote's id says. */

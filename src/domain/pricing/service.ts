@@ -10,11 +10,11 @@ import type { Seal } from '../../ports/seal.ts';
 import type { LatLng } from '../geo.ts';
 import type { Ids } from '../ids.ts';
 import type { Eta } from '../routing/service.ts';
-import { journeyViolation } from '../trips/rules.ts';
 import {
   type Fare,
   fareOfTerms,
   type Journey,
+  journeyViolation,
   noSurge,
   type Quote,
   type SurgeSnapshot,

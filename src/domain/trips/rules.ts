@@ -12,7 +12,8 @@
  */
 
 import { type Delivery, judge, type Proof, proofsTaken, type Shown } from '../deliveries/rules.ts';
-import { distanceM, type LatLng } from '../geo.ts';
+import type { LatLng } from '../geo.ts';
+import { askedOf, declined, lapsed, type Offer, taken, without } from '../offers/rules.ts';
 import { isOperator, type Role } from '../roles.ts';
 
 export const tripStatuses = [
@@ -50,54 +51,6 @@ export interface Place extends LatLng {
   address?: string;
   /** H3 cell of the zone resolution; *near* queries go by it. */
   zone: string;
-}
-
-/** A driver who is asked, as he was when the offer was made. */
-export interface Asked extends LatLng {
-  driverId: string;
-  etaS: number;
-  /** Where the ETA came from: a routing engine's name or straight_line. */
-  source?: string;
-  distanceM: number;
-}
-
-/** An offer that its driver may take until `expiresAt`; in a broadcast any of several may, and the first does. */
-export interface Offer extends Asked {
-  id: string;
-  expiresAt: number;
-  /** Who is asked besides; missing when nobody is. */
-  others?: Asked[];
-}
-
-/** Everyone who may take it. */
-export const askedOf = (offer: Offer): string[] => [
-  offer.driverId,
-  ...(offer.others ?? []).map(({ driverId }) => driverId),
-];
-
-/** The offer as it is to one of those asked, alone. */
-export function offerFor(offer: Offer, driverId: string): Offer {
-  const { others = [], ...first } = offer;
-  return { ...first, ...others.find((asked) => asked.driverId === driverId) };
-}
-
-/** The offer without one of those asked; null when nobody is left. */
-function without(offer: Offer, driverId: string): Offer | null {
-  const left = askedOf(offer).filter((id) => id !== driverId);
-  const [first, ...rest] = left.map((id) => offerFor(offer, id));
-  if (!first) return null;
-  const others = rest.map(({ id: _id, expiresAt: _at, ...asked }): Asked => asked);
-  return others.length > 0 ? { ...first, others } : first;
-}
-
-export interface Estimate {
-  distanceM: number;
-  durationS: number;
-  /** Where the duration came from, and what it was before the traffic: what the finished ride is compared with. */
-  source?: string;
-  baseS?: number;
-  fareMinor: number;
-  currency: string;
 }
 
 /** What happened, as the rules say it; the service adds id, seq and version. */
@@ -184,17 +137,6 @@ function refuse(state: TripState, code: RefusalCode, message: string): Decision 
 const one = (event: TripFact): Decision => ({ events: [event] });
 const alreadyDone: Decision = { events: [] };
 
-/** A trip shorter than this is a mistake of the client. */
-const MIN_TRIP_M = 10;
-const MAX_TRIP_M = 1_000_000;
-
-/** The rule that a drop-off breaks, or null. */
-export function journeyViolation(pickup: LatLng, dropoff: LatLng): string | null {
-  const straightM = distanceM(pickup, dropoff);
-  if (straightM < MIN_TRIP_M) return `at least ${MIN_TRIP_M} m from the pick-up`;
-  return straightM > MAX_TRIP_M ? `at most ${MAX_TRIP_M} m from the pick-up` : null;
-}
-
 export function decide(state: TripState, command: TripCommand, now: number): Decision {
   switch (command.type) {
     case 'offer':
@@ -210,17 +152,10 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
       if (!isOpenOffer(state, command.offerId, command.driverId)) {
         return state.excludedDriverIds.includes(command.driverId) ? alreadyDone : offerClosed(state);
       }
-      return one({
-        type: state.offer!.others ? 'offer_narrowed' : 'offer_declined',
-        at: now,
-        actorId: command.driverId,
-        driverId: command.driverId,
-        ...(command.reason ? { reason: command.reason } : {}),
-        offer: offerFor(state.offer!, command.driverId),
-      });
+      return one(declined(state.offer!, command.driverId, command.reason, now));
     case 'expire_offer':
       if (state.offer?.id !== command.offerId || state.offer.expiresAt > now) return alreadyDone;
-      return decideExpireOffer(state.offer, now);
+      return { events: lapsed(state.offer, SYSTEM, now) };
     case 'arrive':
       return decideStep(state, command.driverId, now, 'assigned', 'driver_arrived', 'driver_arrived');
     case 'start':
@@ -252,28 +187,7 @@ function decideAccept(state: TripState, command: { offerId: string; driverId: st
   if (!isOpenOffer(state, command.offerId, command.driverId)) return offerClosed(state);
   const offer = state.offer!;
   if (offer.expiresAt <= now) return refuse(state, 'RIDE_OFFER_CLOSED', 'The offer has expired');
-  const { driverId } = command;
-  const losers = askedOf(offer).filter((id) => id !== driverId);
-  return {
-    events: [
-      ...losers.map((id) => ended('offer_withdrawn', offer, id, driverId, now)),
-      { type: 'assigned', at: now, actorId: driverId, driverId, offer: offerFor(offer, driverId) },
-    ],
-  };
-}
-
-/** Each of those asked has an event of his own. */
-function decideExpireOffer(offer: Offer, now: number): Decision {
-  const drivers = askedOf(offer);
-  const last = drivers.length - 1;
-  return {
-    events: drivers.map((id, i) => ended(i === last ? 'offer_expired' : 'offer_narrowed', offer, id, SYSTEM, now)),
-  };
-}
-
-/** An open offer ends for one of those asked. */
-function ended(type: TripEventType, offer: Offer, driverId: string, actorId: string, at: number): TripFact {
-  return { type, at, actorId, driverId, offer: offerFor(offer, driverId) };
+  return { events: taken(offer, command.driverId, now) };
 }
 
 /** The driver's steps all have one shape: from one status to the next, a repeat is no error. */

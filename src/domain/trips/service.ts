@@ -11,13 +11,13 @@ import { isPassenger } from '../departures/rules.ts';
 import { checkVersion, isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import { askedOf } from '../offers/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
 import { checkJourney, type Pricing } from '../pricing/service.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import {
-  askedOf,
   decide,
   evolve,
   type Place,

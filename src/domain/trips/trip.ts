@@ -2,11 +2,21 @@
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
 import { charge, type Fare, noSurge, type Terms } from '../pricing/rules.ts';
 import type { VehicleClass } from '../roles.ts';
-import { type Estimate, isTerminal, type Place, type TripEvent, type TripState } from './rules.ts';
+import { isTerminal, type Place, type TripEvent, type TripState } from './rules.ts';
 
 /** Kinds of trip that are matched to drivers; a departure with seats is of the third, `scheduled`. */
 export const dispatchedKinds = ['ride', 'delivery'] as const;
 export type DispatchedKind = (typeof dispatchedKinds)[number];
+
+export interface Estimate {
+  distanceM: number;
+  durationS: number;
+  /** Where the duration came from, and what it was before the traffic: what the finished ride is compared with. */
+  source?: string;
+  baseS?: number;
+  fareMinor: number;
+  currency: string;
+}
 
 export interface Trip extends StoredDocument, TripState {
   /** A delivery has what is delivered in `delivery`. */

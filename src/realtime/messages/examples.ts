@@ -1,5 +1,5 @@
 /** What several messages have in their examples: one driver, one trip, one offer of it. */
-import type { Offer } from '../../domain/trips/rules.ts';
+import type { Offer } from '../../domain/offers/rules.ts';
 import type { Position } from '../../ports/positions.ts';
 
 export const TRIP_ID = 'trip_nyc_01jd0000000000000000000003';

@@ -1,7 +1,8 @@
 /** Trips, drivers and commands for property tests of the rules: few names and few instants, so that commands meet. */
 import fc from 'fast-check';
+import { askedOf, type Offer } from '../../../src/domain/offers/rules.ts';
 import { roles } from '../../../src/domain/roles.ts';
-import { askedOf, type Offer, type TripCommand, type TripState } from '../../../src/domain/trips/rules.ts';
+import type { TripCommand, TripState } from '../../../src/domain/trips/rules.ts';
 
 export const RIDER = 'rider';
 export const DRIVERS = ['ann', 'bob', 'cem'] as const;

@@ -1,8 +1,8 @@
 /** The trip's rules as a state machine: random sequences of commands, right and wrong ones, against what must always hold. */
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { askedOf } from '../../../src/domain/offers/rules.ts';
 import {
-  askedOf,
   type Decision,
   decide,
   evolve,
