@@ -3,7 +3,7 @@
  * zone. One decode, one check, a place in the next write: no await of the store on the way, except the first time a
  * driver names a trip.
  */
-import { notFound, RideError } from '../../errors.ts';
+import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
@@ -13,9 +13,10 @@ import type { LatLng } from '../geo.ts';
 import { Recent } from '../recent.ts';
 import type { Principal } from '../roles.ts';
 import type { Routing } from '../routing/service.ts';
-import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
+import type { TripStatus } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Watch } from '../watch/service.ts';
+import { type Binding, Bindings } from './bindings.ts';
 import { freshnessOf, type PositionInput, positionViolation } from './rules.ts';
 import type { ZoneBoard } from './zone-board.ts';
 
@@ -32,20 +33,6 @@ export interface LocationsDeps {
   /** Counts a kept update (realtime_location_updates_total). */
   onKept(count: number): void;
   log: Logger;
-}
-
-/** What this node knows of the trip that a driver is on; ended by the trip's events, and looked up anew after a while. */
-interface Binding {
-  tripId: string;
-  riderId: string;
-  city: string;
-  status: TripStatus;
-  pickup: LatLng;
-  dropoff: LatLng;
-  checkedAt: number;
-  etaSentAt: number;
-  /** One is being asked for: answers must not overtake each other. */
-  etaAsked: boolean;
 }
 
 export interface Followed {
@@ -67,8 +54,6 @@ const LATE: Accepted = { accepted: 0, late: 1 };
 /** A ride's check-ins ask its one rider; a departure has passengers, and none of them to be asked for all. */
 const watched = (binding: Binding | null): Binding | null => (binding?.riderId ? binding : null);
 
-/** A binding is a cache; events end it, and this bounds what a lost event can do (domain ms). */
-const BINDING_MAX_AGE_MS = 60_000;
 /** So long after his last position (domain ms) a driver is introduced again, which costs a look at his document. */
 const INTRODUCED_MS = 600_000;
 /** More drivers around a place are not looked at. */
@@ -78,51 +63,11 @@ export type Locations = ReturnType<typeof createLocations>;
 
 export function createLocations(deps: LocationsDeps) {
   const { positions, clock, settings, publisher } = deps;
-  // A session's end frees what is known of its driver; who sends by REST has none.
-  const bindings = new Recent<Binding>(BINDING_MAX_AGE_MS, () => clock.now());
+  const bindings = new Bindings(deps.trips, clock);
   /** Drivers whose place among the available ones is in line with their first position. */
   const introduced = new Recent<true>(INTRODUCED_MS, () => clock.now());
   // Redis had forgotten him, and with his position his place among the available ones.
   positions.onFirst((driverId) => introduce(driverId));
-
-  /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION when the trip is not the driver's to report on */
-  async function bind(driverId: string, tripId: string, prefix: string): Promise<Binding> {
-    const field = `${prefix}trip_id`;
-    const trip = await deps.trips.any(tripId);
-    if (!trip) throw notFound('trip', tripId, field);
-    if (trip.driverId !== driverId) {
-      throw new RideError('RIDE_FORBIDDEN', 'Only the assigned driver may send locations of a trip', {
-        field,
-        rule: 'a trip that is assigned to the caller',
-      });
-    }
-    if (!isDriven(trip.status)) {
-      throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
-        field,
-        rule: 'a trip that is under way',
-        facts: { status: trip.status, version: trip.version },
-      });
-    }
-    const binding: Binding = {
-      tripId,
-      riderId: trip.riderId,
-      city: trip.source.city,
-      status: trip.status,
-      pickup: trip.source,
-      dropoff: trip.destination,
-      checkedAt: clock.now(),
-      etaSentAt: 0,
-      etaAsked: false,
-    };
-    bindings.set(driverId, binding);
-    return binding;
-  }
-
-  function bound(driverId: string, tripId: string): Binding | null {
-    const binding = bindings.get(driverId);
-    if (binding?.tripId !== tripId || clock.now() - binding.checkedAt > BINDING_MAX_AGE_MS) return null;
-    return binding;
-  }
 
   const legOf = ({ status }: Binding) => (status === 'in_progress' ? 'dropoff' : 'pickup');
 
@@ -144,7 +89,7 @@ export function createLocations(deps: LocationsDeps) {
     const to = leg === 'pickup' ? pickup : dropoff;
     const { etaS, distanceM, source } = await deps.routing.leg(position, to, position.city);
     // The trip went on, or ended, meanwhile: this is about a way that is behind him.
-    if (bindings.get(position.driverId) !== binding || legOf(binding) !== leg) return;
+    if (!bindings.holds(position.driverId, binding) || legOf(binding) !== leg) return;
     publisher.publishLatest(`trip:${tripId}`, 'eta_refresh', { tripId, etaS, distanceM, leg, source });
   }
 
@@ -174,7 +119,7 @@ export function createLocations(deps: LocationsDeps) {
   }
 
   const bindingOf = async (driverId: string, tripId: string, prefix: string): Promise<Binding | null> =>
-    tripId === '' ? null : (bound(driverId, tripId) ?? (await bind(driverId, tripId, prefix)));
+    tripId === '' ? null : (bindings.known(driverId, tripId) ?? (await bindings.lookUp(driverId, tripId, prefix)));
 
   const toPosition = (principal: Principal, input: PositionInput, source: string): Position => ({
     driverId: principal.userId,
@@ -216,9 +161,9 @@ export function createLocations(deps: LocationsDeps) {
       if (refusal) return Promise.reject(refusal);
       const position = toPosition(principal, input, source);
       if (input.tripId === '') return take(position, null);
-      const binding = bound(principal.userId, input.tripId);
+      const binding = bindings.known(principal.userId, input.tripId);
       if (binding) return take(position, binding);
-      return bind(principal.userId, input.tripId, '').then((found) => take(position, found));
+      return bindings.lookUp(principal.userId, input.tripId, '').then((found) => take(position, found));
     },
 
     /** Takes all or, when one breaks a rule, none. */
@@ -231,33 +176,28 @@ export function createLocations(deps: LocationsDeps) {
         const refusal = check(input, `updates[${index}].`);
         if (refusal) throw refusal;
       }
-      const bindings = new Map<string, Binding | null>();
+      const ofTrips = new Map<string, Binding | null>();
       for (const [index, { tripId }] of inputs.entries()) {
-        if (bindings.has(tripId)) continue;
-        bindings.set(tripId, await bindingOf(principal.userId, tripId, `updates[${index}].`));
+        if (ofTrips.has(tripId)) continue;
+        ofTrips.set(tripId, await bindingOf(principal.userId, tripId, `updates[${index}].`));
       }
       const taken = inputs.map((input) => toPosition(principal, input, source));
       const isKept = await Promise.all(taken.map((position) => positions.record(position)));
-      for (const position of taken) deps.watch.moved(position, watched(bindings.get(position.tripId) ?? null));
+      for (const position of taken) deps.watch.moved(position, watched(ofTrips.get(position.tripId) ?? null));
       // Followers want to know where the driver is, not where he has been since they last heard.
       const newest = taken.findLast((_, index) => isKept[index]);
       const accepted = isKept.filter(Boolean).length;
-      if (newest) kept(newest, bindings.get(newest.tripId) ?? null, accepted);
+      if (newest) kept(newest, ofTrips.get(newest.tripId) ?? null, accepted);
       return { accepted, late: taken.length - accepted };
     },
 
     /** A trip of this driver changed: keep the binding true. Called for every event that reaches this node. */
-    onTripEvent(driverId: string, tripId: string, status: TripStatus): void {
-      const binding = bindings.get(driverId);
-      if (binding?.tripId !== tripId) return;
-      // The watch holds the same binding.
-      binding.status = status;
-      if (isTerminal(status) || !isDriven(status)) bindings.delete(driverId);
-    },
+    onTripEvent: (driverId: string, tripId: string, status: TripStatus): void =>
+      bindings.changed(driverId, tripId, status),
 
     /** The driver's last session on this node ended. */
     forget(driverId: string): void {
-      bindings.delete(driverId);
+      bindings.forget(driverId);
       introduced.delete(driverId);
     },
 
