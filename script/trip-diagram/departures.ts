@@ -141,7 +141,8 @@ export function departuresPart(): string[] {
     '',
     ...diagram(exploreDepartures('booking'), OVER, []),
     'Seats are booked until BOOKING_CLOSES before the departure. Whom the driver does not report as missing is on board when he leaves. What a',
-    'passenger owes who cancels is fixed with the terms of the departure; whom somebody else puts off owes nothing.',
+    'passenger owes who cancels is fixed with the terms of the departure; whom somebody else puts off owes nothing. Who did not come owes',
+    'his fee when the departure leaves without him, and nothing when it is cancelled after all.',
     '',
   ];
 }

@@ -163,6 +163,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       ledger: collections.ledger,
       provider: ports.payments,
       trips,
+      bookings: scheduled.bookings,
       relay: () => paymentRelay,
       scheduler,
       publisher,
@@ -180,7 +181,11 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       async react(tripId, event) {
         const trip = await trips.any(tripId);
         if (!trip) return;
-        if (isDeparture(trip)) return scheduled.react(trip, event.data as unknown as DepartureEvent);
+        if (isDeparture(trip)) {
+          const departed = event.data as unknown as DepartureEvent;
+          await scheduled.react(trip, departed);
+          return payments?.reactToDeparture(trip, departed);
+        }
         const happened = event.data as unknown as TripEvent;
         await dispatch.react(trip, happened);
         await accuracy.react(trip, happened);

@@ -1,4 +1,4 @@
-/** Prices: quotes, the fare and the payment of a trip, and the surge zones for maps. */
+/** Prices: quotes, the fare of a trip, payments of trips and bookings, and the surge zones for maps. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { PaymentSchema, toPaymentWire } from '../domain/payments/schemas.ts';
@@ -25,7 +25,7 @@ export interface PricingRouteOptions {
   pricing: Pricing;
   surge: Surge;
   trips: Trips;
-  /** Null where nothing is held or captured: then no trip has a payment. */
+  /** Null where nothing is held or captured: then nothing has a payment. */
   payments: TripPayments | null;
 }
 
@@ -96,6 +96,29 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
     async ({ principal, params }) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       const payment = await payments?.ofTrip(principal, params.trip_id);
+      if (payment) return toPaymentWire(payment);
+      throw new RideError('RIDE_NOT_FOUND', 'This server holds no payments');
+    },
+  );
+
+  app.get(
+    '/bookings/:booking_id/payment',
+    {
+      schema: {
+        operationId: 'getBookingPayment',
+        summary: 'What was held, owed and captured for a booking',
+        description:
+          'For its passenger and operators. The fare is held when seats are booked, and captured when the departure is completed; a fee of who ' +
+          'cancelled or did not come is captured in its place, and the hold released when nothing is owed.',
+        tags,
+        security,
+        params: Type.Object({ booking_id: Id }),
+        response: { 200: PaymentSchema, ...problems(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async ({ principal, params }) => {
+      requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
+      const payment = await payments?.ofBooking(principal, params.booking_id);
       if (payment) return toPaymentWire(payment);
       throw new RideError('RIDE_NOT_FOUND', 'This server holds no payments');
     },

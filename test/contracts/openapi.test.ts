@@ -212,6 +212,10 @@ t.test('real answers are as documented, on every route', async (t) => {
   const departed = await firstDeparture(t, s, s, rest);
   await get(`${api}/departures/${departed.id}`);
   await get(`${api}/bookings/${departed.bookingId}`, operator);
+  const seatsPaid = `${api}/bookings/${departed.bookingId}/payment`;
+  await until(async () => (await get(seatsPaid, operator)).status === 200, 'the payment of his seats');
+  for (const who of [rider, ride.driver]) t.equal((await get(seatsPaid, who)).status, 403);
+  await get(`${api}/bookings/nope/payment`);
   const leaving = await member(s, 'driver');
   let departure = { id: '', departure_time: 0 };
   let missed = { status: 0, body: { id: '' } };

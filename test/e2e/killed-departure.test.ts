@@ -1,6 +1,7 @@
 /**
  * kill -9 of the node that books seats, and of the one at which a driver arrives: who asks the other node again, under the same key, has
- * the seats he asked for once; no seat is sold twice, no event is missing, and the driver is bound to his departure and free after it.
+ * the seats he asked for once; no seat is sold twice, no event is missing, and the driver is bound to his departure and free after it. Every
+ * passenger's fare is held once, and captured when the journey is over.
  */
 import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,7 +18,10 @@ t.setTimeout(120_000);
 const directory = await mkdtemp(join(tmpdir(), 'rs-'));
 t.after(() => rm(directory, { recursive: true, force: true }));
 const { url } = await startRedis(t);
-const env = { REDIS_URL: url, CITY: 'testville', SWEEP_INTERVAL: '200ms', SWEEP_AGE: '300ms' };
+const env = {
+  ...{ REDIS_URL: url, CITY: 'testville', SWEEP_INTERVAL: '200ms', SWEEP_AGE: '300ms' },
+  ...{ PAYMENTS_RETRY: '100ms', PAYMENTS_RECONCILE_INTERVAL: '200ms' },
+};
 const [mortal, other] = (await startNodes(t, 2, directory, env)) as [Node, Node];
 
 const SEATS = 4;
@@ -61,6 +65,11 @@ t.test('killed while seats are booked, and while the driver arrives', async (t) 
     t.equal((await listed(rider))[0]!.id, again[i]!.body.id);
   }
 
+  const payment = async (i: number) =>
+    (await living.rest('GET', `/api/v1/bookings/${again[i]!.body.id}/payment`, riders[i]!.token)).body;
+  for (const i of riders.keys())
+    await until(async () => ['holding', 'held'].includes((await payment(i)).status), 'his fare to be asked for');
+
   await mortal.start();
   const reborn: Clients = clientsOf(t, mortal);
   const step = (s: Clients, name: string) => s.rest('POST', `/api/v1/departures/${id}/${name}`, driver.token);
@@ -77,6 +86,10 @@ t.test('killed while seats are booked, and while the driver arrives', async (t) 
   await until(async () => (await me()).active_trip_id === null, 'him to be free');
   for (const rider of riders)
     await until(async () => (await listed(rider))[0]!.status === 'completed', 'the list to know the end');
+  for (const i of riders.keys()) {
+    await until(async () => (await payment(i)).status === 'settled', 'his fare to be captured', 60_000);
+    t.hasStrict(await payment(i), { captured_minor: 900, owed_minor: 900, unpaid_minor: 0, trip_id: id });
+  }
 
   const events = (await living.rest('GET', `/api/v1/departures/${id}/events`, driver.token)).body.items;
   t.same(

@@ -60,6 +60,16 @@ export function cancelFeeMinor(terms: BookingTerms, departureTime: number, fareM
 export const noShowFeeMinor = (terms: BookingTerms, fareMinor: number): number =>
   percentOf(fareMinor, terms.noShowFeePercent);
 
+/**
+ * What its passenger has to pay, minor units; null while that may still change. Who did not come owes nothing before the departure has
+ * left without him: one that is cancelled after all costs nobody who was to come.
+ */
+export function owedMinor({ status, fareMinor, feeMinor = 0 }: Booking, isSettled: boolean): number | null {
+  if (status === 'completed') return fareMinor;
+  if (status === 'cancelled') return feeMinor;
+  return status === 'no_show' && isSettled ? feeMinor : null;
+}
+
 /** The same as steps, for whoever wants to know before he books: each fee holds until its instant; the last has none. */
 export function cancelSteps(
   terms: BookingTerms,

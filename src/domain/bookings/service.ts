@@ -45,6 +45,11 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     return booking ? { departure, booking } : null;
   };
 
+  async function find(departureId: string, bookingId: string): Promise<Booked | null> {
+    const departure = await changes.get(departureId);
+    return departure && pick(departure, bookingId);
+  }
+
   async function change(departureId: string, command: SeatCommand): Promise<Booked & { changed: boolean }> {
     const { departure, changed } = await changes.change(departureId, (d, now) => decideSeats(d, command, now));
     const booked = pick(departure, command.bookingId);
@@ -80,10 +85,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
       await changes.mustGet(departureId);
       const { made, created } = await idempotency.once(key, {
         newId: () => ids.next('bkg'),
-        async find(bookingId): Promise<Booked | null> {
-          const departure = await changes.get(departureId);
-          return departure && pick(departure, bookingId);
-        },
+        find: (bookingId) => find(departureId, bookingId),
         async make(bookingId) {
           const { changed, ...booked } = await change(departureId, { type: 'book', bookingId, ...input });
           return changed ? booked : null;
@@ -94,7 +96,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
 
     /** By the passenger, who may owe a fee, or by the driver or an operator, and then for nothing. */
     async cancel(
-      { userId, role }: Principal,
+      { userId, role }: Pick<Principal, 'userId' | 'role'>,
       bookingId: string,
       reason?: string,
       bookingVersion?: number,
@@ -113,6 +115,9 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     async attend(driverId: string, bookingId: string, type: 'board' | 'no_show'): Promise<Booked> {
       return change(await departureOf(bookingId), { type, bookingId, driverId });
     },
+
+    /** For use inside the domain: no question of who asks. */
+    find,
 
     /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async get({ userId, role }: Principal, bookingId: string): Promise<Booked> {

@@ -116,6 +116,10 @@ export const isOver = (status: DepartureStatus): boolean => terminal.has(status)
 /** Statuses in which the driver is bound to the departure, and tracked on it. */
 export const isUnderWay = (status: DepartureStatus): boolean => status === 'driver_arrived' || status === 'in_progress';
 
+/** What is owed for its seats does not change any more: it has left, or never will. */
+export const isSettled = ({ status, startedAt }: Pick<DepartureState, 'status' | 'startedAt'>): boolean =>
+  startedAt !== undefined || isOver(status);
+
 /** Who had seats on it and was not refused them may follow it, also when it is over. */
 export const isPassenger = ({ bookings }: Pick<DepartureState, 'bookings'>, userId: string): boolean =>
   bookings.some(({ passengerId, status }) => passengerId === userId && status !== 'cancelled' && status !== 'no_show');
@@ -233,7 +237,12 @@ export function evolveDeparture<T extends DepartureState>(state: T, event: Depar
       if (event.reason) next.cancelReason = event.reason;
       if (type === 'expired') next.expiredAt = at;
       else next.cancelledAt = at;
-      next.bookings = state.bookings.map((booking) => (holdsSeats(booking) ? cancelled(booking, event, 0) : booking));
+      next.bookings = state.bookings.map((booking) => {
+        if (holdsSeats(booking)) return cancelled(booking, event, 0);
+        // Whoever was late for a departure that never left has missed nothing.
+        const isWaived = booking.status === 'no_show' && !isSettled(state) && booking.feeMinor !== 0;
+        return isWaived ? { ...moved(booking, 'no_show', at), feeMinor: 0 } : booking;
+      });
       break;
   }
   return ofSeats(next);

@@ -1,4 +1,4 @@
-/** The payment as stored, one a trip, and the entries of the books that it leads to. */
+/** The payment as stored, one a ride or booking, and the entries of the books that it leads to. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
 import type { LedgerLine, PaymentFact, PaymentState } from './rules.ts';
 
@@ -11,6 +11,9 @@ export interface PaymentEvent extends PaymentFact {
 
 export interface Payment extends StoredDocument, PaymentState {
   tripId: string;
+  /** Whose seats are paid for, when the trip is a departure. */
+  bookingId?: string;
+  /** Who pays. */
   riderId: string;
   currency: string;
   /** Tries of the step under way that failed. */
@@ -35,6 +38,7 @@ export const paymentCollection: CollectionSpec<Payment> = {
 export interface LedgerEntry extends StoredDocument {
   paymentId: string;
   tripId: string;
+  bookingId?: string;
   currency: string;
   lines: LedgerLine[];
 }
@@ -44,6 +48,6 @@ export const ledgerCollection: CollectionSpec<LedgerEntry> = {
   indexes: [{ name: 'created', fields: ['createdAt'] }],
 };
 
-/** A trip's payment, and what belongs to it, have the trip's id under other prefixes: found without a search, made once. */
-export const paymentIdOf = (tripId: string): string => tripId.replace(/^(trip_)?/, 'pay_');
-export const ledgerIdOf = (tripId: string): string => tripId.replace(/^(trip_)?/, 'led_');
+/** The payment of a ride or booking, and what belongs to it, have its id under other prefixes: found without a search, made once. */
+export const paymentIdOf = (payableId: string): string => payableId.replace(/^(trip_|bkg_)?/, 'pay_');
+export const ledgerIdOf = (payableId: string): string => payableId.replace(/^(trip_|bkg_)?/, 'led_');

@@ -1,7 +1,7 @@
 /**
- * What holds payments against trips and against the provider: overdue steps are taken, payments of trips that ended without them are
- * told, holds that nobody wants are released. Everything it does is what would have been done anyway, so it may run at any time, on
- * any number of nodes.
+ * What holds payments against trips and against the provider: overdue steps are taken, payments of rides and bookings that ended without
+ * them are told, holds that nobody wants are released. Everything it does is what would have been done anyway, so it may run at any time,
+ * on any number of nodes.
  */
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -9,23 +9,21 @@ import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Payments as Provider } from '../../ports/payments.ts';
 import type { Collection } from '../../ports/store.ts';
 import { pagesOf } from '../pages.ts';
-import { isTerminal } from '../trips/rules.ts';
-import type { Trips } from '../trips/service.ts';
-import type { Trip } from '../trips/trip.ts';
+import type { Payable, Payables } from './payables.ts';
 import type { Payment } from './payment.ts';
 import { needsHold, type PaymentCommand } from './rules.ts';
 
 export interface ReconciliationDeps {
   payments: Collection<Payment>;
   provider: Provider;
-  trips: Trips;
+  payables: Pick<Payables, 'findMany'>;
   clock: Clock;
   log: Logger;
   meter: MoneyMeter;
   /** Takes the step that a payment waits for. */
   step(paymentId: string): Promise<void>;
-  /** Tells a payment what its ended trip costs. */
-  owe(trip: Trip): Promise<void>;
+  /** Tells a payment what that which has ended costs. */
+  owe(payable: Payable): Promise<void>;
   command(paymentId: string, command: PaymentCommand): Promise<Payment | null>;
 }
 
@@ -40,7 +38,7 @@ const BATCH = 200;
 
 /** @returns what is to run again and again. `ageMs`: what is younger may still be under way, domain ms. */
 export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) => Promise<Reconciled> {
-  const { payments, provider, trips, clock, log, meter } = deps;
+  const { payments, provider, payables, clock, log, meter } = deps;
 
   /** One that cannot be mended must not keep the others from it. */
   async function mend<T extends { id: string }>(
@@ -70,17 +68,17 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
 
   async function tell(list: readonly Payment[]): Promise<number> {
     const open = list.filter(({ owedMinor }) => owedMinor === null);
-    const found = new Map((await trips.findMany(open.map(({ tripId }) => tripId))).map((trip) => [trip.id, trip]));
-    return mend(open, async ({ id, tripId }) => {
-      const trip = found.get(tripId);
-      if (trip && !isTerminal(trip.status)) return false;
-      if (trip) await deps.owe(trip);
+    const found = await payables.findMany(open);
+    return mend(open, async ({ id }) => {
+      const payable = found.get(id);
+      if (payable && payable.owedMinor === null) return false;
+      if (payable) await deps.owe(payable);
       else await deps.command(id, { type: 'owe', amountMinor: 0 });
       return true;
     });
   }
 
-  /** Trips that ended, or are gone, without their payment knowing. */
+  /** Rides and bookings that ended, or are gone, without their payment knowing. */
   async function untold(before: number): Promise<number> {
     const where = { status: { in: ['holding', 'held', 'declined'] }, updatedAt: { lt: before } };
     let told = 0;

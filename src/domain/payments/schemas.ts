@@ -1,4 +1,4 @@
-/** The payment of a trip on the REST wire. */
+/** The payment of a ride or booking on the REST wire. */
 import { type Static, Type } from 'typebox';
 import { EpochMs, OneOf } from '../schemas.ts';
 import type { Payment } from './payment.ts';
@@ -10,11 +10,12 @@ export const PaymentSchema = Type.Object(
   {
     id: Type.String(),
     trip_id: Type.String(),
+    booking_id: Type.Optional(Type.String({ description: 'whose seats are paid for, of a departure' })),
     rider_id: Type.String(),
     status: OneOf(paymentStatuses),
     currency: Type.String(),
     hold_minor: Minor,
-    owed_minor: Type.Union([Minor, Type.Null()], { description: 'null until the trip has ended' }),
+    owed_minor: Type.Union([Minor, Type.Null()], { description: 'null until the trip or booking has ended' }),
     captured_minor: Minor,
     unpaid_minor: Minor,
     decline_reason: Type.Optional(Type.String()),
@@ -32,13 +33,17 @@ export const PaymentSchema = Type.Object(
       }),
     ),
   },
-  { title: 'Payment', description: 'What was held, owed and captured for a trip, and how it came to that' },
+  {
+    title: 'Payment',
+    description: 'What was held, owed and captured for a trip or a booking, and how it came to that',
+  },
 );
 
 export function toPaymentWire(payment: Payment): Static<typeof PaymentSchema> {
   return {
     id: payment.id,
     trip_id: payment.tripId,
+    ...(payment.bookingId ? { booking_id: payment.bookingId } : {}),
     rider_id: payment.riderId,
     status: payment.status,
     currency: payment.currency,

@@ -1,7 +1,8 @@
 /**
- * The saga of a payment: hold when a driver was found, capture or release when the trip has ended, then the books and the receipt. Each
- * step is a status of the payment's document: it is taken when the event that led there is relayed, repeated with the same key until it
- * succeeds, and found by `reconcile` when everything that knew of it is gone. A declined hold is made good by cancelling the trip.
+ * The saga of a payment: hold when a driver was found or seats were booked, capture or release when it has ended, then the books and the
+ * receipt; payables.ts knows of what. Each step is a status of the payment's document: it is taken when the event that led there is
+ * relayed, repeated with the same key until it succeeds, and found by `reconcile` when everything that knew of it is gone. A declined hold
+ * is made good by cancelling what it was for.
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -11,14 +12,17 @@ import type { Payments as Provider } from '../../ports/payments.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Collection, OutboxEvent } from '../../ports/store.ts';
+import type { Bookings } from '../bookings/service.ts';
+import type { Departure } from '../departures/departure.ts';
+import { type DepartureEvent, isSettled } from '../departures/rules.ts';
 import { isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import { holdMinor } from '../pricing/rules.ts';
 import type { Principal } from '../roles.ts';
-import { isTerminal, type TripEvent } from '../trips/rules.ts';
+import type { TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
-import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
+import { createPayables, type Payable } from './payables.ts';
 import { type LedgerEntry, ledgerIdOf, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
 import {
@@ -47,6 +51,7 @@ export interface PaymentsDeps {
   ledger: Collection<LedgerEntry>;
   provider: Provider;
   trips: Trips;
+  bookings: Bookings;
   relay: () => Relay;
   scheduler: Scheduler;
   publisher: Publisher;
@@ -63,7 +68,9 @@ const STEP_PATIENCE_MS = 30_000;
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
 export function createTripPayments(deps: PaymentsDeps) {
-  const { payments, ledger, provider, trips, scheduler, publisher, clock, ids, settings, log, meter } = deps;
+  const { payments, ledger, provider, trips, bookings, scheduler, publisher, clock, ids, settings, log, meter } = deps;
+  const payables = createPayables({ trips, bookings, waitingAllowanceS: settings.waitingAllowanceS });
+
   /** The payment after a fact, and the fact as its next event. */
   function applied(payment: Payment, fact: PaymentFact): { next: Payment; outbox: OutboxEvent[] } {
     const evolved = evolve(payment, fact);
@@ -85,21 +92,17 @@ export function createTripPayments(deps: PaymentsDeps) {
     deps.relay().kick(id, outbox);
   }
 
-  /** Makes the trip's payment, once. */
-  async function begin(trip: Trip): Promise<void> {
-    const id = paymentIdOf(trip.id);
-    const terms = termsOf(trip);
+  /** Makes its payment, once. */
+  async function begin({ id: payableId, region, createdAt, owedMinor: _, ...what }: Payable): Promise<void> {
+    if (what.holdMinor === 0) return;
+    const id = paymentIdOf(payableId);
     const now = clock.now();
     const blank: Payment = {
       id,
-      ...shardKeyOf(id, trip.region, trip.createdAt),
+      ...shardKeyOf(id, region, createdAt),
       version: 1,
-      tripId: trip.id,
-      riderId: trip.riderId,
-      currency: terms.tariff.currency,
+      ...what,
       status: 'holding',
-      // A provider holds no nothing.
-      holdMinor: Math.max(1, holdMinor(terms, settings.waitingAllowanceS)),
       holdId: null,
       owedMinor: null,
       capturedMinor: 0,
@@ -132,11 +135,11 @@ export function createTripPayments(deps: PaymentsDeps) {
     });
   }
 
-  /** What the ended trip costs, told to its payment; a fee without a hold begins one. */
-  async function owe(trip: Trip): Promise<void> {
-    const amountMinor = chargeOf(trip)?.totalMinor ?? 0;
-    if (amountMinor > 0) await begin(trip);
-    await command(paymentIdOf(trip.id), { type: 'owe', amountMinor });
+  /** What has ended costs so much, told to its payment; a fee without a hold begins one. */
+  async function owe(payable: Payable): Promise<void> {
+    const amountMinor = payable.owedMinor ?? 0;
+    if (amountMinor > 0) await begin(payable);
+    await command(paymentIdOf(payable.id), { type: 'owe', amountMinor });
   }
 
   async function hold(payment: Payment): Promise<PaymentCommand> {
@@ -150,11 +153,12 @@ export function createTripPayments(deps: PaymentsDeps) {
 
   /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */
   async function settle(payment: Payment): Promise<PaymentCommand> {
-    const { id: paymentId, tripId, riderId, currency, capturedMinor } = payment;
-    const id = ledgerIdOf(tripId);
+    const { id: paymentId, tripId, bookingId, riderId, currency, capturedMinor } = payment;
+    const id = ledgerIdOf(bookingId ?? tripId);
     const key = shardKeyOf(id, payment.region, payment.createdAt);
+    const what = { paymentId, tripId, ...(bookingId ? { bookingId } : {}) };
     try {
-      await ledger.insert({ id, ...key, version: 1, paymentId, tripId, currency, lines: captureLines(payment) });
+      await ledger.insert({ id, ...key, version: 1, ...what, currency, lines: captureLines(payment) });
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
@@ -211,22 +215,6 @@ export function createTripPayments(deps: PaymentsDeps) {
     await scheduler.schedule('payment_step', { paymentId: payment.id }, waitMs, `${payment.id}.${next.version}`);
   }
 
-  /** A rider who cannot pay is not driven: what was begun for him is undone, unless he is on board. */
-  function compensate(payment: Payment): Promise<void> {
-    return untilWritten('trip', async () => {
-      const trip = await trips.find(payment.tripId);
-      if (!trip || isTerminal(trip.status) || trip.status === 'in_progress') return;
-      const cancel = { type: 'cancel', actorId: 'system', role: 'service', reason: 'payment_declined' } as const;
-      try {
-        await trips.command(trip.id, cancel, trip.version);
-      } catch (error) {
-        // It moved on: whether he is on board has to be asked again.
-        if (!(error instanceof RideError) || error.code !== 'RIDE_PRECONDITION_FAILED') throw error;
-        return LOST;
-      }
-    });
-  }
-
   return {
     /** The payment of a trip that `principal` may read. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async ofTrip(principal: Principal, tripId: string): Promise<Payment> {
@@ -239,14 +227,38 @@ export function createTripPayments(deps: PaymentsDeps) {
       });
     },
 
-    find: (tripId: string): Promise<Payment | null> => payments.get(paymentIdOf(tripId)),
+    /** The same of a booking. */
+    async ofBooking(principal: Principal, bookingId: string): Promise<Payment> {
+      await bookings.get(principal, bookingId);
+      const payment = await payments.get(paymentIdOf(bookingId));
+      if (payment) return payment;
+      throw new RideError('RIDE_NOT_FOUND', 'Nothing is to be paid for this booking yet', {
+        field: 'booking_id',
+        rule: 'a booking of seats that cost something',
+      });
+    },
+
+    /** Of a ride, or of a booking. */
+    find: (payableId: string): Promise<Payment | null> => payments.get(paymentIdOf(payableId)),
 
     step,
 
-    /** What follows from an event of a trip. Safe to repeat. */
+    /** What follows from an event of a ride. Safe to repeat. */
     async reactToTrip(trip: Trip, event: TripEvent): Promise<void> {
-      if (event.type === 'assigned') await begin(trip);
-      else if (event.type === 'completed' || event.type === 'cancelled' || event.type === 'expired') await owe(trip);
+      const payable = payables.ofRide(trip);
+      if (event.type === 'assigned') await begin(payable);
+      else if (event.type === 'completed' || event.type === 'cancelled' || event.type === 'expired') await owe(payable);
+    },
+
+    /** What follows from an event of a departure, for the bookings that it is about. Safe to repeat. */
+    async reactToDeparture(departure: Departure, event: DepartureEvent): Promise<void> {
+      if (!event.booking && !isSettled(departure)) return;
+      for (const booking of departure.bookings) {
+        if (event.booking && event.booking.id !== booking.id) continue;
+        const payable = payables.ofBooking(departure, booking);
+        if (event.type === 'booked') await begin(payable);
+        else if (payable.owedMinor !== null) await owe(payable);
+      }
     },
 
     /** What follows from an event of a payment. Safe to repeat. */
@@ -254,9 +266,9 @@ export function createTripPayments(deps: PaymentsDeps) {
       if (stepOf(event.status)) await step(paymentId);
       if (event.type !== 'declined') return;
       const payment = await payments.get(paymentId);
-      if (payment) await compensate(payment);
+      if (payment) await payables.undo(payment);
     },
 
-    reconcile: createReconciliation({ payments, provider, trips, clock, log, meter, step, owe, command }),
+    reconcile: createReconciliation({ payments, provider, payables, clock, log, meter, step, owe, command }),
   };
 }

@@ -1,15 +1,17 @@
 /**
  * Many passengers and drivers of departures on two nodes over one store and one Redis, doing right and wrong things at once. What must
- * hold, whatever they do: no seat twice, no driver on two departures, no event missing, and every list as the departures have it.
+ * hold, whatever they do: no seat twice, no driver on two departures, no event missing, every list as the departures have it, and every
+ * booking paid for as its end says.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t from 'tap';
-import { holdsSeats } from '../../../src/domain/bookings/rules.ts';
+import { holdsSeats, owedMinor } from '../../../src/domain/bookings/rules.ts';
 import type { Departure } from '../../../src/domain/departures/departure.ts';
-import { evolveDeparture, isOver, isUnderWay } from '../../../src/domain/departures/rules.ts';
+import { evolveDeparture, isOver, isSettled, isUnderWay } from '../../../src/domain/departures/rules.ts';
 import { RideError } from '../../../src/errors.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
+import { until } from '../../until.ts';
 import { CENTER, manualClock, near, person, type Stack, shared, stack } from '../stack.ts';
 
 const HOUR = 3_600_000;
@@ -154,6 +156,21 @@ async function checkLists(departures: readonly Departure[], world: World): Promi
   }
 }
 
+/** Holds become captures or are let go of behind the answers: waited for, then compared. */
+async function checkMoney(departures: readonly Departure[]): Promise<void> {
+  for (const departure of departures) {
+    for (const booking of departure.bookings) {
+      const payment = () => nodes[0].payments.find(booking.id);
+      const ended = async () => ['settled', 'released'].includes((await payment())?.status ?? '');
+      await until(ended, `the payment of ${booking.id} to end`);
+      const { capturedMinor, holdMinor } = (await payment())!;
+      const owed = owedMinor(booking, isSettled(departure));
+      if (capturedMinor !== owed || holdMinor !== booking.fareMinor) throw new Error(`${capturedMinor} of ${owed}`);
+    }
+  }
+  if ((await nodes[1].provider.openHolds(Number.MAX_SAFE_INTEGER, 10)).items.length > 0) throw new Error('a hold');
+}
+
 t.test('whatever passengers and drivers do on two nodes at once', async (t) => {
   const seen = new Map<string, number>();
   let runs = 0;
@@ -177,6 +194,7 @@ t.test('whatever passengers and drivers do on two nodes at once', async (t) => {
       for (const { status } of [departure, ...departure.bookings]) seen.set(status, (seen.get(status) ?? 0) + 1);
     }
     await checkLists(departures, world);
+    await checkMoney(departures);
     if ((await nodes[0].collections.trips.pending(Number.MAX_SAFE_INTEGER, 10)).length > 0) throw new Error('outbox');
   });
   await t.resolves(fc.assert(property, { numRuns: 15, endOnFailure: true }));

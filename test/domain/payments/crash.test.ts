@@ -10,7 +10,8 @@ import { isTerminal } from '../../../src/domain/trips/rules.ts';
 import { chargeOf, type Trip } from '../../../src/domain/trips/trip.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
-import { type Mortal, mortal, type When } from '../mortal.ts';
+import { shortLife } from '../lives.ts';
+import { mortal, type When } from '../mortal.ts';
 import { manualClock, near, onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
 
 const isLong = process.env.CRASH_LONG === '1';
@@ -56,22 +57,6 @@ const scenarios: Scenario[] = [
 ];
 
 let rides = 0;
-
-/** A process of its own, and its end: what it had is let go of, as the kernel does it. */
-async function shortLife(t: Test, body: Mortal): Promise<{ s: Stack; end(): Promise<void> }> {
-  const last: (() => unknown)[] = [];
-  // It does without workers of its own: the queues work on the node that lives.
-  const s = await stack({ after: (fn) => void last.push(fn) }, place, { ...body, queues: survivor.queues });
-  let ended: Promise<void> | undefined;
-  const end = (): Promise<void> => {
-    ended ??= (async () => {
-      for (const fn of last.reverse()) await fn();
-    })();
-    return ended;
-  };
-  t.after(end);
-  return { s, end };
-}
 
 /** The next step of a trip, whoever has to take it; where a driver is sought one comes. */
 async function drive(tripId: string, driverId: string, metres: number): Promise<void> {
@@ -157,7 +142,7 @@ async function dyingRide(t: Test, scenario: Scenario, at: number, when: When): P
   const name = `driver-${n}`;
   const riderId = scenario.riderId(n);
   const body = mortal(at, when);
-  const { s: dying, end } = await shortLife(t, body);
+  const { s: dying, end } = await shortLife(t, place, survivor, body);
   await onDuty(survivor, `${name}-0`, metres + 100);
   let tripId: string | undefined;
   try {
