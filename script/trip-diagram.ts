@@ -59,6 +59,7 @@ export function explore(): Edge[] {
     excludedDriverIds: [],
     offersMade: 0,
     updatedAt: 0,
+    matchDeadline: 0,
   };
   const seen = new Set<string>([`${start.status} `]);
   const edges = new Map<string, Edge>();

@@ -11,6 +11,7 @@ const atTheDoor: TripState = {
   excludedDriverIds: [],
   offersMade: 0,
   updatedAt: 0,
+  matchDeadline: 0,
   delivery: {
     pickupContact: { name: '', phone: '' },
     dropoffContact: { name: '', phone: '' },

@@ -77,7 +77,7 @@ export const ridesSettings = {
     'TRIP_REQUEST_TTL',
     duration(SECOND, 7 * DAY),
     '10m',
-    'How long a trip waits for a driver before it expires (domain time).',
+    'How long a trip waits for a driver before it expires, anew when its driver cancels (domain time).',
   ),
   tripMaxDuration: required(
     'TRIP_MAX_DURATION',

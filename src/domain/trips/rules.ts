@@ -90,6 +90,10 @@ export interface TripState {
   expiredAt?: number;
   cancelReason?: string;
   cancelledBy?: string;
+  /** Instant by which a driver must be found, epoch ms. */
+  matchDeadline: number;
+  /** How long a driver is sought, ms: anew from when one gives the trip up. Absent in trips of a time before, which keep their deadline. */
+  searchMs?: number;
   /** The last driver who gave the trip up, so that his repeat is known as one. */
   givenUpBy?: string;
   /** What is delivered; a ride has none. */
@@ -305,6 +309,8 @@ export function evolve<T extends TripState>(state: T, event: TripFact): T {
     case 'driver_cancelled':
       next.driverId = null;
       next.givenUpBy = event.driverId!;
+      // The rider waited for this driver meanwhile: the search for another has all of its time.
+      next.matchDeadline = Math.max(state.matchDeadline, event.at + (state.searchMs ?? 0));
       next.excludedDriverIds = exclude(state.excludedDriverIds, event.driverId!);
       delete next.matchedAt;
       delete next.arrivedAt;

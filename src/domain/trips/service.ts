@@ -129,6 +129,7 @@ export function createTrips(deps: TripsDeps) {
       terms,
       matchFrom: matchFromOf(input, now),
       matchDeadline: Math.max(now, input.pickupAt ?? now) + deps.tripRequestTtlMs,
+      searchMs: deps.tripRequestTtlMs,
       history: [],
     };
   }

@@ -36,8 +36,6 @@ export interface Trip extends StoredDocument, TripState {
   departureTime?: number;
   /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. */
   matchFrom: number;
-  /** Instant by which a driver must be found, epoch ms. */
-  matchDeadline: number;
   /** Every event of the trip, so that its history can be read for ever; as long as MAX_OFFERS allows. */
   history: TripEvent[];
 }

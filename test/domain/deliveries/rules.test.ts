@@ -28,6 +28,7 @@ const onTheWay = (accepts: Delivery['accepts']): TripState => ({
   offer: null,
   excludedDriverIds: [],
   offersMade: 1,
+  matchDeadline: 0,
   updatedAt: 0,
   delivery: delivery(accepts),
 });

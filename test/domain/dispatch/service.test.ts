@@ -203,6 +203,29 @@ t.test('a driver who cancels is free, and another one is sought', async (t) => {
   t.equal((await s.locations.nearby(near(0), 1000, 10)).length, 2, 'both are on duty');
 });
 
+t.test('a driver who cancels late: another one is sought for as long as the first was', async (t) => {
+  const clock = manualClock();
+  const s = await stack(t, await shared(t, clock), { tripRequestTtlMs: 600_000 });
+  await onDuty(s, 'first', 100);
+  const trip = await request(s, 'rider');
+  await s.dispatch.accept(trip.id, (await offered(s, trip.id)).id, 'first');
+  await s.idle();
+  clock.add(1_200_000);
+  await s.trips.command(trip.id, { type: 'cancel', actorId: 'first', role: 'driver' });
+  const searchedFrom = clock.now();
+  await s.idle();
+  t.equal((await s.trips.find(trip.id))!.status, 'requested', 'long after its first deadline');
+  clock.add(599_000);
+  await onDuty(s, 'second', 200);
+  t.equal(await s.dispatch.match(trip.id), 'offered');
+  const { offer, matchDeadline } = (await s.trips.find(trip.id))!;
+  t.equal(offer!.driverId, 'second');
+  t.equal(matchDeadline, searchedFrom + 600_000);
+  await s.dispatch.decline(trip.id, offer!.id, 'second');
+  clock.add(1000);
+  t.equal(await s.dispatch.match(trip.id), 'expired', 'then it is over');
+});
+
 t.test('nobody there: the trip expires at its deadline, by its job', async (t) => {
   const s = await stack(t, await shared(t), { dispatch: { retryMs: 200 }, tripRequestTtlMs: 700 });
   const trip = await request(s, 'rider');

@@ -8,6 +8,8 @@ export const RIDER = 'rider';
 export const DRIVERS = ['ann', 'bob', 'cem'] as const;
 /** Domain time at which every trip of these tests is requested, epoch ms. */
 export const T0 = 1_421_322_000_000;
+/** How long a driver is sought for them, ms. */
+export const SEARCH_MS = 5;
 
 export const requested = (): TripState => ({
   status: 'requested',
@@ -16,6 +18,8 @@ export const requested = (): TripState => ({
   offer: null,
   excludedDriverIds: [],
   offersMade: 0,
+  matchDeadline: T0 + SEARCH_MS,
+  searchMs: SEARCH_MS,
   updatedAt: T0,
 });
 

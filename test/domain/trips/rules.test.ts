@@ -15,7 +15,7 @@ import {
   tripEventTypes,
   tripStatuses,
 } from '../../../src/domain/trips/rules.ts';
-import { DRIVERS, type Intent, intent, offerTo, RIDER, requested, T0, toCommand } from './arbitraries.ts';
+import { DRIVERS, type Intent, intent, offerTo, RIDER, requested, SEARCH_MS, T0, toCommand } from './arbitraries.ts';
 
 interface Taken {
   before: TripState;
@@ -110,6 +110,16 @@ t.test('whoever declined, let an offer pass or gave the trip up is never offered
   });
 });
 
+t.test('who gives a trip up leaves it all the time to find another', async (t) => {
+  holds(t, (all) => {
+    for (const { before, decision, after } of all) {
+      const gaveUp = eventsOf(decision).find(({ type }) => type === 'driver_cancelled');
+      const deadline = gaveUp ? Math.max(before.matchDeadline, gaveUp.at + SEARCH_MS) : before.matchDeadline;
+      must(after.matchDeadline === deadline, 'another deadline', { before, after });
+    }
+  });
+});
+
 t.test('only the driver of an open offer that has not expired gets the trip', async (t) => {
   holds(t, (all) => {
     for (const { before, command, decision, now } of all) {
@@ -190,6 +200,7 @@ t.test('decide and evolve answer for every status and command, also where no seq
       excludedDriverIds: fc.subarray([...DRIVERS]),
       offersMade: fc.nat(),
       updatedAt: fc.constant(T0),
+      matchDeadline: fc.constant(T0),
     })
     .map((any): TripState => {
       const driven = !['requested', 'offered', 'expired'].includes(any.status);
