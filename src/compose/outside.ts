@@ -21,6 +21,7 @@ import { createRandom } from '../adapters/system/random.ts';
 import { createSeal } from '../adapters/system/seal.ts';
 import type { Config } from '../config.ts';
 import { createIds } from '../domain/ids.ts';
+import { createDispatchMeter } from '../plugins/dispatch-metrics.ts';
 import { createMetrics } from '../plugins/metrics.ts';
 import { createMoneyMeter } from '../plugins/money-metrics.ts';
 import { createRoutingMeter } from '../plugins/routing-metrics.ts';
@@ -85,6 +86,7 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     store,
     payments: paymentsOf(config, store, clock),
     moneyMeter: createMoneyMeter(registry),
+    dispatchMeter: createDispatchMeter(registry),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What the domain is put together of: the ports it stands on, its settings, and the use cases that it offers. */
 import type { Clock } from '../ports/clock.ts';
+import type { DispatchMeter } from '../ports/dispatch-meter.ts';
 import type { EventSink } from '../ports/event-sink.ts';
 import type { FenceMarks } from '../ports/fence-marks.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -58,6 +59,7 @@ export interface Ports {
   /** Null: nothing is held or captured, prices are only told. */
   payments: PaymentProvider | null;
   moneyMeter: MoneyMeter;
+  dispatchMeter: DispatchMeter;
   scheduler: Scheduler;
   publisher: Publisher;
   /** Null: straight lines only. */

@@ -7,6 +7,7 @@ import { createDeliveries } from './deliveries/service.ts';
 import { isDeparture } from './departures/departure.ts';
 import { createScheduled } from './departures/parts.ts';
 import type { DepartureEvent } from './departures/rules.ts';
+import { countFact } from './dispatch/counting.ts';
 import { createDecisionLog } from './dispatch/decision-log.ts';
 import { createDispatch } from './dispatch/service.ts';
 import { createDrivers } from './drivers/service.ts';
@@ -78,6 +79,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     tripRequestTtlMs: settings.tripRequestTtlMs,
     dispatchAheadMs: settings.dispatchAheadMs,
     zoneOf: ports.zoneOf,
+    onFact: (trip, fact) => countFact(ports.dispatchMeter, trip, fact),
   });
   const decisions = createDecisionLog({ ...collections, ids });
   const dispatch = createDispatch({
@@ -92,6 +94,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     routing,
     decisions,
     settings: settings.dispatch,
+    meter: ports.dispatchMeter,
     log,
   });
   const chat: Chat = createChat({ messages: collections.chat, relay: () => chatRelay, trips, publisher, clock, ids });

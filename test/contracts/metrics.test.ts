@@ -1,9 +1,10 @@
 /** The documents' metrics are on the metrics port, with their labels, and they count what happened. */
+import { readdir, readFile } from 'node:fs/promises';
 import t from 'tap';
 import { parseMetrics, readMetrics, type Sample, sum } from '../clients/metrics.ts';
 import { connect, openGrpc, openWebSocket } from '../clients/peer.ts';
 import { build } from '../helper.ts';
-import { assignedRide, member, north, somewhere } from '../scene.ts';
+import { assignedRide, member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
 const s = await build(t, { env: { SURGE_INTERVAL: '1s' } });
@@ -158,6 +159,61 @@ t.test('quotes, surge and payments', async (t) => {
   );
 });
 
+t.test('dispatch: what was decided, from how many, and what drivers said', async (t) => {
+  const before = await read();
+  const ride = await assignedRide(t, s);
+  const other = await offeredRide(t, s);
+  const no = `/api/v1/trips/${other.id}/offers/${other.offerId}/reject`;
+  t.equal((await s.rest('POST', no, other.driver.token)).status, 204);
+  const rider = await member(s, 'rider');
+  const { id } = await requestedTrip(s, rider, somewhere());
+  const cancelled = await offeredRide(t, s);
+  t.equal((await s.rest('POST', `/api/v1/trips/${cancelled.id}/cancel`, cancelled.rider.token)).status, 200);
+  const decided = (after: Sample[], outcome: string) =>
+    grown(before, after, 'ride_dispatch_decisions_total', { kind: 'trip', outcome });
+  await until(async () => {
+    const after = await read();
+    return decided(after, 'nobody_near') >= 1 && decided(after, 'all_rejected') >= 1;
+  }, 'the trips that nobody drives to be decided');
+  const after = await read();
+  t.equal(decided(after, 'cheapest'), 3);
+  const offers = (outcome: string) => grown(before, after, 'ride_offers_total', { outcome });
+  t.same(['made', 'accepted', 'declined', 'expired', 'withdrawn'].map(offers), [3, 1, 1, 0, 1]);
+  t.ok(grown(before, after, 'ride_dispatch_rejected_total', { reason: 'excluded' }) >= 1);
+  const all = grown(before, after, 'ride_dispatch_decisions_total');
+  t.equal(grown(before, after, 'ride_dispatch_candidates_count', { kind: 'trip' }), all);
+  t.equal(grown(before, after, 'ride_dispatch_candidates_sum'), 3, 'one driver each, where there is one');
+  for (const name of ['ride_dispatch_assignment_seconds', 'ride_dispatch_decision_seconds']) {
+    t.equal(grown(before, after, `${name}_count`, { kind: 'trip' }), all, name);
+    t.ok(grown(before, after, `${name}_sum`) < all, 'in seconds and not in milliseconds');
+  }
+  const etaS = grown(before, after, 'ride_match_pickup_eta_seconds_sum', { source: 'straight_line' });
+  t.equal(grown(before, after, 'ride_match_pickup_eta_seconds_count'), 1);
+  t.ok(etaS >= 0 && etaS < 3600, `${etaS}`);
+  t.equal(grown(before, after, 'ride_match_sought_seconds_count'), 1);
+  for (const trip of [id, other.id])
+    await s.rest('POST', `/api/v1/trips/${trip}/cancel`, (await member(s, 'admin')).token);
+  await ride.step('arrive');
+});
+
+t.test('every metric has its line in docs/metrics.md, and no line is about another', async (t) => {
+  const text = await (await fetch(`http://${s.at.metrics}/metrics`)).text();
+  const served = [...text.matchAll(/^# TYPE ((?:ride|realtime|http)_\S+)/gm)].map(([, name]) => name!);
+  const page = await readFile('docs/metrics.md', 'utf8');
+  const written = [...page.matchAll(/`((?:ride|realtime|http)_\w+)`/g)].map(([, name]) => name!);
+  t.same(
+    served.filter((name) => !written.includes(name)),
+    [],
+  );
+  const files = (await readdir('src', { recursive: true })).filter((name) => name.endsWith('.ts'));
+  const source = (await Promise.all(files.map((name) => readFile(`src/${name}`, 'utf8')))).join('\n');
+  t.same(
+    written.filter((name) => !source.includes(`'${name}'`)),
+    [],
+  );
+  t.equal(new Set(written).size, written.length, 'each once');
+});
+
 t.test('names, types and help, as Prometheus reads them', async (t) => {
   const response = await fetch(`http://${s.at.metrics}/metrics`);
   t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
@@ -187,6 +243,10 @@ t.test('names, types and help, as Prometheus reads them', async (t) => {
     ride_surge_zones: 'gauge',
     ride_payment_step_seconds: 'histogram',
     ride_payment_reconciled_total: 'counter',
+    ride_dispatch_decisions_total: 'counter',
+    ride_dispatch_candidates: 'histogram',
+    ride_offers_total: 'counter',
+    ride_match_pickup_eta_seconds: 'histogram',
   })) {
     t.equal(types.get(name), type, name);
     t.match(text, new RegExp(`^# HELP ${name} \\S`, 'm'), `${name} says what it is`);

@@ -36,6 +36,7 @@ import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
 import { tripMatchJob } from '../../src/jobs/trip-match.ts';
 import { tripTimeoutJob } from '../../src/jobs/trip-timeout.ts';
+import { createDispatchMeter } from '../../src/plugins/dispatch-metrics.ts';
 import { createMoneyMeter } from '../../src/plugins/money-metrics.ts';
 import type { Bus } from '../../src/ports/bus.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -241,6 +242,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     zoneOf: (lat, lng) => latLngToCell(lat, lng, 7),
     onLocationsKept() {},
     moneyMeter: createMoneyMeter(new Registry()),
+    dispatchMeter: createDispatchMeter(new Registry()),
   };
   const services = createServices(options.wrapPorts?.(ports) ?? ports, settings);
   const { dispatch, departures, decisions, collections, relays, payments } = services;

@@ -55,8 +55,8 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
   }
 
   return {
-    /** Resolves once the decision can be read. @throws RideError RIDE_UNAVAILABLE */
-    async write(city: string, input: DecisionInput, outcome: Decision): Promise<void> {
+    /** Resolves once the decision can be read: the part of each trip. @throws RideError RIDE_UNAVAILABLE */
+    async write(city: string, input: DecisionInput, outcome: Decision): Promise<TripDecision[]> {
       const id = ids.next('dec');
       const decision: DispatchDecision = {
         id,
@@ -67,11 +67,14 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
         outcome,
       };
       if (outcome.choices.length === 1) {
-        await tripDecisions.insert({ ...partOf(decision, 0), whole: { input, outcome } });
-        return;
+        const part = { ...partOf(decision, 0), whole: { input, outcome } };
+        await tripDecisions.insert(part);
+        return [part];
       }
       await decisions.insert(decision);
-      await Promise.all(outcome.choices.map((_, index) => tripDecisions.insert(partOf(decision, index))));
+      const parts = outcome.choices.map((_, index) => partOf(decision, index));
+      await Promise.all(parts.map((part) => tripDecisions.insert(part)));
+      return parts;
     },
 
     /** The decisions about a trip, the latest first, each replayed. */

@@ -1,5 +1,6 @@
 /** What dispatch stands on: its ports, its neighbours, its settings. */
 import type { Clock } from '../../ports/clock.ts';
+import type { DispatchMeter } from '../../ports/dispatch-meter.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Offers } from '../../ports/offers.ts';
 import type { Positions } from '../../ports/positions.ts';
@@ -42,6 +43,7 @@ export interface DispatchDeps {
   routing: Routing;
   decisions: DecisionLog;
   settings: DispatchSettings;
+  meter: DispatchMeter;
   log: Logger;
 }
 

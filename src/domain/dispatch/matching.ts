@@ -4,6 +4,7 @@
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { DispatchMeter } from '../../ports/dispatch-meter.ts';
 import type { Offers } from '../../ports/offers.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Ids } from '../ids.ts';
@@ -24,6 +25,7 @@ export interface MatchingDeps {
   gather: ReturnType<typeof createFacts>;
   decisions: DecisionLog;
   settings: MatchingSettings;
+  meter: DispatchMeter;
 }
 
 /** `queued`: the next window decides; `later`: a ride for later, sought ahead of its time. */
@@ -33,7 +35,7 @@ export type MatchOutcome = 'offered' | 'no_driver' | 'not_waiting' | 'expired' |
 type Held = Map<string, string>;
 
 export function createMatching(deps: MatchingDeps) {
-  const { trips, offers, scheduler, clock, ids, gather, decisions, settings } = deps;
+  const { trips, offers, scheduler, clock, ids, gather, decisions, settings, meter } = deps;
 
   /** Decides within the time allowed; the input that is returned gives the same decision without a clock. */
   function decideInTime(input: DecisionInput): { input: DecisionInput; decision: Decision } {
@@ -106,16 +108,26 @@ export function createMatching(deps: MatchingDeps) {
     const offerIds = new Map(waiting.map(({ id }) => [id, ids.next('ofr')] as const));
     const held: Held = new Map();
     try {
+      const totalS = meter.stopwatch();
       let input = await gather(waiting);
-      let decided = decideInTime(input);
+      let assigningS = 0;
+      const decideNow = () => {
+        const spentS = meter.stopwatch();
+        const made = decideInTime(input);
+        assigningS += spentS();
+        return made;
+      };
+      let decided = decideNow();
       // Every round takes somebody out, so there is an end.
       for (;;) {
         const lost = await reserve(decided.decision.choices, offerIds, held);
         if (lost.length === 0) break;
         input = { ...input, askedElsewhere: [...input.askedElsewhere, ...lost] };
-        decided = decideInTime(input);
+        decided = decideNow();
       }
-      await decisions.write(waiting[0]!.source.city, decided.input, decided.decision);
+      const parts = await decisions.write(waiting[0]!.source.city, decided.input, decided.decision);
+      const kind = settings.windowMs > 0 ? 'window' : 'trip';
+      meter.decided(kind, parts, { assigningS, totalS: totalS(), greedyTrips: decided.decision.greedyTrips });
       const outcomes = decided.decision.choices.map(
         async (choice) =>
           [choice.tripId, await ask(decided.input, choice, offerIds.get(choice.tripId)!, held)] as const,

@@ -68,6 +68,8 @@ export interface TripsDeps {
   dispatchAheadMs: number;
   /** H3 cell of a place at the zone resolution. */
   zoneOf(lat: number, lng: number): string;
+  /** A fact of a trip, as it was before it, was written. Must not wait. */
+  onFact(trip: Trip, fact: TripFact): void;
 }
 
 const MAX_AHEAD_MS = 30 * 86_400_000;
@@ -333,6 +335,7 @@ export function createTrips(deps: TripsDeps) {
       // A write that failed may have happened.
       memory.end(next.id);
     }
+    for (const fact of facts) deps.onFact(trip, fact);
     deps.relay().kick(next.id, outbox);
     return next;
   }
