@@ -39,6 +39,7 @@ export function replaySettings(clock: ClockSettings): Record<string, string> {
     SOCKET_LIMIT_GENERAL: '100000000',
     SOCKET_LIMIT_LOCATION: '100000000',
     SOCKET_LIMIT_CHAT: '100000000',
+    TRIP_REQUEST_LIMIT: '100000000',
     SOCKET_LIMIT_WINDOW: '60s',
     LOG_LEVEL: 'info',
   };

@@ -40,6 +40,7 @@ const bad: Record<string, readonly string[]> = {
   MAX_UNSIGNED_CALLS: ['0', '10001'],
   SOCKET_LIMIT_GENERAL: ['0'],
   SOCKET_LIMIT_LOCATION: ['unlimited'],
+  TRIP_REQUEST_LIMIT: ['0', 'none'],
   SOCKET_LIMIT_CHAT: ['2.5'],
   SOCKET_LIMIT_WINDOW: ['999ms', '2d'],
   MAX_SESSIONS: ['0', '-1', 'many', '1.5', '1e3', '10000001', '0x10'],

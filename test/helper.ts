@@ -56,6 +56,7 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     SOCKET_LIMIT_GENERAL: UNLIMITED,
     SOCKET_LIMIT_LOCATION: UNLIMITED,
     SOCKET_LIMIT_CHAT: UNLIMITED,
+    TRIP_REQUEST_LIMIT: UNLIMITED,
     ...ownDatabase(),
     ...env,
     REDIS_URL: redisUrl,

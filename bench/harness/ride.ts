@@ -104,6 +104,7 @@ async function launch(ground: Ground, name: string, settings: NodeJS.ProcessEnv 
       SOCKET_LIMIT_GENERAL: NO_REFUSAL,
       SOCKET_LIMIT_LOCATION: NO_REFUSAL,
       SOCKET_LIMIT_CHAT: NO_REFUSAL,
+      TRIP_REQUEST_LIMIT: NO_REFUSAL,
       DRAIN_JITTER: '0s',
       ...settings,
     },

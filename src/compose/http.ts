@@ -34,6 +34,7 @@ import { ratingRoutes } from '../routes/ratings.ts';
 import { sosDeskRoutes } from '../routes/sos.ts';
 import { topicRoutes } from '../routes/topics.ts';
 import { trackRoutes } from '../routes/tracks.ts';
+import { createTripLimit, type TripLimit } from '../routes/trip-limit.ts';
 import { tripStreamRoutes } from '../routes/trip-stream.ts';
 import { tripRoutes } from '../routes/trips.ts';
 import { userRoutes } from '../routes/users.ts';
@@ -96,10 +97,18 @@ function requestLimits({ config, outside }: HttpParts): RateLimitOptions {
   return { tiers, budget: new Limiter({ buckets: outside.buckets, limits: tiers, windowMs: RATE_WINDOW_MS }) };
 }
 
+/** A trip that finds no driver waits for TRIP_REQUEST_TTL: so a rider never has many more than the limit that wait at once. */
+function tripLimitOf({ config, outside: { buckets, clock } }: HttpParts): TripLimit {
+  const limit = config.tripRequestLimit;
+  const windowMs = clock.toWallMs(config.tripRequestTtl);
+  return createTripLimit({ limit, windowMs, limiter: new Limiter({ buckets, limits: { trip: limit }, windowMs }) });
+}
+
 async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimitOptions): Promise<void> {
   const { config, outside, services, realtime } = parts;
   const { ids, clock } = outside;
   const { door, gateway } = realtime;
+  const tripLimit = tripLimitOf(parts);
   await api.register(rateLimitPlugin, limits);
   if (config.mode === 'development') {
     await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
@@ -114,9 +123,9 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
   await api.register(async (signedIn) => {
     signedIn.addHook('onRequest', api.identify);
     signedIn.addHook('preParsing', api.authenticate);
-    await signedIn.register(tripRoutes, services);
+    await signedIn.register(tripRoutes, { ...services, tripLimit });
     await signedIn.register(pricingRoutes, services);
-    await signedIn.register(deliveryRoutes, services);
+    await signedIn.register(deliveryRoutes, { ...services, tripLimit });
     await signedIn.register(departureRoutes, services);
     await signedIn.register(bookingRoutes, services);
     await signedIn.register(driverRoutes, { ...services, clock, limiter: realtime.limiter });

@@ -44,6 +44,12 @@ export const limitsSettings = {
     '60s',
     'Time in which a used up socket limit is whole again.',
   ),
+  tripRequestLimit: required(
+    'TRIP_REQUEST_LIMIT',
+    integer(1, 100_000_000),
+    '20',
+    'Trips, deliveries among them, that a rider may request within TRIP_REQUEST_TTL; operators and services are not counted.',
+  ),
   idempotencyTtl: required(
     'IDEMPOTENCY_TTL',
     duration(MINUTE, 30 * DAY),

@@ -18,12 +18,15 @@ import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { forWhom, requireRole } from './roles.ts';
+import type { TripLimit } from './trip-limit.ts';
 
 export interface DeliveryRouteOptions {
   deliveries: Deliveries;
+  tripLimit: TripLimit;
 }
 
-export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = async (app, { deliveries }) => {
+export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = async (app, options) => {
+  const { deliveries, tripLimit } = options;
   const tags = ['deliveries'];
   const security = [{ bearer: [] }];
 
@@ -70,6 +73,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         ...(body.vehicle_class ? { vehicleClass: body.vehicle_class } : {}),
         ...(body.note ? { note: body.note } : {}),
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),
+        ...tripLimit(principal),
       };
       const key = idempotencyKey(principal, 'POST /deliveries', headers['idempotency-key'], body);
       const { trip, created } = await deliveries.order(request, key);

@@ -23,11 +23,13 @@ import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
 import { forWhom, requireRole } from './roles.ts';
+import type { TripLimit } from './trip-limit.ts';
 
 export interface TripRouteOptions {
   trips: Trips;
   dispatch: Dispatch;
   locations: Locations;
+  tripLimit: TripLimit;
 }
 
 const TripParams = Type.Object({ trip_id: Id });
@@ -47,7 +49,8 @@ const PollHeaders = Type.Object({
   ),
 });
 
-export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, { trips, dispatch, locations }) => {
+export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, options) => {
+  const { trips, dispatch, locations, tripLimit } = options;
   const answers = new LocationAnswers();
   const tags = ['trips'];
   const security = [{ bearer: [] }];
@@ -78,6 +81,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         ...(body.note ? { note: body.note } : {}),
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),
         ...(body.pickup_at === undefined ? {} : { pickupAt: body.pickup_at }),
+        ...tripLimit(principal),
       };
       const key = idempotencyKey(principal, 'POST /trips', request.headers['idempotency-key'], body);
       const { trip, created } = await trips.request(input, key);

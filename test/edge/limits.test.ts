@@ -113,6 +113,45 @@ t.test('locations are limited alike by stream and by REST, however many a reques
   t.equal((await s.rest('GET', '/api/v1/drivers/me', driver.token)).status, 200, 'other requests go on');
 });
 
+t.test(
+  'trips of a rider are limited, for each is looked after; a repeat and those of operators are not counted',
+  async (t) => {
+    const s = await build(t, { env: { TRIP_REQUEST_LIMIT: '3', TRIP_REQUEST_TTL: '1h' } });
+    const [rider, other, desk] = [await member(s, 'rider'), await member(s, 'rider'), await member(s, 'service')];
+    const at = somewhere();
+    const journey = { pickup: at, dropoff: { ...at, lng: at.lng + 0.05 } };
+    const ask = (token: string, key: string, more: object = {}) =>
+      s.rest('POST', '/api/v1/trips', token, { ...journey, ...more }, { 'idempotency-key': key });
+    const contact = { name: 'Ada', phone: '+12125550100' };
+    const parcel = { description: 'books', weight_g: 100 };
+    const delivery = { ...journey, pickup_contact: contact, dropoff_contact: contact, parcel };
+
+    t.equal(
+      (await ask(rider.token, 'one', { pickup: { lat: 91, lng: 0 } })).status,
+      400,
+      'what cannot be costs nothing',
+    );
+    t.equal((await ask(rider.token, 'one')).status, 201);
+    t.equal((await ask(rider.token, 'two')).status, 201);
+    t.equal(
+      (await s.rest('POST', '/api/v1/deliveries', rider.token, delivery)).status,
+      201,
+      'a delivery is one of them',
+    );
+    const refused = await ask(rider.token, 'four');
+    t.equal(refused.status, 429);
+    t.hasStrict(refused.body, { code: 'RIDE_RATE_LIMITED', rule: 'at most 3 trips in 3600 s' });
+    t.ok(refused.body.retry_after_ms > 0);
+    t.ok(Number(refused.headers.get('retry-after')) > 0);
+    t.equal((await s.rest('POST', '/api/v1/deliveries', rider.token, delivery)).status, 429);
+    for (let i = 0; i < 5; i++) t.equal((await ask(rider.token, 'one')).status, 200, 'the same again');
+    t.equal((await ask(other.token, 'one')).status, 201, 'another rider');
+    for (let i = 0; i < 5; i++) t.equal((await ask(desk.token, `${i}`, { rider_id: rider.id })).status, 201, 'for him');
+    const { items } = (await s.rest('GET', '/api/v1/trips', rider.token)).body;
+    t.equal(items.length, 8);
+  },
+);
+
 t.test('clients that vanish leave nothing behind', async (t) => {
   const s = await build(t);
   const redis = new Redis(s.redisUrl);

@@ -40,6 +40,7 @@ export async function startNodes(
       SOCKET_LIMIT_GENERAL: UNLIMITED,
       SOCKET_LIMIT_LOCATION: UNLIMITED,
       SOCKET_LIMIT_CHAT: UNLIMITED,
+      TRIP_REQUEST_LIMIT: UNLIMITED,
       ...settings,
     };
     nodes.push({

@@ -11,6 +11,9 @@ import { createFacts } from './facts.ts';
 import { createMatching } from './matching.ts';
 import { createReactions } from './reactions.ts';
 
+/** Open trips of a rider that one STATUS_LOOKING is about. */
+const LOOKED_FOR_AT_ONCE = 3;
+
 export type Dispatch = ReturnType<typeof createDispatch>;
 
 export function createDispatch(deps: DispatchDeps) {
@@ -109,10 +112,12 @@ export function createDispatch(deps: DispatchDeps) {
       await trips.command(tripId, { type: 'cancel', actorId: 'system', role: 'service', reason: 'no_end_in_time' });
     },
 
-    /** STATUS_LOOKING of a rider: search again at once for his open trips; resolves how many are waiting or matched. */
+    /** STATUS_LOOKING of a rider: search again at once for his open trips, the newest of them; resolves all that wait or are under way. */
     async lookFor(riderId: string): Promise<Trip[]> {
       const open = await trips.openOf(riderId);
-      for (const trip of open) if (trip.status === 'requested') await match(trip.id);
+      const waiting = open.filter(({ status }) => status === 'requested');
+      // Each is looked for every MATCH_RETRY in any case; one message must not cost as many searches as somebody has trips.
+      for (const { id } of waiting.slice(0, LOOKED_FOR_AT_ONCE)) await match(id);
       return open;
     },
 

@@ -42,6 +42,8 @@ export interface TripRequest {
   delivery?: Delivery;
   /** When the rider wants to be picked up, epoch ms; missing: now. */
   pickupAt?: number;
+  /** Asked before a trip is made, not when an earlier one is the answer; what it throws refuses the request. */
+  admit?(): Promise<void>;
 }
 
 export interface TripQuery {
@@ -174,6 +176,7 @@ export function createTrips(deps: TripsDeps) {
   /** Null when its trip was made already, by an earlier request with this key or, if it booked a quote, by any. */
   async function make(id: string, input: TripRequest, quote: Quote | null, key?: IdempotencyKey): Promise<Trip | null> {
     if (quote) deps.pricing.checkExpiry(quote);
+    await input.admit?.();
     try {
       return await insert(id, input, quote, key?.id);
     } catch (error) {
@@ -214,7 +217,7 @@ export function createTrips(deps: TripsDeps) {
   return {
     /**
      * @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_QUOTE_EXPIRED, RIDE_QUOTE_USED (facts: trip_id),
-     *   RIDE_UNAVAILABLE
+     *   RIDE_UNAVAILABLE, and what `admit` throws
      */
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
       // Before the key is claimed: a request that cannot be must not use it up.
