@@ -4,6 +4,7 @@
  */
 import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { Recent } from '../recent.ts';
 import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
@@ -15,6 +16,7 @@ export interface Binding {
   riderId: string;
   city: string;
   status: TripStatus;
+  kind: AnyTrip['kind'];
   pickup: LatLng;
   dropoff: LatLng;
   checkedAt: number;
@@ -77,6 +79,7 @@ export class Bindings {
       riderId: trip.riderId,
       city: trip.source.city,
       status: trip.status,
+      kind: trip.kind,
       pickup: trip.source,
       dropoff: trip.destination,
       checkedAt: this.#clock.now(),

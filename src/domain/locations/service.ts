@@ -51,9 +51,6 @@ export interface Accepted {
 const KEPT: Accepted = { accepted: 1, late: 0 };
 const LATE: Accepted = { accepted: 0, late: 1 };
 
-/** A ride's check-ins ask its one rider; a departure has passengers, and none of them to be asked for all. */
-const watched = (binding: Binding | null): Binding | null => (binding?.riderId ? binding : null);
-
 /** So long after his last position (domain ms) a driver is introduced again, which costs a look at his document. */
 const INTRODUCED_MS = 600_000;
 /** More drivers around a place are not looked at. */
@@ -145,7 +142,7 @@ export function createLocations(deps: LocationsDeps) {
   function take(position: Position, binding: Binding | null): Promise<Accepted> {
     return positions.record(position).then((isKept) => {
       if (isKept) kept(position, binding, 1);
-      deps.watch.moved(position, watched(binding));
+      deps.watch.moved(position, binding);
       return isKept ? KEPT : LATE;
     });
   }
@@ -183,7 +180,7 @@ export function createLocations(deps: LocationsDeps) {
       }
       const taken = inputs.map((input) => toPosition(principal, input, source));
       const isKept = await Promise.all(taken.map((position) => positions.record(position)));
-      for (const position of taken) deps.watch.moved(position, watched(ofTrips.get(position.tripId) ?? null));
+      for (const position of taken) deps.watch.moved(position, ofTrips.get(position.tripId) ?? null);
       // Followers want to know where the driver is, not where he has been since they last heard.
       const newest = taken.findLast((_, index) => isKept[index]);
       const accepted = isKept.filter(Boolean).length;

@@ -4,6 +4,7 @@ import type { RoadLine } from '../../ports/routing.ts';
 import type { TrackPoint } from '../../ports/store.ts';
 import { freshSpoof, type SpoofState } from '../anomalies/rules.ts';
 import type { WatchedRide } from '../check-ins/service.ts';
+import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { freshSafety, type SafetyState } from '../safety/rules.ts';
 import { type CleansingState, freshState } from '../tracks/rules.ts';
@@ -16,7 +17,14 @@ export interface BoundRide {
   readonly city: string;
   readonly dropoff: LatLng;
   status: TripStatus;
+  readonly kind: AnyTrip['kind'];
 }
+
+/**
+ * Whether somebody is on board who can be asked: a ride's check-ins ask its one rider; a parcel's sender is at home, and of the passengers
+ * of a departure none is asked for all.
+ */
+export const isLookedAfter = ({ status, kind }: BoundRide): boolean => status === 'in_progress' && kind === 'ride';
 
 /** A position, as far as what is concluded from it goes. */
 export interface HeardFix extends LatLng {

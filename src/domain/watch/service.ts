@@ -25,6 +25,7 @@ import {
   type BoundRide,
   type DriverWatch,
   type HeardFix,
+  isLookedAfter,
   newDriver,
   newRide,
   pointOf,
@@ -210,7 +211,7 @@ export function createWatch(deps: WatchDeps) {
   }
 
   function lookAtRide(driver: DriverWatch, fix: HeardFix, bound: BoundRide | null): void {
-    if (bound?.status !== 'in_progress') {
+    if (bound === null || !isLookedAfter(bound)) {
       leaveRide(driver);
       return;
     }
@@ -323,7 +324,7 @@ export function createWatch(deps: WatchDeps) {
       const now = clock.now();
       for (const driver of riding) {
         const ride = driver.ride!;
-        if (ride.bound.status !== 'in_progress') {
+        if (!isLookedAfter(ride.bound)) {
           leaveRide(driver);
           continue;
         }

@@ -38,10 +38,10 @@ interface Riding {
 
 let rides = 0;
 
-async function riding(s: Stack, clock: ManualClock): Promise<Riding> {
+async function riding(s: Stack, clock: ManualClock, more: Parameters<typeof request>[2] = {}): Promise<Riding> {
   const n = ++rides;
   const driver = await onDuty(s, `driver-${n}`);
-  const { id } = await request(s, `rider-${n}`, { dropoff: near(9000) });
+  const { id } = await request(s, `rider-${n}`, { dropoff: near(9000), ...more });
   await until(async () => (await s.trips.find(id))?.offer?.driverId === driver.userId, 'an offer');
   const { offer } = (await s.trips.find(id))!;
   await s.dispatch.accept(id, offer!.id, driver.userId);
@@ -248,6 +248,35 @@ t.test(
     for (let i = 0; i < 5; i++) await ride.at(s, 700 + i * 50);
     t.same((await s.checkIns.get(ride.rider, id)).present, [], 'he drives on');
     t.equal((await s.bus.position('sos:alerts')).offset, 0, 'and no alarm was raised');
+  },
+);
+
+t.test(
+  'a delivery has a track, and nobody on board who is asked how he is, however long the porter stands',
+  async (t) => {
+    const { place: where, clock } = await place(t);
+    const s = await stack(t, where);
+    const contact = { name: 'Ada', phone: '+12125550100' };
+    const delivery = {
+      pickupContact: contact,
+      dropoffContact: contact,
+      parcel: { description: 'books', weightG: 1000 },
+      accepts: ['code' as const],
+      code: '042917',
+      wrongCodes: 0,
+    };
+    const ride = await riding(s, clock, { delivery });
+    for (let i = 0; i < 70; i++) await ride.at(s, 600);
+    t.equal(s.watch.riding(), 0, 'nobody is missed when the porter falls silent');
+    clock.add(300_000);
+    s.watch.tick();
+    await s.watch.idle();
+    await sweeper(s).run({});
+    await s.idle();
+    await t.rejects(s.checkIns.get(ride.rider, ride.trip.id), { code: 'RIDE_NOT_FOUND' });
+    t.equal((await s.bus.position('sos:alerts')).offset, 0, 'no alarm');
+    const { kept } = await s.tracks.ofTrip(ride.rider, ride.trip.id, { isRaw: true, pageSize: 1000 });
+    t.equal(kept.length, 70, 'every position');
   },
 );
 
