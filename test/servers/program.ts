@@ -39,6 +39,7 @@ export async function startProgram(t: TestScope, settings: Record<string, string
       RATE_LIMIT_DEFAULT: UNLIMITED,
       RATE_LIMIT_AUTHENTICATED: UNLIMITED,
       RATE_LIMIT_PREMIUM: UNLIMITED,
+      TRIP_REQUEST_LIMIT: UNLIMITED,
       ...settings,
     },
   });
