@@ -45,6 +45,9 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
     answering: true,
     /** GeoJSON of the surge zones; null: they are refused. */
     surge: { type: 'FeatureCollection', computed_at: null, features: [] } as object | null,
+    /** Of the lists that operators read. */
+    checkIns: [] as { status: string; [more: string]: unknown }[],
+    anomalies: [] as { status: string; [more: string]: unknown }[],
     /** List answers are refused with this status while it is set. */
     listStatus: 0,
     opened: 0,
@@ -105,6 +108,11 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
   });
   app.post('/api/v1/auth/token', async () => ({ access_token: 'good-token', token_type: 'Bearer', expires_in_s: 900 }));
   app.get('/admin/stats', async () => control.stats);
+  const ofStatus = (list: readonly { status: string }[], query: unknown) => ({
+    items: list.filter(({ status }) => status === (query as { status: string }).status),
+  });
+  app.get('/admin/check-ins', async ({ query }) => ofStatus(control.checkIns, query));
+  app.get('/admin/anomalies', async ({ query }) => ofStatus(control.anomalies, query));
   app.get('/admin/geofences', async () => ({ type: 'FeatureCollection', features: [] }));
   app.get('/api/v1/surge/zones', async (_request, reply) => {
     return control.surge ?? problem(reply, 503, 'RIDE_UNAVAILABLE', 'A part is away');

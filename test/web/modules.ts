@@ -12,5 +12,6 @@ export const state = await load('state');
 export const trips = await load('trips');
 export const connection = await load('connection');
 export const api = await load('api');
+export const safety = await load('safety');
 export const loader = await load('loader');
 export const lines = await load('lines');

@@ -7,8 +7,9 @@ export interface MapSnapshot {
   waiting: number;
   active: number;
   closed: Record<'completed' | 'cancelled' | 'expired', number>;
-  drawn: { drivers: number; trips: number; frames: number; frameMs: number };
+  drawn: { drivers: number; trips: number; alarms: number; frames: number; frameMs: number };
   surge: { zones: number; dear: number };
+  safety: { checkIns: number; flags: number; known: boolean };
   phase: string;
   complete: boolean;
   unresolved: number;

@@ -32,6 +32,15 @@ const labels = {
   completed: 'Completed',
   cancelled: 'Cancelled',
   expired: 'Expired',
+  long_stop: 'Long stop',
+  route_deviation: 'Off its way',
+  overspeed: 'Too fast',
+  signal_lost: 'Silent',
+  spoofed_gps: 'Spoofed GPS',
+  collusion: 'Collusion',
+  self_trip: 'Trip with himself',
+  surge_gaming: 'Surge gaming',
+  cancellation_abuse: 'Cancellation abuse',
 };
 
 /** A status or event type for people; one that this page does not know is shown as it came. @param {string} name */

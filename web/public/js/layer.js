@@ -3,6 +3,7 @@
 
 import { drawSelectedTrip, drawTrips, traceWay, tripDistanceSquared } from './lines.js';
 import { graticuleStep, headingAt, latOf, lngOf, shareDone, worldX, worldY } from './motion.js';
+import { ALARM_RADIUS, drawRing, HALO_RADIUS } from './rings.js';
 import { createSprites } from './sprites.js';
 import { driverCondition } from './state.js';
 import { readTheme } from './theme.js';
@@ -39,7 +40,7 @@ export function createLayer(map, state, { hidden, graticule, now = Date.now }) {
    * @type {import('./state.js').MapTrip | null} */
   let stored = null;
   /** What the last frame drew, for the figures and for tests. */
-  const drawn = { drivers: 0, trips: 0, ways: 0, frames: 0, frameMs: 0 };
+  const drawn = { drivers: 0, trips: 0, ways: 0, frames: 0, frameMs: 0, alarms: 0 };
 
   /** @param {string} name */
   function addCanvas(name) {
@@ -107,6 +108,7 @@ export function createLayer(map, state, { hidden, graticule, now = Date.now }) {
     const form = arrows ? 'arrow' : at.zoom >= 11.5 ? 'small' : 'dot';
     let moving = false;
     drawn.drivers = 0;
+    drawn.alarms = 0;
     drawn.ways = 0;
     drawWays(g, at, time);
     const chosen = chosenTrip();
@@ -123,7 +125,12 @@ export function createLayer(map, state, { hidden, graticule, now = Date.now }) {
       const y = (motion.fromY + (motion.toY - motion.fromY) * share) * at.scale - at.top;
       if (x < -15 || y < -15 || x > at.width + 15 || y > at.height + 15) continue;
       drawn.drivers++;
-      if (driver.id === keep) drawHalo(g, x, y);
+      const alarm = state.safety.alarms.get(driver.id);
+      if (alarm !== undefined) {
+        drawn.alarms++;
+        drawRing(g, x, y, ALARM_RADIUS, theme.checkIns[alarm] ?? theme.select);
+      }
+      if (driver.id === keep) drawRing(g, x, y, HALO_RADIUS, theme.select);
       else if (selection !== null) g.globalAlpha = 0.55;
       sprites.draw(g, condition, driver.id === keep ? 'arrow' : form, headingAt(motion, time), x, y);
       g.globalAlpha = 1;
@@ -171,19 +178,6 @@ export function createLayer(map, state, { hidden, graticule, now = Date.now }) {
     const id = selection.kind === 'trip' ? selection.id : state.tripOfDriver.get(selection.id);
     if (id === undefined) return null;
     return state.trips.get(id) ?? (stored?.id === id ? stored : null);
-  }
-
-  /** @param {CanvasRenderingContext2D} g @param {number} x @param {number} y */
-  function drawHalo(g, x, y) {
-    g.beginPath();
-    g.arc(x, y, 15, 0, 2 * Math.PI);
-    g.strokeStyle = theme.select;
-    g.lineWidth = 2.5;
-    g.stroke();
-    g.globalAlpha = 0.18;
-    g.fillStyle = theme.select;
-    g.fill();
-    g.globalAlpha = 1;
   }
 
   /** @param {CanvasRenderingContext2D} g @param {import('./view.js').View} at */

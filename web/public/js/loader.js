@@ -3,9 +3,11 @@
 
 import { ApiError } from './api.js';
 import { openStatuses } from './format.js';
+import { domainNow } from './measure.js';
+import { replaceSafety } from './safety.js';
 import { applyStats } from './state.js';
 import { applyTrip, dropMissing, dropTrip } from './trips.js';
-import { readTrip } from './wire.js';
+import { readCheckIn, readFlag, readTrip } from './wire.js';
 
 const PAGE_SIZE = 200;
 /** Pages read of one status: above this many open trips the page counts by the server's statistics. */
@@ -119,6 +121,28 @@ export function createLoader({ api, city, state, onProblem, onSignIn, now = Date
     }
   }
 
+  async function readSafety() {
+    const sinceMs = domainNow(state, now()) ?? 0;
+    const size = `page_size=${PAGE_SIZE}`;
+    const pages = await Promise.all(
+      [`check-ins?status=escalated&${size}`, `check-ins?status=asked&${size}`, `anomalies?status=open&${size}`].map(
+        (path) => api.get(`admin/${path}`),
+      ),
+    );
+    const [escalated, asked, flagged] = pages.map(({ items = [] }) =>
+      items.filter((/** @type {any} */ one) => one.city === city),
+    );
+    replaceSafety(
+      state.safety,
+      {
+        checkIns: [...escalated, ...asked].map(readCheckIn),
+        flags: flagged.map(readFlag),
+        truncated: pages.some((page) => Boolean(page.next_page_token)),
+      },
+      sinceMs,
+    );
+  }
+
   /** One read at a time. @param {() => Promise<void>} read */
   async function alone(read) {
     if (busy) return false;
@@ -135,6 +159,8 @@ export function createLoader({ api, city, state, onProblem, onSignIn, now = Date
     snapshot: () => alone(readAll),
     /** The places of trips known from events only. */
     resolve: async () => (state.unresolved.size === 0 ? true : alone(readUnresolved)),
+    /** Check-ins and flags that need somebody. */
+    safety: () => guarded(readSafety),
     /** The server's totals. */
     stats: () =>
       guarded(async () => {

@@ -1,9 +1,10 @@
 // The page on one screen: settings, state, map, reads, stream, panels, and who calls whom.
 
 import { createApi } from './api.js';
+import { readConfig } from './config.js';
 import { createConnection } from './connection.js';
 import { createDetail } from './detail.js';
-import { byId, setText } from './dom.js';
+import { byId } from './dom.js';
 import { createFeed } from './feed.js';
 import { createFences } from './fences.js';
 import { createGround } from './ground.js';
@@ -12,6 +13,8 @@ import { createLoader } from './loader.js';
 import { noteClock, noteDelay } from './measure.js';
 import { createPanels } from './panels.js';
 import { watchPointer } from './pointer.js';
+import { applyCheckIn, applyFlag } from './safety.js';
+import { createSafetyCard } from './safety-card.js';
 import { createSearch } from './search.js';
 import { createSheet } from './sheet.js';
 import { createSignIn } from './sign-in.js';
@@ -42,20 +45,6 @@ const calm = () => reducedMotion.matches;
 
 byId('place').textContent = `${city} · ${config.region}`;
 document.title = `${city} live map · Ridestream`;
-
-/** The page's settings; without them there is nothing to show, and that is said. */
-async function readConfig() {
-  try {
-    const response = await fetch('config.json');
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    return await response.json();
-  } catch (error) {
-    byId('banner').hidden = false;
-    byId('banner-action').hidden = true;
-    setText(byId('banner-text'), `The settings of the page could not be read: ${error}. Reload to try again.`);
-    throw error;
-  }
-}
 
 // ------------------------------------------------------------------------------------------------------------------- map
 
@@ -114,6 +103,11 @@ async function lookAfterReads() {
   layer.schedule();
 }
 
+/** What people have done about it since is told by a read alone. */
+async function lookAfterSafety() {
+  if (await loader.safety()) layer.schedule();
+}
+
 // ----------------------------------------------------------------------------------------------------------------- stream
 
 async function openSocket() {
@@ -138,6 +132,7 @@ const handlers = {
     snapshotAt = 0;
     lookAfterReads();
     loader.stats();
+    lookAfterSafety();
   },
   zone_broadcast: (body, at) => {
     applyPositions(state, body.positions, at, calm());
@@ -149,6 +144,11 @@ const handlers = {
     detail.touched(body.tripId, body.driverId);
     layer.schedule();
   },
+  check_in: (body) => {
+    applyCheckIn(state.safety, body);
+    layer.schedule();
+  },
+  anomaly_flag: (body) => applyFlag(state.safety, body),
   location: (body, at) => detail.onLocation(body, at),
   eta_refresh: (body, at) => detail.onEta(body, at),
   error: (body) => status.problem(`The server refused a message: ${body.message || body.code}`),
@@ -191,13 +191,9 @@ const detail = createDetail(state, {
   onTrip: (trip) => layer.store(readTrip(trip)),
   timeZone,
 });
+const safety = createSafetyCard(state, { onSelect: openFrom });
 const sheet = createSheet(() => layer.schedule());
-const search = createSearch(state, {
-  onSelect: (found) => {
-    select(found, true);
-    show(found);
-  },
-});
+const search = createSearch(state, { onSelect: openFrom });
 /** @type {Selection} */
 let selected = null;
 /** Trip whose own topic is followed, '' for none. */
@@ -222,6 +218,12 @@ function followSelected(anew) {
   if (following !== '' && !anew) connection.send('unsubscribe', { topic: `trip:${following}` });
   if (wanted !== '') connection.send('subscribe', { topic: `trip:${wanted}` });
   following = wanted;
+}
+
+/** @param {NonNullable<Selection>} what chosen elsewhere than on the map */
+function openFrom(what) {
+  select(what, true);
+  show(what);
 }
 
 /** Brings a driver or trip into view. @param {NonNullable<Selection>} what */
@@ -249,6 +251,7 @@ function writeFigures() {
   const now = Date.now();
   sweep(state, now);
   panels.update(now);
+  safety.update(now);
   feed.update();
   detail.update();
   status.update(now);
@@ -256,7 +259,11 @@ function writeFigures() {
 
 setInterval(writeFigures, FIGURES_MS);
 setInterval(lookAfterReads, READS_MS);
-setInterval(() => connection.state.phase === 'live' && loader.stats(), TOTALS_MS);
+setInterval(() => {
+  if (connection.state.phase !== 'live') return;
+  loader.stats();
+  lookAfterSafety();
+}, TOTALS_MS);
 // Markers go grey by time alone.
 setInterval(() => layer.schedule(), 1_000);
 addEventListener('online', () => connection.hurry());
@@ -272,6 +279,7 @@ Object.defineProperty(globalThis, '__map', {
       ...counters(state, Date.now()),
       drawn: { ...layer.drawn },
       surge: { ...surge.drawn },
+      safety: { checkIns: state.safety.checkIns.size, flags: state.safety.flags.size, known: state.safety.known },
       phase: connection.state.phase,
       complete: snapshotAt > 0,
       unresolved: state.unresolved.size,

@@ -5,6 +5,7 @@
 import { closedStatuses, openStatuses } from './format.js';
 import { countIn, noteDomainTime } from './measure.js';
 import { moveTo, still, worldX, worldY } from './motion.js';
+import { createSafety } from './safety.js';
 import { forgetTrip } from './trips.js';
 
 /**
@@ -50,6 +51,7 @@ export function createState({ freshnessMs = 60_000, clockSpeed = 1 } = {}) {
     /** Trips that have ended lately. @type {Set<string>} */
     ended: new Set(),
     closed: { completed: 0, cancelled: 0, expired: 0 },
+    safety: createSafety(),
     /** Last answer of /admin/stats. @type {any} */
     stats: null,
     /** All open trips were read at least once: until then no count of them is known. */

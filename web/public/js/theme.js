@@ -17,6 +17,8 @@ export function readTheme(element) {
   return {
     drivers,
     trips,
+    /** @type {Record<string, string>} */
+    checkIns: { asked: colour('check-in-asked'), escalated: colour('check-in-escalated') },
     outline: colour('outline'),
     select: colour('select'),
     grid: colour('grid'),

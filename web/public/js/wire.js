@@ -27,6 +27,9 @@ function optional(value) {
 /** @param {unknown} value */
 const text = (value) => (typeof value === 'string' ? value : '');
 
+/** @param {unknown} value @returns {string[]} */
+const texts = (value) => (Array.isArray(value) ? value.map(text) : []);
+
 /** @type {Record<string, (body: any) => any>} */
 const readers = {
   welcome: (b) => ({
@@ -74,6 +77,24 @@ const readers = {
     distanceM: number(b.distance_m),
     leg: text(b.leg),
     source: text(b.source),
+  }),
+  check_in: (b) => ({
+    tripId: text(b.trip_id),
+    status: text(b.status),
+    hazards: texts(b.hazards),
+    riderId: text(b.rider_id),
+    driverId: text(b.driver_id),
+    deadlineMs: number(b.deadline_ms),
+    atMs: number(b.at_ms),
+  }),
+  anomaly_flag: (b) => ({
+    id: text(b.anomaly_id),
+    kind: text(b.kind),
+    subjectId: text(b.subject_id),
+    subjectRole: text(b.subject_role),
+    score: number(b.score),
+    atMs: number(b.at_ms),
+    facts: text(b.evidence),
   }),
   trip_event: (b) => ({
     tripId: text(b.trip_id),
@@ -125,6 +146,28 @@ export function readTrip(raw) {
     updatedAt: number(raw.updated_at),
   };
 }
+
+/** A check-in of the REST API. @param {any} raw @returns {import('./safety.js').CheckIn} */
+export const readCheckIn = (raw) => ({
+  tripId: text(raw.trip_id),
+  status: text(raw.status),
+  hazards: texts(raw.hazards),
+  riderId: text(raw.rider_id),
+  driverId: text(raw.driver_id),
+  deadlineMs: number(raw.deadline),
+  atMs: number(raw.updated_at),
+});
+
+/** A flag of the REST API. @param {any} raw @returns {import('./safety.js').Flag} */
+export const readFlag = (raw) => ({
+  id: text(raw.id),
+  kind: text(raw.kind),
+  subjectId: text(raw.subject_id),
+  subjectRole: text(raw.subject_role),
+  score: number(raw.score),
+  atMs: number(raw.last_at),
+  facts: JSON.stringify(raw.evidence?.at?.(-1)?.facts ?? {}),
+});
 
 /** @param {any} raw @returns {Place | null} */
 function readPlace(raw) {
