@@ -2,13 +2,12 @@
 import { latLngToCell } from 'h3-js';
 import { createServices, type DomainServices } from '../domain/services.ts';
 import { checkInExpiryJob } from '../jobs/check-in-expiry.ts';
+import { dispatchLookJob } from '../jobs/dispatch-look.ts';
 import { dispatchWindowJob } from '../jobs/dispatch-window.ts';
 import { offerExpiryJob } from '../jobs/offer-expiry.ts';
 import { paymentStepJob, reconcileJob } from '../jobs/payments.ts';
 import { surgeJob } from '../jobs/surge.ts';
 import { sweepJob } from '../jobs/sweep.ts';
-import { tripMatchJob } from '../jobs/trip-match.ts';
-import { tripTimeoutJob } from '../jobs/trip-timeout.ts';
 import { watchSweepJob } from '../jobs/watch-sweep.ts';
 import type { EventSink } from '../ports/event-sink.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -73,10 +72,9 @@ export async function startJobs(
     log,
   });
   const jobs = [
-    tripMatchJob(dispatch),
     offerExpiryJob(dispatch),
-    tripTimeoutJob(dispatch),
     dispatchWindowJob(dispatch),
+    dispatchLookJob(dispatch),
     checkInExpiryJob(checkIns),
   ];
   const recurring = [sweep, watchSweep, surgeJob(surge, config.surgeInterval)];

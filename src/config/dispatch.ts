@@ -24,13 +24,13 @@ export const dispatchSettings = {
     'DISPATCH_WINDOW',
     duration(0, MINUTE),
     '0s',
-    'Trips of a city that come within this time are assigned together; 0s decides about each at once (domain time).',
+    'Trips of a city that come within this time are assigned together; 0s decides at once, together about those that come while a decision is made (domain time).',
   ),
   dispatchWindowTrips: required(
     'DISPATCH_WINDOW_TRIPS',
     integer(1, 1000),
     '1000',
-    'Most trips decided together; more wait for the next window, which follows at once.',
+    'Most trips decided together; of more, those who wait longest come first.',
   ),
   dispatchTimeLimit: required(
     'DISPATCH_TIME_LIMIT',

@@ -65,7 +65,12 @@ export const ridesSettings = {
     'Drivers compared for one trip: rings of H3 cells are added until so many are found that may take it.',
   ),
   ...dispatchSettings,
-  matchRetry: required('MATCH_RETRY', duration(100, HOUR), '5s', 'Wait before drivers are sought again (domain time).'),
+  matchRetry: required(
+    'MATCH_RETRY',
+    duration(100, HOUR),
+    '5s',
+    'Wait before drivers are sought again for those who found none (domain time).',
+  ),
   offerTtl: required(
     'OFFER_TTL',
     duration(500, DAY),

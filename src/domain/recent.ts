@@ -29,6 +29,12 @@ export class Recent<V extends object | true> {
     return old;
   }
 
+  /** Whether it is remembered; it is not kept longer for that. */
+  has(key: string): boolean {
+    this.#age();
+    return this.#young.has(key) || this.#old.has(key);
+  }
+
   set(key: string, value: V): void {
     this.#age();
     this.#renew(key, value);

@@ -81,7 +81,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     zoneOf: ports.zoneOf,
     onFact: (trip, fact) => countFact(ports.dispatchMeter, trip, fact),
   });
-  const decisions = createDecisionLog({ ...collections, ids });
+  const decisions = createDecisionLog({ ...collections, clock, ids });
   const dispatch = createDispatch({
     trips,
     drivers,
@@ -182,6 +182,8 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     {
       publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
       async react(tripId, event) {
+        // A search reads the trip itself, together with others that came at the same moment; nothing else follows from a request.
+        if (event.type === 'trip.requested') return void (await dispatch.match(tripId));
         const trip = await trips.any(tripId);
         if (!trip) return;
         if (isDeparture(trip)) {

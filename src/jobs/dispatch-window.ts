@@ -8,7 +8,7 @@ export const dispatchWindowJob = (dispatch: Dispatch): JobDefinition<ScheduledWo
   queue: 'high',
   attempts: 5,
   backoffMs: 200,
-  async run({ city }) {
-    await dispatch.matchWindow(city);
+  async run({ city, at }) {
+    await dispatch.matchWindow(city, at);
   },
 });

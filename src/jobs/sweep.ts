@@ -40,13 +40,29 @@ const CLAIM_PATIENCE = 5;
 
 export function sweepJob(deps: SweepDeps): RecurringJob {
   const { clock, dispatch, trips } = deps;
+  /** Where the next sweep goes on among the trips that wait, by their last change. */
+  let waitingTo = 0;
 
   /** Domain time that passes within `wallMs`. */
   const domainMs = (wallMs: number): number => wallMs / clock.toWallMs(1);
 
-  async function stuck(status: Trip['status'], updatedBefore: number, more: Filter = {}): Promise<Trip[]> {
-    const where = { ...more, kind: { in: dispatchedKinds }, status, updatedAt: { lt: updatedBefore } };
+  async function stuck(status: Trip['status'], updatedAt: Filter[string], more: Filter = {}): Promise<Trip[]> {
+    const where = { ...more, kind: { in: dispatchedKinds }, status, updatedAt };
     return (await trips.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH })).items;
+  }
+
+  /**
+   * Trips that wait for longer than they have to for their next look, some at a time: those who wait for good reason must not keep the
+   * others from it. A ride for later waits for its time, not for the sweeper.
+   */
+  async function waiting(now: number, age: number): Promise<Trip[]> {
+    const before = now - age - 2 * deps.matchRetryMs;
+    const due = await stuck('requested', { gte: waitingTo, lt: before }, { matchFrom: { lt: now - age } });
+    const last = due.length < BATCH ? 0 : due.at(-1)!.updatedAt;
+    // A whole page of one date leads past that date, or it would be the next page too.
+    waitingTo = last > 0 && last === waitingTo ? last + 1 : last;
+    // Stored before there was such a field: see `soughtFrom`.
+    return [...(await stuck('requested', { lt: before }, { matchFrom: null })), ...due];
   }
 
   /** One document that cannot be mended must not keep the others from it. */
@@ -63,18 +79,19 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
   }
 
   async function sweepTrips(now: number, age: number): Promise<number> {
-    let mended = await mend(await stuck('offered', now - age), async ({ id, offer }) => {
+    let mended = await mend(await stuck('offered', { lt: now - age }), async ({ id, offer }) => {
       if (!offer || offer.expiresAt + age > now) return false;
       await dispatch.expireOffer(id, offer.id);
       return true;
     });
-    mended += await mend(
-      // A ride for later waits for its time, not for the sweeper.
-      await stuck('requested', now - age - 2 * deps.matchRetryMs, { matchFrom: { lt: now - age } }),
-      async ({ id }) => (await dispatch.match(id)) !== 'not_waiting',
-    );
+    mended += await mend(await waiting(now, age), async (trip) => {
+      if (now >= trip.matchDeadline + age) return (await dispatch.match(trip.id)) === 'expired';
+      // It is looked at again and again until then, and only Redis knows whether that goes on.
+      await dispatch.callAgain(trip);
+      return false;
+    });
     for (const status of ['assigned', 'driver_arrived', 'in_progress'] as const) {
-      mended += await mend(await stuck(status, now - deps.tripMaxDurationMs), async ({ id }) => {
+      mended += await mend(await stuck(status, { lt: now - deps.tripMaxDurationMs }), async ({ id }) => {
         await dispatch.abandon(id);
         return true;
       });

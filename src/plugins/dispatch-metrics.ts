@@ -16,7 +16,7 @@ export function createDispatchMeter(registry: Registry): DispatchMeter {
     new PlainHistogram({ name, help, labelNames, buckets, registers });
   const decisions = counter(
     'ride_dispatch_decisions_total',
-    'Trips that were decided about, alone or together with those of their window, by what came of it',
+    'Trips that were decided about, at once or together with those of their window, by what came of it',
     'kind',
     'outcome',
   );

@@ -1,7 +1,7 @@
 /** What is counted of dispatch. Each is told once, by the node that decided or whose write it was; no label is of a user or trip. */
 import type { ChoiceReason, RejectionReason } from '../domain/dispatch/rules.ts';
 
-/** `trip`: decided alone, `window`: together with the others of a city. */
+/** `trip`: decided at once, with others that came at the same moment; `window`: together with the others of a city. */
 export type DecisionKind = 'trip' | 'window';
 
 /** How an offer came to be, and how it ends: of those asked each has one `made` and, once it is over, one of the others. */

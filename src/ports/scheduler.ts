@@ -3,12 +3,20 @@
  * expiry, an outbox); losing every job delays the work until the sweeper finds it, it does not lose it.
  */
 export interface ScheduledWork {
-  trip_match: { tripId: string };
   offer_expiry: { tripId: string; offerId: string };
-  trip_timeout: { tripId: string };
   check_in_expiry: { tripId: string; round: number };
   payment_step: { paymentId: string };
-  dispatch_window: { city: string };
+  /** All that wait in a city. */
+  dispatch_window: { city: string; at: number };
+  dispatch_look: CohortLook;
+}
+
+/** The trips of a city for which drivers are sought since `from` or later, before `to`; `at` is when they are looked at. Domain epoch ms. */
+export interface CohortLook {
+  city: string;
+  from: number;
+  to: number;
+  at: number;
 }
 
 export type WorkName = keyof ScheduledWork;

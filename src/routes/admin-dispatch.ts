@@ -87,7 +87,8 @@ export const adminDispatchRoutes: FastifyPluginAsyncTypebox<AdminDispatchOptions
       schema: {
         operationId: 'getTripDispatch',
         summary: 'Why a trip was offered to whom',
-        description: 'Every decision of dispatch about the trip, the latest first. For admins and dispatchers.',
+        description:
+          'Every decision of dispatch about the trip, the latest first; that still nobody is near is said once a minute or so. For admins and dispatchers.',
         tags: ['operations'],
         security: [{ bearer: [] }],
         params: Type.Object({ id: Id }),

@@ -18,6 +18,15 @@ t.test('what is asked for stays, what is not goes', async (t) => {
   t.equal(recent.size, 0);
 });
 
+t.test('to look whether something is remembered does not make it stay', async (t) => {
+  let now = 0;
+  const recent = new Recent<true>(100, () => now);
+  recent.set('one', true);
+  for (now = 0; now <= 190; now += 10) t.equal(recent.has('one'), true);
+  now = 200;
+  t.equal(recent.has('one'), false);
+});
+
 t.test('however many come, those of twice the time are the most', async (t) => {
   let now = 0;
   const recent = new Recent<true>(100, () => now);

@@ -30,12 +30,11 @@ import { safetyLimits } from '../../src/domain/safety/rules.ts';
 import { createServices, type DomainServices, type DomainSettings, type Ports } from '../../src/domain/services.ts';
 import type { Trip } from '../../src/domain/trips/trip.ts';
 import { checkInExpiryJob } from '../../src/jobs/check-in-expiry.ts';
+import { dispatchLookJob } from '../../src/jobs/dispatch-look.ts';
 import { dispatchWindowJob } from '../../src/jobs/dispatch-window.ts';
 import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
 import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
-import { tripMatchJob } from '../../src/jobs/trip-match.ts';
-import { tripTimeoutJob } from '../../src/jobs/trip-timeout.ts';
 import { createDispatchMeter } from '../../src/plugins/dispatch-metrics.ts';
 import { createMoneyMeter } from '../../src/plugins/money-metrics.ts';
 import type { Bus } from '../../src/ports/bus.ts';
@@ -264,12 +263,11 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   });
   await store.open();
   const jobs = [
-    tripMatchJob(dispatch),
     offerExpiryJob(dispatch),
-    tripTimeoutJob(dispatch),
     checkInExpiryJob(services.checkIns),
     paymentStepJob(payments!),
     dispatchWindowJob(dispatch),
+    dispatchLookJob(dispatch),
   ];
   if (!options.queues) await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 

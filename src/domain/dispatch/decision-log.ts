@@ -1,12 +1,15 @@
 /** Writes decisions down before anybody is asked, reads them back, and replays them. */
+import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Page } from '../../ports/store.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import { Recent } from '../recent.ts';
 import type { DispatchDecision, TripDecision } from './decision.ts';
 import { type Decision, type DecisionInput, decide, explain, RULES_VERSION } from './rules.ts';
 
 export interface DecisionLogDeps {
   decisions: Collection<DispatchDecision>;
   tripDecisions: Collection<TripDecision>;
+  clock: Clock;
   ids: Ids;
 }
 
@@ -21,6 +24,8 @@ export interface LoggedDecision extends TripDecision {
 
 /** Candidates kept of one trip for reading; the stored input has all. */
 const SHOWN = 40;
+/** So long it is remembered that a trip has nobody near, domain ms; then it is written down once more. */
+const NOBODY_NEAR_MS = 60_000;
 
 /** What a decision made of its stored input gives today, against what it gave. */
 export function replayOf({ input, outcome }: Pick<DispatchDecision, 'input' | 'outcome'>): Replay {
@@ -30,7 +35,18 @@ export function replayOf({ input, outcome }: Pick<DispatchDecision, 'input' | 'o
 
 export type DecisionLog = ReturnType<typeof createDecisionLog>;
 
-export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLogDeps) {
+export function createDecisionLog({ decisions, tripDecisions, clock, ids }: DecisionLogDeps) {
+  /** Trips of which this node wrote last that nobody is near. */
+  const alone = new Recent<true>(NOBODY_NEAR_MS, clock.now);
+
+  /** Where nobody is, a look every few seconds says nothing new: the first one is kept, and one a minute or so. */
+  const isNews = ({ tripId, reason }: TripDecision): boolean => reason !== 'nobody_near' || !alone.has(tripId);
+
+  function written({ tripId, reason }: TripDecision): void {
+    if (reason === 'nobody_near') alone.set(tripId, true);
+    else alone.delete(tripId);
+  }
+
   function partOf(decision: DispatchDecision, index: number): TripDecision {
     const { tripId, reason, driverIds } = decision.outcome.choices[index]!;
     const { ranked, rejected } = explain(decision.input, tripId);
@@ -55,7 +71,10 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
   }
 
   return {
-    /** Resolves once the decision can be read: the part of each trip. @throws RideError RIDE_UNAVAILABLE */
+    /**
+     * Resolves once the decision can be read, as far as it says something new: the part of each trip.
+     * @throws RideError RIDE_UNAVAILABLE
+     */
     async write(city: string, input: DecisionInput, outcome: Decision): Promise<TripDecision[]> {
       const id = ids.next('dec');
       const decision: DispatchDecision = {
@@ -66,14 +85,13 @@ export function createDecisionLog({ decisions, tripDecisions, ids }: DecisionLog
         input,
         outcome,
       };
-      if (outcome.choices.length === 1) {
-        const part = { ...partOf(decision, 0), whole: { input, outcome } };
-        await tripDecisions.insert(part);
-        return [part];
-      }
-      await decisions.insert(decision);
+      const isAlone = outcome.choices.length === 1;
       const parts = outcome.choices.map((_, index) => partOf(decision, index));
-      await Promise.all(parts.map((part) => tripDecisions.insert(part)));
+      const news = parts.filter(isNews);
+      if (news.length > 0 && !isAlone) await decisions.insert(decision);
+      const whole = isAlone ? { whole: { input, outcome } } : {};
+      await Promise.all(news.map((part) => tripDecisions.insert({ ...part, ...whole })));
+      for (const part of news) written(part);
       return parts;
     },
 

@@ -5,7 +5,7 @@ import { type Driver, isAvailable } from '../drivers/driver.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
 import type { Routing } from '../routing/service.ts';
-import type { Trip } from '../trips/trip.ts';
+import { soughtFrom, type Trip } from '../trips/trip.ts';
 import { createRingSearch, type Found, type RingSettings } from './candidates.ts';
 import { type DecisionInput, type DecisionSettings, type DriverFacts, RULES_VERSION } from './rules.ts';
 
@@ -111,7 +111,7 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
         pickup: { lat: trip.source.lat, lng: trip.source.lng },
         vehicleClass: trip.vehicleClass,
         excludedDriverIds: trip.excludedDriverIds,
-        waitingSince: trip.matchFrom,
+        waitingSince: soughtFrom(trip),
       })),
       drivers: all,
       sources,

@@ -1,154 +1,34 @@
 /**
- * From waiting trips to offers: facts are gathered, a decision is made and written down, the chosen drivers are reserved and
- * asked. One trip at a time, or all that wait in a city together when there is a window.
+ * Which waiting trips are looked at, and when again: one as soon as it was requested, together with others that come at the same
+ * moment; all that wait in a city when there is a window; a cohort when it is its time again.
  */
-import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { DispatchMeter } from '../../ports/dispatch-meter.ts';
-import type { Offers } from '../../ports/offers.ts';
-import type { Scheduler } from '../../ports/scheduler.ts';
-import type { Ids } from '../ids.ts';
-import type { Asked, Offer } from '../offers/rules.ts';
+import type { CohortLook } from '../../ports/scheduler.ts';
+import { joined, type Settled, settled, unsettle } from '../joined.ts';
 import type { Trips } from '../trips/service.ts';
-import type { Trip } from '../trips/trip.ts';
-import type { DecisionLog } from './decision-log.ts';
-import { type MatchingSettings, RESERVATION_GRACE_MS } from './deps.ts';
-import type { createFacts } from './facts.ts';
-import { type Choice, type Decision, type DecisionInput, decide, explain } from './rules.ts';
+import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { createDeciding, Decided } from './deciding.ts';
+import type { MatchingSettings } from './deps.ts';
+import type { Looks } from './looks.ts';
 
 export interface MatchingDeps {
   trips: Trips;
-  offers: Offers;
-  scheduler: Scheduler;
   clock: Clock;
-  ids: Ids;
-  gather: ReturnType<typeof createFacts>;
-  decisions: DecisionLog;
+  looks: Looks;
+  decideAll: ReturnType<typeof createDeciding>;
   settings: MatchingSettings;
-  meter: DispatchMeter;
 }
 
 /** `queued`: the next window decides; `later`: a ride for later, sought ahead of its time. */
-export type MatchOutcome = 'offered' | 'no_driver' | 'not_waiting' | 'expired' | 'queued' | 'later';
+export type MatchOutcome = Exclude<Decided, 'again'> | 'expired' | 'queued' | 'later';
+type Outcomes = Map<string, Settled<MatchOutcome>>;
 
-/** Drivers reserved for the offers of one decision. */
-type Held = Map<string, string>;
+/** Requests are looked at in so many groups at once. */
+const GROUPS = 2;
+/** Most trips of such a group, and of a page of a cohort: what is decided together without a window is not much. */
+const TOGETHER = 200;
 
-export function createMatching(deps: MatchingDeps) {
-  const { trips, offers, scheduler, clock, ids, gather, decisions, settings, meter } = deps;
-
-  /** Decides within the time allowed; the input that is returned gives the same decision without a clock. */
-  function decideInTime(input: DecisionInput): { input: DecisionInput; decision: Decision } {
-    const until = clock.now() + settings.decideMs / clock.toWallMs(1);
-    const decision = decide(input, () => clock.now() >= until);
-    if (decision.greedyTrips === 0) return { input, decision };
-    return { input: { ...input, settings: { ...input.settings, maxSteps: decision.steps } }, decision };
-  }
-
-  async function release(held: Held, driverIds: Iterable<string> = [...held.keys()]): Promise<void> {
-    for (const driverId of driverIds) {
-      await offers.release(driverId, held.get(driverId)!);
-      held.delete(driverId);
-    }
-  }
-
-  /** Reserves who was chosen; resolves those who have another offer. */
-  async function reserve(choices: readonly Choice[], offerIds: ReadonlyMap<string, string>, held: Held) {
-    const wanted = new Map(
-      choices.flatMap(({ tripId, driverIds }) => driverIds.map((id) => [id, offerIds.get(tripId)!])),
-    );
-    await release(
-      held,
-      [...held.keys()].filter((id) => wanted.get(id) !== held.get(id)),
-    );
-    const ttlMs = clock.toWallMs(settings.offerTtlMs) + RESERVATION_GRACE_MS;
-    const lost = await Promise.all(
-      [...wanted].map(async ([driverId, offerId]) => {
-        if (held.has(driverId)) return [];
-        if (!(await offers.reserve(driverId, offerId, ttlMs))) return [driverId];
-        held.set(driverId, offerId);
-        return [];
-      }),
-    );
-    return lost.flat();
-  }
-
-  function offerOf(input: DecisionInput, { tripId, driverIds }: Choice, id: string): Offer {
-    const { ranked } = explain(input, tripId);
-    const asked = driverIds.map((driverId): Asked => {
-      const { etaS, source, distanceM } = ranked.find((one) => one.driverId === driverId)!;
-      const { lat, lng } = input.drivers.find((one) => one.driverId === driverId)!;
-      return { driverId, etaS, source, distanceM, lat, lng };
-    });
-    const [first, ...others] = asked;
-    return { id, ...first!, expiresAt: clock.now() + settings.offerTtlMs, ...(others.length > 0 ? { others } : {}) };
-  }
-
-  /** Asks the drivers of one choice. `again`: one of them is out of this trip since the decision was made. */
-  async function ask(
-    input: DecisionInput,
-    choice: Choice,
-    offerId: string,
-    held: Held,
-  ): Promise<MatchOutcome | 'again'> {
-    if (choice.driverIds.length === 0) return 'no_driver';
-    try {
-      await trips.command(choice.tripId, { type: 'offer', offer: offerOf(input, choice, offerId) });
-      return 'offered';
-    } catch (error) {
-      await release(held, choice.driverIds);
-      if (error instanceof RideError && error.code === 'RIDE_ILLEGAL_TRANSITION') return 'not_waiting';
-      if (error instanceof RideError && error.code === 'RIDE_OFFER_CLOSED') return 'again';
-      throw error;
-    }
-  }
-
-  /** One decision about some waiting trips of a city, and what came of it for each. */
-  async function decideTogether(waiting: readonly Trip[]): Promise<Map<string, MatchOutcome | 'again'>> {
-    const offerIds = new Map(waiting.map(({ id }) => [id, ids.next('ofr')] as const));
-    const held: Held = new Map();
-    try {
-      const totalS = meter.stopwatch();
-      let input = await gather(waiting);
-      let assigningS = 0;
-      const decideNow = () => {
-        const spentS = meter.stopwatch();
-        const made = decideInTime(input);
-        assigningS += spentS();
-        return made;
-      };
-      let decided = decideNow();
-      // Every round takes somebody out, so there is an end.
-      for (;;) {
-        const lost = await reserve(decided.decision.choices, offerIds, held);
-        if (lost.length === 0) break;
-        input = { ...input, askedElsewhere: [...input.askedElsewhere, ...lost] };
-        decided = decideNow();
-      }
-      const parts = await decisions.write(waiting[0]!.source.city, decided.input, decided.decision);
-      const kind = settings.windowMs > 0 ? 'window' : 'trip';
-      meter.decided(kind, parts, { assigningS, totalS: totalS(), greedyTrips: decided.decision.greedyTrips });
-      const outcomes = decided.decision.choices.map(
-        async (choice) =>
-          [choice.tripId, await ask(decided.input, choice, offerIds.get(choice.tripId)!, held)] as const,
-      );
-      const settled = await Promise.allSettled(outcomes);
-      const failed = settled.find((one) => one.status === 'rejected');
-      if (failed) throw failed.reason;
-      return new Map(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
-    } catch (error) {
-      // What was offered keeps its drivers reserved; the others are free again. With the store away nobody knows, and all are:
-      // a reservation is a convenience, the driver's document decides.
-      const offered = await trips.findMany(waiting.map(({ id }) => id)).catch(() => []);
-      const bound = new Set(offered.flatMap((trip) => (trip.offer ? [trip.offer.id] : [])));
-      await release(
-        held,
-        [...held].flatMap(([driverId, offerId]) => (bound.has(offerId) ? [] : [driverId])),
-      );
-      throw error;
-    }
-  }
-
+export function createMatching({ trips, clock, looks, decideAll, settings }: MatchingDeps) {
   async function expire(tripId: string, reason: string): Promise<MatchOutcome> {
     await trips.command(tripId, { type: 'expire', reason });
     return 'expired';
@@ -157,57 +37,84 @@ export function createMatching(deps: MatchingDeps) {
   /** Null when drivers may be sought now. */
   async function notNow(trip: Trip): Promise<MatchOutcome | null> {
     const now = clock.now();
+    if (trip.status !== 'requested') return 'not_waiting';
     if (now >= trip.matchDeadline) return expire(trip.id, 'no_driver_in_time');
     if (trip.offersMade >= settings.maxOffers) return expire(trip.id, 'too_many_offers');
-    if (now >= trip.matchFrom) return null;
-    await scheduler.schedule('trip_match', { tripId: trip.id }, trip.matchFrom - now, `${trip.id}.ahead`);
+    if (now >= soughtFrom(trip)) return null;
+    await looks.later(trip);
     return 'later';
   }
 
-  /** All nodes name the windows of a city alike, so each is decided once. */
-  async function queue(city: string, waitMs: number): Promise<void> {
-    const now = clock.now();
-    const window = Math.floor((now + waitMs) / settings.windowMs) + 1;
-    await scheduler.schedule('dispatch_window', { city }, window * settings.windowMs - now, `${city}.${window}`);
-  }
-
-  async function again(trip: Trip): Promise<void> {
-    const waitMs = Math.min(settings.retryMs, Math.max(0, trip.matchDeadline - clock.now()));
-    const round = Math.floor(clock.now() / settings.retryMs);
-    await scheduler.schedule('trip_match', { tripId: trip.id }, waitMs, `${trip.id}.${trip.version}.${round}`);
-  }
-
-  /** Looks for a driver for a waiting trip; asks again later when there is none, gives up at the trip's deadline. */
-  async function match(tripId: string): Promise<MatchOutcome> {
-    for (;;) {
-      const trip = await trips.find(tripId);
-      if (trip?.status !== 'requested') return 'not_waiting';
-      const other = await notNow(trip);
-      if (other) return other;
-      if (settings.windowMs > 0) {
-        await queue(trip.source.city, 0);
-        return 'queued';
-      }
-      const outcome = (await decideTogether([trip])).get(tripId)!;
-      if (outcome === 'again') continue;
-      if (outcome === 'no_driver') await again(trip);
-      return outcome;
+  /** Notes what came of those for whom nobody is sought now; the others, by city. */
+  async function sortOut(waiting: readonly Trip[], outcomes: Outcomes): Promise<Map<string, Trip[]>> {
+    const answers = await Promise.allSettled(waiting.map(notNow));
+    const cities = new Map<string, Trip[]>();
+    for (const [i, trip] of waiting.entries()) {
+      const answer = answers[i]!;
+      if (answer.status === 'rejected') outcomes.set(trip.id, answer);
+      else if (answer.value) outcomes.set(trip.id, { status: 'fulfilled', value: answer.value });
+      else if (cities.get(trip.source.city)?.push(trip) === undefined) cities.set(trip.source.city, [trip]);
     }
+    return cities;
+  }
+
+  /** Looks for drivers for some trips, those of a city together; who gets none is looked at again. `at`: when this look was due. */
+  async function look(waiting: readonly Trip[], at?: number): Promise<Outcomes> {
+    const outcomes: Outcomes = new Map();
+    const again: string[] = [];
+    for (const due of (await sortOut(waiting, outcomes)).values()) {
+      const byId = new Map(due.map((trip) => [trip.id, trip]));
+      for (const [id, decided] of await decideAll(due)) {
+        if (decided.status === 'rejected') outcomes.set(id, decided);
+        else if (decided.value === 'again') again.push(id);
+        else if (decided.value === 'no_driver') {
+          outcomes.set(id, await settled(looks.again(byId.get(id)!, at).then(() => 'no_driver' as const)));
+        } else outcomes.set(id, { status: 'fulfilled', value: decided.value });
+      }
+    }
+    if (again.length > 0) for (const [id, one] of await look(await trips.findMany(again), at)) outcomes.set(id, one);
+    return outcomes;
+  }
+
+  async function matchMany(tripIds: readonly string[]): Promise<Outcomes> {
+    const found = await trips.findMany(tripIds);
+    const outcomes: Outcomes = new Map(tripIds.map((id) => [id, { status: 'fulfilled', value: 'not_waiting' }]));
+    if (settings.windowMs === 0) {
+      for (const [id, one] of await look(found)) outcomes.set(id, one);
+      return outcomes;
+    }
+    for (const [city, due] of await sortOut(found, outcomes)) {
+      const queued = await settled(looks.next(city).then(() => 'queued' as const));
+      for (const { id } of due) outcomes.set(id, queued);
+    }
+    return outcomes;
+  }
+
+  /** Looks through all that wait in a city, longest first; resolves how many drivers were found. */
+  async function lookThrough({ city, from, to, at }: CohortLook, pageSize: number): Promise<number> {
+    const outcomes: Settled<MatchOutcome>[] = [];
+    for (let pageToken: string | undefined; ; ) {
+      const page = await trips.waitingIn(city, { from, to, pageSize, ...(pageToken ? { pageToken } : {}) });
+      outcomes.push(...(await look(page.items, at)).values());
+      pageToken = page.nextPageToken;
+      if (pageToken === undefined) break;
+    }
+    // Those that could be looked at were; for the others the work is tried again.
+    return outcomes.map(unsettle).filter((outcome) => outcome === 'offered').length;
   }
 
   return {
-    match,
+    /** Looks for a driver for a waiting trip; asks again later when there is none, gives up at the trip's deadline. */
+    match: joined<string, MatchOutcome>(matchMany, { groups: GROUPS, most: Math.min(TOGETHER, settings.windowTrips) }),
 
-    /** Decides about all trips that wait in a city; resolves how many drivers were found. */
-    async matchWindow(city: string): Promise<number> {
-      const waiting = await trips.waitingIn(city, clock.now(), settings.windowTrips);
-      const due: Trip[] = [];
-      for (const trip of waiting) if ((await notNow(trip)) === null) due.push(trip);
-      if (due.length === 0) return 0;
-      const outcomes = [...(await decideTogether(due)).values()];
-      if (waiting.length === settings.windowTrips || outcomes.includes('again')) await queue(city, 0);
-      else if (outcomes.includes('no_driver')) await queue(city, settings.retryMs);
-      return outcomes.filter((outcome) => outcome === 'offered').length;
-    },
+    /** Decides about all trips that wait in a city, at the window that was due `at`; resolves how many drivers were found. */
+    matchWindow: (city: string, at = clock.now()): Promise<number> =>
+      lookThrough({ city, from: 0, to: Math.max(at, clock.now()) + 1, at }, settings.windowTrips),
+
+    /** Looks again at those of a cohort who still wait; resolves how many drivers were found. */
+    matchCohort: (look: CohortLook): Promise<number> => lookThrough(look, Math.min(TOGETHER, settings.windowTrips)),
+
+    /** Makes sure that a waiting trip is looked at again, in case that the work of it was lost. */
+    callAgain: (trip: Trip): Promise<void> => looks.again(trip),
   };
 }

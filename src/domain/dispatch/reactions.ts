@@ -69,15 +69,6 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
     // A sweep may come late: what is no longer so must not be announced.
     const current = trip.history.length === event.seq;
     switch (event.type) {
-      case 'requested':
-        await scheduler.schedule(
-          'trip_timeout',
-          { tripId: trip.id },
-          Math.max(0, trip.matchDeadline - clock.now()),
-          trip.id,
-        );
-        if (current) await match(trip.id);
-        break;
       case 'offered':
         if (current) await announceOffer(trip, event.offer!, event.id);
         break;
@@ -112,6 +103,8 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
           await closeOffer(trip.id, offerFor(event.offer!, driverId), event.type, event.id);
         if (event.driverId) await drivers.release(event.driverId, trip.id);
         break;
+      // A request leads to `match`, without a look at the trip before.
+      case 'requested':
       case 'driver_arrived':
       case 'started':
       case 'expired':

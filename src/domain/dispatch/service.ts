@@ -6,8 +6,10 @@ import { RideError } from '../../errors.ts';
 import { askedOf } from '../offers/rules.ts';
 import { isDriven, isTerminal } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
+import { createDeciding } from './deciding.ts';
 import type { DispatchDeps } from './deps.ts';
 import { createFacts } from './facts.ts';
+import { createLooks } from './looks.ts';
 import { createMatching } from './matching.ts';
 import { createReactions } from './reactions.ts';
 
@@ -19,7 +21,12 @@ export type Dispatch = ReturnType<typeof createDispatch>;
 export function createDispatch(deps: DispatchDeps) {
   const { trips, drivers, clock, log } = deps;
   const gather = createFacts({ ...deps, ...deps.settings });
-  const { match, matchWindow } = createMatching({ ...deps, gather });
+  const decideAll = createDeciding({ ...deps, gather });
+  const { match, matchWindow, matchCohort, callAgain } = createMatching({
+    ...deps,
+    decideAll,
+    looks: createLooks(deps),
+  });
 
   /** Where the next reconciliation goes on among those who are bound. */
   let reconciled: string | undefined;
@@ -97,6 +104,8 @@ export function createDispatch(deps: DispatchDeps) {
   return {
     match,
     matchWindow,
+    matchCohort,
+    callAgain,
     accept,
     claim,
     releaseUnlessDriven,

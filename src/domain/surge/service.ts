@@ -11,7 +11,7 @@ import type { Supply } from '../../ports/supply.ts';
 import type { SurgeBoards } from '../../ports/surge-boards.ts';
 import { pagesOf } from '../pages.ts';
 import type { SurgeSnapshot } from '../pricing/rules.ts';
-import type { Trip } from '../trips/trip.ts';
+import { soughtFrom, type Trip } from '../trips/trip.ts';
 import { nextBoard, type SurgeBoard, type SurgeSettings, snapshotOf, type ZoneCount, type ZoneSurge } from './rules.ts';
 
 export interface SurgeDeps {
@@ -69,9 +69,9 @@ export function createSurge(deps: SurgeDeps) {
       of.set(city, (of.get(city) ?? 0) + 1);
       if (of.get(city)! > (of.get(zoneCount.city) ?? 0)) zoneCount.city = city;
     };
-    for await (const { source, matchFrom } of all({ status: { in: ['requested', 'offered'] } })) {
+    for await (const trip of all({ status: { in: ['requested', 'offered'] } })) {
       // A ride for later wants nobody yet.
-      if (!(matchFrom > now)) add(source.zone, source.city, 'waiting');
+      if (soughtFrom(trip) <= now) add(trip.source.zone, trip.source.city, 'waiting');
     }
     for await (const { source } of all({ status: 'expired', updatedAt: { gt: now - settings.windowMs } })) {
       add(source.zone, source.city, 'lost');

@@ -58,6 +58,14 @@ export interface TripQuery {
   pageToken?: string;
 }
 
+export interface WaitingQuery {
+  /** Domain epoch ms. */
+  from: number;
+  to: number;
+  pageSize: number;
+  pageToken?: string;
+}
+
 export interface TripsDeps {
   trips: Collection<Trip>;
   idempotency: Idempotency;
@@ -279,10 +287,17 @@ export function createTrips(deps: TripsDeps) {
       });
     },
 
-    /** Trips of a city for which drivers are sought at `now`, who waits longest first. */
-    async waitingIn(city: string, now: number, limit: number): Promise<Trip[]> {
-      const where = { status: 'requested', 'source.city': city, matchFrom: { lte: now } };
-      return (await trips.page({ where, orderBy: 'matchFrom', direction: 'asc', pageSize: limit })).items;
+    /** Trips of a city for which drivers are sought since `from` or later, before `to`; who waits longest comes first. */
+    async waitingIn(city: string, { from, to, ...page }: WaitingQuery): Promise<Page<Trip>> {
+      const where = { status: 'requested', 'source.city': city };
+      const since = { gte: from, lt: to };
+      const oldest = { direction: 'asc', ...page } as const;
+      const dated = trips.page({ where: { ...where, matchFrom: since }, orderBy: 'matchFrom', ...oldest });
+      if (page.pageToken !== undefined) return dated;
+      // See `soughtFrom`. They are the oldest by far, and few.
+      const undated = trips.page({ where: { ...where, matchFrom: null, createdAt: since }, ...oldest });
+      const [first, then] = await Promise.all([undated, dated]);
+      return { ...then, items: [...first.items, ...then.items] };
     },
 
     /** A rider's trips that have not ended, newest first. */

@@ -34,8 +34,8 @@ export interface Trip extends StoredDocument, TripState {
   requestKey?: string;
   /** When the rider wants to be picked up, epoch ms; missing: as soon as somebody can. */
   departureTime?: number;
-  /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. */
-  matchFrom: number;
+  /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. Absent in trips of a time before: ask `soughtFrom`. */
+  matchFrom?: number;
   /** Every event of the trip, so that its history can be read for ever; as long as MAX_OFFERS allows. */
   history: TripEvent[];
 }
@@ -56,6 +56,10 @@ export const tripCollection: CollectionSpec<Trip> = {
 
 /** Number of the last event; the next has this plus one. */
 export const lastSeq = (trip: Trip): number => trip.history.length;
+
+/** A trip that was stored before there were rides for later was sought a driver for at once. */
+export const soughtFrom = ({ matchFrom, createdAt }: Pick<Trip, 'matchFrom' | 'createdAt'>): number =>
+  matchFrom ?? createdAt;
 
 /** A trip that was stored before prices were kept costs what its rider was told, and nothing more. */
 export const termsOf = ({ terms, estimate, source }: Pick<Trip, 'terms' | 'estimate' | 'source'>): Terms =>
