@@ -4,7 +4,7 @@
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { composeDomain, startJobs } from './compose/domain.ts';
+import { composeDomain, paymentGauges, startJobs } from './compose/domain.ts';
 import { registerHttp } from './compose/http.ts';
 import { type NodeConfig, openOutside } from './compose/outside.ts';
 import { composeRealtime, startTimers, watchGauges } from './compose/realtime.ts';
@@ -57,6 +57,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const { signIn } = await registerHttp(app, { config, outside, services, realtime, state, log });
   outside.gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
   watchGauges(outside, services);
+  paymentGauges(outside, services, log);
 
   let stopTimers: (() => void) | undefined;
   let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;

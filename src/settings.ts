@@ -71,6 +71,8 @@ export function domainSettings(c: Config): DomainSettings {
       waitingAllowanceS: Math.floor(c.paymentsWaitingAllowance / 1000),
       retryMs: c.paymentsRetry,
       retryMaxMs: c.paymentsRetryMax,
+      attempts: c.paymentsAttempts,
+      repairs: c.paymentsRepairs,
     },
     departures: {
       seatsMax: c.departureSeatsMax,

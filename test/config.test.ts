@@ -120,6 +120,8 @@ const bad: Record<string, readonly string[]> = {
   PAYMENTS_WAITING_ALLOWANCE: ['2d'],
   PAYMENTS_RETRY: ['9ms'],
   PAYMENTS_RETRY_MAX: ['2d'],
+  PAYMENTS_ATTEMPTS: ['0', '101'],
+  PAYMENTS_REPAIRS: ['-1', '101'],
   PAYMENTS_RECONCILE_INTERVAL: ['199ms'],
   PAYMENTS_RECONCILE_AGE: ['-1s'],
   SWEEP_INTERVAL: ['100ms'],

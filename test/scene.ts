@@ -88,10 +88,10 @@ export interface Ride {
 }
 
 /** A trip with an open offer to a driver of its own. */
-export async function offeredRide(t: TestScope, s: Clients): Promise<Ride & { offerId: string }> {
+export async function offeredRide(t: TestScope, s: Clients, riderId?: string): Promise<Ride & { offerId: string }> {
   const at = somewhere();
   const driver = await lookingDriver(t, s, at);
-  const rider = await member(s, 'rider');
+  const rider = riderId ? { id: riderId, token: await s.token('rider', riderId) } : await member(s, 'rider');
   const { id } = await requestedTrip(s, rider, at);
   const offered = await driver.peer.inbox.find((m) => m.job_offer?.trip_id === id, 'offer');
   const operator = await member(s, 'admin');
@@ -110,8 +110,8 @@ export async function offeredRide(t: TestScope, s: Clients): Promise<Ride & { of
 }
 
 /** A trip that its driver has accepted. */
-export async function assignedRide(t: TestScope, s: Clients): Promise<Ride> {
-  const ride = await offeredRide(t, s);
+export async function assignedRide(t: TestScope, s: Clients, riderId?: string): Promise<Ride> {
+  const ride = await offeredRide(t, s, riderId);
   const path = `/api/v1/trips/${ride.id}/offers/${ride.offerId}/accept`;
   const { status, body } = await s.rest('POST', path, ride.driver.token);
   if (status !== 200) throw new Error(`not accepted: ${JSON.stringify(body)}`);

@@ -85,3 +85,18 @@ export async function startJobs(
     [...recurring, reconcileJob(payments, paymentsReconcileInterval, paymentsReconcileAge, log)],
   );
 }
+
+/** What people have to look at: the same from whichever node is asked. */
+export function paymentGauges({ gauge }: Pick<Outside, 'gauge'>, { payments }: DomainServices, log: Logger): void {
+  let failed = 0;
+  const read = async (): Promise<number> => {
+    try {
+      failed = (await payments?.desk.countFailed()) ?? 0;
+    } catch (error) {
+      // The other metrics must be there most of all when the store is away; that it is, readiness says.
+      log.warn({ err: error }, 'failed payments not counted; the metric tells the last count');
+    }
+    return failed;
+  };
+  gauge('ride_payments_failed', 'Payments whose step was given up, over all nodes', read, true);
+}

@@ -27,6 +27,7 @@ import { deliveryRoutes } from '../routes/deliveries.ts';
 import { departureRoutes } from '../routes/departures.ts';
 import { driverRoutes } from '../routes/drivers.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
+import { paymentDeskRoutes } from '../routes/payments.ts';
 import { placeRoutes } from '../routes/places.ts';
 import { pricingRoutes } from '../routes/pricing.ts';
 import { type ProbeOptions, probeRoutes } from '../routes/probes.ts';
@@ -157,6 +158,7 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
   await admin.register(checkInDeskRoutes, services);
   await admin.register(sosDeskRoutes, services);
   await admin.register(anomalyRoutes, services);
+  if (services.payments) await admin.register(paymentDeskRoutes, { payments: services.payments });
   await admin.register(adminDispatchRoutes, { decisions: services.decisions, trips: services.trips });
   await admin.register(topicRoutes, { members: createMembers({ nodeId, directory, calls: realtime.calls }) });
 }

@@ -107,6 +107,18 @@ export const pricingSettings = {
     '5m',
     'Longest wait before a failed step of a payment is tried again (domain time).',
   ),
+  paymentsAttempts: required(
+    'PAYMENTS_ATTEMPTS',
+    integer(1, 100),
+    '12',
+    'Tries of a step of a payment before it is given up and the payment is failed.',
+  ),
+  paymentsRepairs: required(
+    'PAYMENTS_REPAIRS',
+    integer(0, 100),
+    '8',
+    'Times that reconciliation tries the step of a failed payment again, the wait doubled from PAYMENTS_RETRY_MAX up to a day; then only operators do.',
+  ),
   paymentsReconcileInterval: required(
     'PAYMENTS_RECONCILE_INTERVAL',
     duration(200, DAY),

@@ -17,8 +17,8 @@ export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 export interface Metrics {
   registry: Registry;
   meter: Meter;
-  /** Values that are read when Prometheus asks. */
-  gauge(name: string, help: string, read: () => number | Promise<number>): void;
+  /** Values that are read when Prometheus asks. `shared`: whichever worker is asked tells the same. */
+  gauge(name: string, help: string, read: () => number | Promise<number>, shared?: boolean): void;
 }
 
 /** The series of a counter with two labels, looked up without a label set. */
@@ -176,10 +176,11 @@ export function createMetrics(): Metrics {
         hit.value += count;
       },
     },
-    gauge(name, help, read) {
+    gauge(name, help, read, shared = false) {
       new Gauge({
         name,
         help,
+        aggregator: shared ? 'max' : 'sum',
         registers,
         async collect() {
           this.set(await read());

@@ -8,7 +8,7 @@ import { openapiYaml } from '../../script/openapi.ts';
 import { firstDelivery } from '../e2e/first-delivery.ts';
 import { firstDeparture } from '../e2e/first-departure.ts';
 import { build } from '../helper.ts';
-import { member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
+import { assignedRide, member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 import { checkedRest, type Document } from './answers.ts';
 
@@ -75,7 +75,7 @@ t.test('bodies have examples, and the examples are good', async (t) => {
     }
   }
   const empty = ['acceptOffer', 'arriveTrip', 'boardBooking', 'completeTrip', 'missBooking', 'startTrip'];
-  empty.push('arriveDeparture', 'completeDeparture', 'startDeparture');
+  empty.push('arriveDeparture', 'completeDeparture', 'retryPayment', 'startDeparture');
   t.same(optional.sort(), empty.sort(), 'only what takes {} has none');
 });
 
@@ -207,6 +207,12 @@ t.test('real answers are as documented, on every route', async (t) => {
   await until(async () => (await get(`${api}/trips/${ride.id}/payment`, ride.rider)).status === 200, 'its payment');
   await get(`${api}/trips/${ride.id}/payment`, ride.driver);
   await get(`${api}/trips/${id}/payment`);
+  const unpaid = await assignedRide(t, s, 'expired-1');
+  for (const step of ['arrive', 'start', 'complete'] as const) await unpaid.step(step);
+  const failed = async () => (await get('/admin/payments?status=failed', operator)).body.items;
+  await until(async () => (await failed()).length > 0, 'a payment to fail');
+  await post(`/admin/payments/${(await failed())[0].id}/retry`, operator);
+  await post('/admin/payments/nope/retry', operator);
   await firstDelivery(t, s, s, rest);
   await get(`${api}/deliveries`, operator);
   const departed = await firstDeparture(t, s, s, rest);

@@ -74,6 +74,7 @@ export interface Shared {
 export interface StackOptions {
   /** Over the settings of the tests. */
   dispatch?: Partial<DomainSettings['dispatch']>;
+  payments?: Partial<DomainSettings['payments']>;
   tripRequestTtlMs?: number;
   dispatchAheadMs?: number;
   /** The sweeper recurs this often; by default it runs only when the test calls it. */
@@ -160,7 +161,7 @@ const defaults: DomainSettings = {
     intervalMs: 10_000,
     windowMs: 300_000,
   },
-  payments: { waitingAllowanceS: 900, retryMs: 2000, retryMaxMs: 300_000 },
+  payments: { waitingAllowanceS: 900, retryMs: 2000, retryMaxMs: 300_000, attempts: 12, repairs: 8 },
   departures: {
     seatsMax: 60,
     aheadMaxMs: 90 * 86_400_000,
@@ -213,6 +214,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   const settings: DomainSettings = {
     ...defaults,
     dispatch: { ...defaults.dispatch, ...options.dispatch },
+    payments: { ...defaults.payments, ...options.payments },
     ...(options.dispatchAheadMs ? { dispatchAheadMs: options.dispatchAheadMs } : {}),
     ...(options.tripRequestTtlMs ? { tripRequestTtlMs: options.tripRequestTtlMs } : {}),
   };

@@ -1,6 +1,7 @@
 /**
  * A payment provider for development and tests: no money moves, but it remembers like a real one. Its holds lie in the store, so that
- * they outlive the process and are the same for all nodes. A rider whose id begins with `declined` is declined.
+ * they outlive the process and are the same for all nodes. A rider whose id begins with `declined` is declined; of one
+ * whose id begins with `expired` the hold has expired when it is captured.
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -22,6 +23,7 @@ export const developmentHoldCollection: CollectionSpec<DevelopmentHold> = {
 
 const CAS_ATTEMPTS = 16;
 const DECLINED = /^declined/;
+const EXPIRED = /^expired/;
 
 const mismatch = (key: string): RideError =>
   new RideError('RIDE_IDEMPOTENCY_MISMATCH', `The key ${key} was used for something else`);
@@ -79,6 +81,7 @@ export function createDevelopmentPayments(
           if (hold.capturedMinor !== amountMinor) throw mismatch(key);
           return null;
         }
+        if (EXPIRED.test(hold.request.riderId)) throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold has expired');
         if (hold.state !== 'open') throw new RideError('RIDE_ILLEGAL_TRANSITION', `The hold is ${hold.state}`);
         if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > hold.request.amountMinor) {
           throw new RideError('RIDE_INVALID_INPUT', 'No more can be captured than is held', { field: 'amount_minor' });

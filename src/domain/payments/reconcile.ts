@@ -80,7 +80,7 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
 
   /** Rides and bookings that ended, or are gone, without their payment knowing. */
   async function untold(before: number): Promise<number> {
-    const where = { status: { in: ['holding', 'held', 'declined'] }, updatedAt: { lt: before } };
+    const where = { status: { in: ['holding', 'held', 'declined', 'failed'] }, updatedAt: { lt: before } };
     let told = 0;
     const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH } as const;
     for await (const page of pagesOf((token) => payments.page({ ...query, ...token }))) told += await tell(page);
@@ -96,7 +96,7 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
       released += await mend(page, async (hold) => {
         const payment = known.get(hold.paymentId);
         // One whose answer was lost is not written down yet: it is asked for again under its key.
-        if (payment && needsHold(payment.status) && (payment.holdId ?? hold.id) === hold.id) return false;
+        if (payment && needsHold(payment) && (payment.holdId ?? hold.id) === hold.id) return false;
         await provider.release(`${hold.id}.orphan`, hold.id);
         log.warn({ hold_id: hold.id, payment_id: hold.paymentId }, 'released a hold that no payment wants');
         return true;

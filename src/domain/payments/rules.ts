@@ -7,6 +7,10 @@
  *      └─declined→ declined ─owed→ unpaid
  *
  * What is owed may be known before the hold is: then it is remembered, and the hold goes on at once.
+ *
+ *   holding, capturing, releasing or captured ─its step failed too often, or for good→ failed ─done all the same→ as if it had been
+ *
+ * A payment that failed is looked after a few times more, ever more rarely, and then by people alone.
  */
 
 export const paymentStatuses = [
@@ -19,14 +23,25 @@ export const paymentStatuses = [
   'released',
   'settled',
   'unpaid',
+  'failed',
 ] as const;
 export type PaymentStatus = (typeof paymentStatuses)[number];
 
-export const paymentEventTypes = ['requested', 'held', 'declined', 'owed', 'captured', 'released', 'settled'] as const;
+export const paymentEventTypes = [
+  'requested',
+  'held',
+  'declined',
+  'owed',
+  'captured',
+  'released',
+  'settled',
+  'failed',
+] as const;
 export type PaymentEventType = (typeof paymentEventTypes)[number];
 
 /** What is done at the provider or in the books while the payment has a status. */
-export type PaymentStep = 'hold' | 'capture' | 'release' | 'settle';
+export const paymentSteps = ['hold', 'capture', 'release', 'settle'] as const;
+export type PaymentStep = (typeof paymentSteps)[number];
 
 export interface PaymentFact {
   type: PaymentEventType;
@@ -34,6 +49,8 @@ export interface PaymentFact {
   holdId?: string;
   amountMinor?: number;
   reason?: string;
+  /** That was given up. */
+  step?: PaymentStep;
 }
 
 /** The part of a payment that the rules read and write; amounts in minor units. */
@@ -46,6 +63,8 @@ export interface PaymentState {
   owedMinor: number | null;
   capturedMinor: number;
   declineReason?: string;
+  /** What could not be done, while it is failed. */
+  failedStep?: PaymentStep;
   updatedAt: number;
 }
 
@@ -53,7 +72,9 @@ export type PaymentCommand =
   | { type: 'held'; holdId: string }
   | { type: 'declined'; reason: string }
   | { type: 'owe'; amountMinor: number }
-  | { type: 'captured' | 'released' | 'settled' };
+  | { type: 'captured' | 'released' | 'settled' }
+  /** The step under way failed too often, or for good. */
+  | { type: 'give_up'; step: PaymentStep; reason: string };
 
 const STEP_OF: Partial<Record<PaymentStatus, PaymentStep>> = {
   holding: 'hold',
@@ -62,11 +83,31 @@ const STEP_OF: Partial<Record<PaymentStatus, PaymentStep>> = {
   captured: 'settle',
 };
 
+/** The step that is under way by itself; of a failed one none is. */
 export const stepOf = (status: PaymentStatus): PaymentStep | null => STEP_OF[status] ?? null;
 
-/** A hold that the provider has for such a payment is wanted. */
-export const needsHold = (status: PaymentStatus): boolean =>
-  status === 'holding' || status === 'held' || status === 'capturing' || status === 'releasing';
+/** The step that would bring it on: of a failed one that which failed. */
+export const nextStep = ({ status, failedStep }: PaymentState): PaymentStep | null =>
+  status === 'failed' ? (failedStep ?? null) : stepOf(status);
+
+const STATUS_OF: Record<PaymentStep, PaymentStatus> = {
+  hold: 'holding',
+  capture: 'capturing',
+  release: 'releasing',
+  settle: 'captured',
+};
+
+/** Where it stands; a failed one where it stood when it failed. */
+const standing = ({ status, failedStep }: PaymentState): PaymentStatus =>
+  status === 'failed' && failedStep ? STATUS_OF[failedStep] : status;
+
+/**
+ * A hold that the provider has for such a payment is wanted. One that could not be released is not: whoever finds it releases it.
+ */
+export function needsHold(state: PaymentState): boolean {
+  if (state.status === 'failed') return state.failedStep === 'hold' || state.failedStep === 'capture';
+  return ['holding', 'held', 'capturing', 'releasing'].includes(state.status);
+}
 
 /** Of a hold no more can be taken than it holds; the rest stays owed. */
 export const captureMinor = ({ owedMinor, holdMinor }: PaymentState): number => Math.min(owedMinor ?? 0, holdMinor);
@@ -77,7 +118,7 @@ export const unpaidMinor = ({ owedMinor, capturedMinor }: PaymentState): number 
 
 /** The fact that a command leads to; null: it has been done, or came too late to matter. */
 export function decide(state: PaymentState, command: PaymentCommand, now: number): PaymentFact | null {
-  const { status } = state;
+  const status = standing(state);
   switch (command.type) {
     case 'held':
       return status === 'holding' ? { type: 'held', at: now, holdId: command.holdId } : null;
@@ -92,6 +133,10 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
       return status === 'releasing' ? { type: 'released', at: now } : null;
     case 'settled':
       return status === 'captured' ? { type: 'settled', at: now } : null;
+    case 'give_up':
+      return stepOf(state.status) === command.step
+        ? { type: 'failed', at: now, step: command.step, reason: command.reason }
+        : null;
   }
 }
 
@@ -99,12 +144,16 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
 function settleWith(holdId: string | null, owedMinor: number | null, status: PaymentStatus): PaymentStatus {
   if (owedMinor === null) return status;
   if (status === 'declined') return owedMinor > 0 ? 'unpaid' : 'declined';
+  // Nothing is held that is known of, and nothing has to be.
+  if (status === 'failed' && holdId === null) return owedMinor > 0 ? 'failed' : 'released';
   if (holdId === null) return status;
   return owedMinor > 0 ? 'capturing' : 'releasing';
 }
 
 export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
   const next: T = { ...state, updatedAt: fact.at };
+  // What failed is done, or does not have to be any more.
+  if (fact.type !== 'owed') delete next.failedStep;
   switch (fact.type) {
     case 'requested':
       break;
@@ -119,6 +168,7 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
     case 'owed':
       next.owedMinor = fact.amountMinor!;
       next.status = settleWith(state.holdId, next.owedMinor, state.status);
+      if (next.status !== 'failed') delete next.failedStep;
       break;
     case 'captured':
       next.capturedMinor = fact.amountMinor!;
@@ -129,6 +179,10 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
       break;
     case 'settled':
       next.status = 'settled';
+      break;
+    case 'failed':
+      next.status = 'failed';
+      next.failedStep = fact.step!;
       break;
   }
   return next;
@@ -146,6 +200,25 @@ export function captureLines(state: PaymentState): LedgerLine[] {
     { account: 'provider_clearing', amountMinor: state.capturedMinor },
     { account: 'fares', amountMinor: 0 - state.capturedMinor },
   ];
+}
+
+export interface Patience {
+  /** Wait after a first failure of a step, ms; doubled up to `retryMaxMs`. */
+  retryMs: number;
+  retryMaxMs: number;
+  /** Tries of a step before it is given up. */
+  attempts: number;
+  /** Tries after that, the wait doubled from `retryMaxMs` on up to a day. */
+  repairs: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Wait after so many tries of a step that failed, milliseconds; null: nobody tries it again by himself. */
+export function waitAfter(attempts: number, patience: Patience): number | null {
+  const repairs = attempts - patience.attempts;
+  if (repairs < 0) return backoffMs(attempts, patience.retryMs, patience.retryMaxMs);
+  return repairs < patience.repairs ? backoffMs(repairs + 1, patience.retryMaxMs, DAY_MS) : null;
 }
 
 /** Wait before the next try after so many that failed, milliseconds: doubled each time, up to the most. */

@@ -1,8 +1,8 @@
 /** The payment of a ride or booking on the REST wire. */
 import { type Static, Type } from 'typebox';
-import { EpochMs, OneOf } from '../schemas.ts';
+import { Closed, EpochMs, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { Payment } from './payment.ts';
-import { paymentEventTypes, paymentStatuses, unpaidMinor } from './rules.ts';
+import { paymentEventTypes, paymentStatuses, paymentSteps, unpaidMinor } from './rules.ts';
 
 const Minor = Type.Integer({ minimum: 0, description: 'minor units of the currency' });
 
@@ -19,6 +19,11 @@ export const PaymentSchema = Type.Object(
     captured_minor: Minor,
     unpaid_minor: Minor,
     decline_reason: Type.Optional(Type.String()),
+    failed_step: Type.Optional(OneOf(paymentSteps)),
+    failure: Type.Optional(Type.String({ description: 'why the last try of the present step failed' })),
+    due_at: Type.Union([EpochMs, Type.Null()], {
+      description: 'when the server looks after it at the latest; null: not by itself',
+    }),
     attempts: Type.Integer({ minimum: 0, description: 'tries of the present step that failed' }),
     updated_at: EpochMs,
     events: Type.Array(
@@ -30,6 +35,7 @@ export const PaymentSchema = Type.Object(
         at: EpochMs,
         amount_minor: Type.Optional(Minor),
         reason: Type.Optional(Type.String()),
+        step: Type.Optional(OneOf(paymentSteps)),
       }),
     ),
   },
@@ -37,6 +43,12 @@ export const PaymentSchema = Type.Object(
     title: 'Payment',
     description: 'What was held, owed and captured for a trip or a booking, and how it came to that',
   },
+);
+
+export const PaymentPageSchema = pageOf(PaymentSchema, 'PaymentPage');
+export const PaymentQuerySchema = Type.Object(
+  { status: Type.Optional(OneOf(paymentStatuses)), ...PageQuerySchema },
+  Closed,
 );
 
 export function toPaymentWire(payment: Payment): Static<typeof PaymentSchema> {
@@ -52,9 +64,12 @@ export function toPaymentWire(payment: Payment): Static<typeof PaymentSchema> {
     captured_minor: payment.capturedMinor,
     unpaid_minor: unpaidMinor(payment),
     ...(payment.declineReason ? { decline_reason: payment.declineReason } : {}),
+    ...(payment.failedStep ? { failed_step: payment.failedStep } : {}),
+    ...(payment.failure ? { failure: payment.failure } : {}),
+    due_at: payment.dueAt,
     attempts: payment.attempts,
     updated_at: payment.updatedAt,
-    events: payment.history.map(({ id, seq, type, status, at, amountMinor, reason }) => ({
+    events: payment.history.map(({ id, seq, type, status, at, amountMinor, reason, step }) => ({
       id,
       seq,
       type,
@@ -62,6 +77,7 @@ export function toPaymentWire(payment: Payment): Static<typeof PaymentSchema> {
       at,
       ...(amountMinor === undefined ? {} : { amount_minor: amountMinor }),
       ...(reason === undefined ? {} : { reason }),
+      ...(step === undefined ? {} : { step }),
     })),
   };
 }

@@ -22,28 +22,29 @@ import type { Principal } from '../roles.ts';
 import type { TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
+import { createPaymentDesk } from './desk.ts';
 import { createPayables, type Payable } from './payables.ts';
 import { type LedgerEntry, ledgerIdOf, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
 import {
-  backoffMs,
   captureLines,
   captureMinor,
   decide,
   evolve,
+  nextStep,
+  type Patience,
   type PaymentCommand,
   type PaymentFact,
   type PaymentStep,
   stepOf,
   unpaidMinor,
+  waitAfter,
 } from './rules.ts';
 
-export interface PaymentSettings {
+/** Of the waits, domain ms. */
+export interface PaymentSettings extends Patience {
   /** So much waiting at the pick-up is held for beside the fare, seconds. */
   waitingAllowanceS: number;
-  /** Wait after a first failure of a step, domain ms; doubled up to `retryMaxMs`. */
-  retryMs: number;
-  retryMaxMs: number;
 }
 
 export interface PaymentsDeps {
@@ -187,7 +188,7 @@ export function createTripPayments(deps: PaymentsDeps) {
   async function step(id: string): Promise<void> {
     const payment = await payments.get(id);
     if (!payment) return;
-    const doing = stepOf(payment.status);
+    const doing = nextStep(payment);
     if (!doing) return;
     const spentS = meter.stopwatch();
     let next: PaymentCommand;
@@ -195,24 +196,35 @@ export function createTripPayments(deps: PaymentsDeps) {
       next = await take(doing, payment);
     } catch (error) {
       meter.step(doing, 'failed', spentS());
-      await failed(payment, error);
+      await failed(payment, doing, error);
       return;
     }
     meter.step(doing, next.type === 'declined' ? 'declined' : 'done', spentS());
     await command(id, next);
   }
 
-  async function failed(payment: Payment, error: unknown): Promise<void> {
+  /** A step that failed is tried again later, but not for ever: then it is written down that it was given up. */
+  async function failed(payment: Payment, step: PaymentStep, error: unknown): Promise<void> {
+    // What the provider refuses for good, it refuses again.
+    const isFinal = error instanceof RideError && !error.spec.retryable;
     const attempts = payment.attempts + 1;
-    const waitMs = backoffMs(attempts, settings.retryMs, settings.retryMaxMs);
+    const waitMs = isFinal ? null : waitAfter(attempts, settings);
     const failure = error instanceof RideError ? `${error.code}: ${error.message}` : String(error);
-    const facts = { err: error, payment_id: payment.id, step: stepOf(payment.status), attempts, wait_ms: waitMs };
-    log.warn(facts, 'a step of a payment failed; it is tried again');
-    const dueAt = clock.now() + waitMs;
-    const next: Payment = { ...payment, version: payment.version + 1, attempts, failure, dueAt };
+    const facts = { err: error, payment_id: payment.id, step, attempts, wait_ms: waitMs };
+    const isGivenUp = isFinal || attempts >= settings.attempts;
+    if (isGivenUp) log.error(facts, 'a step of a payment was given up; people have to look');
+    else log.warn(facts, 'a step of a payment failed; it is tried again');
+    const dueAt = waitMs === null ? null : clock.now() + waitMs;
+    const seen: Payment = { ...payment, version: payment.version + 1 };
+    const fact = isGivenUp ? decide(payment, { type: 'give_up', step, reason: failure }, clock.now()) : null;
+    const { next, outbox } = fact ? applied(seen, fact) : { next: seen, outbox: [] };
+    const tried: Payment = { ...next, attempts, failure, dueAt };
     // Somebody else took the step meanwhile: then there is nothing to repeat.
-    if (!(await payments.compareAndSet(next))) return;
-    await scheduler.schedule('payment_step', { paymentId: payment.id }, waitMs, `${payment.id}.${next.version}`);
+    if (!(await payments.compareAndSet(tried, outbox))) return;
+    if (fact) written(tried, fact, outbox);
+    // One that was given up is found by reconciliation when it is due.
+    if (isGivenUp || waitMs === null) return;
+    await scheduler.schedule('payment_step', { paymentId: payment.id }, waitMs, `${payment.id}.${tried.version}`);
   }
 
   return {
@@ -268,6 +280,8 @@ export function createTripPayments(deps: PaymentsDeps) {
       const payment = await payments.get(paymentId);
       if (payment) await payables.undo(payment);
     },
+
+    desk: createPaymentDesk({ payments, clock, attempts: settings.attempts, step }),
 
     reconcile: createReconciliation({ payments, provider, payables, clock, log, meter, step, owe, command }),
   };

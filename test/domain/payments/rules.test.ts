@@ -8,10 +8,13 @@ import {
   decide,
   evolve,
   needsHold,
+  nextStep,
   type PaymentCommand,
   type PaymentState,
+  paymentSteps,
   stepOf,
   unpaidMinor,
+  waitAfter,
 } from '../../../src/domain/payments/rules.ts';
 
 const begun = (holdMinor: number): PaymentState => ({
@@ -28,6 +31,7 @@ const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
   fc.constant({ type: 'declined' as const, reason: 'no' }),
   amount.map((amountMinor) => ({ type: 'owe' as const, amountMinor })),
   fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
+  fc.constantFrom(...paymentSteps).map((step) => ({ type: 'give_up' as const, step, reason: 'away' })),
 );
 
 function apply(state: PaymentState, command: PaymentCommand): PaymentState {
@@ -37,7 +41,7 @@ function apply(state: PaymentState, command: PaymentCommand): PaymentState {
 
 /** What is written down when the step of the present status succeeded. */
 function doStep(state: PaymentState): PaymentState {
-  const step = stepOf(state.status);
+  const step = nextStep(state);
   if (step === 'hold') return apply(state, { type: 'held', holdId: 'h' });
   if (step === 'capture') return apply(state, { type: 'captured' });
   if (step === 'release') return apply(state, { type: 'released' });
@@ -55,7 +59,7 @@ t.test('whatever comes: one hold, one amount owed, one capture, never more than 
           if (state.owedMinor !== null && next.owedMinor !== state.owedMinor) throw new Error('another amount');
           if (state.capturedMinor > 0 && next.capturedMinor !== state.capturedMinor) throw new Error('captured twice');
           if (next.capturedMinor > Math.min(hold, next.owedMinor ?? 0)) throw new Error('too much');
-          if (needsHold(state.status) === false && needsHold(next.status)) throw new Error('a hold too late');
+          if (!needsHold(state) && needsHold(next)) throw new Error('a hold too late');
           if (captureLines(next).reduce((sum, line) => sum + line.amountMinor, 0) !== 0) throw new Error('unbalanced');
           // The same command again changes nothing.
           if (apply(next, command) !== next) throw new Error(`${command.type} had an effect twice`);
@@ -73,13 +77,49 @@ t.test('once hold and amount are known, the steps lead to an end', async (t) => 
         let state = before.reduce(apply, begun(hold));
         state = apply(state, { type: 'owe', amountMinor: owed });
         for (let i = 0; i < 4; i++) state = doStep(state);
-        if (stepOf(state.status) !== null) throw new Error(`still ${state.status}`);
+        if (nextStep(state) !== null) throw new Error(`still ${state.status}`);
         if (!['settled', 'released', 'declined', 'unpaid'].includes(state.status)) throw new Error(state.status);
         if (state.status === 'settled' && state.capturedMinor !== captureMinor(state)) throw new Error('not all');
         return unpaidMinor(state) + state.capturedMinor === state.owedMinor;
       }),
     ),
   );
+});
+
+t.test('a step that is given up is no step under way, and done all the same it goes on where it stood', async (t) => {
+  const owed = apply(begun(500), { type: 'owe', amountMinor: 300 });
+  const capturing = apply(owed, { type: 'held', holdId: 'h' });
+  const give = (state: PaymentState) => apply(state, { type: 'give_up', step: stepOf(state.status)!, reason: 'away' });
+  const failed = give(capturing);
+  t.hasStrict(failed, { status: 'failed', failedStep: 'capture', owedMinor: 300, capturedMinor: 0 });
+  t.equal(stepOf(failed.status), null);
+  t.equal(needsHold(failed), true, 'it can still be captured');
+  t.equal(apply(failed, { type: 'released' }), failed, 'no other step is done instead');
+  t.equal(apply(failed, { type: 'give_up', step: 'capture', reason: 'again' }), failed);
+  const done = apply(failed, { type: 'captured' });
+  t.hasStrict(done, { status: 'captured', capturedMinor: 300 });
+  t.equal(done.failedStep, undefined);
+  t.equal(apply(capturing, { type: 'give_up', step: 'hold', reason: 'late' }), capturing, 'of a step that is done');
+
+  const unheld = give(begun(500));
+  t.equal(apply(unheld, { type: 'owe', amountMinor: 0 }).status, 'released', 'nothing was held and nothing has to be');
+  const still = apply(unheld, { type: 'owe', amountMinor: 300 });
+  t.hasStrict(still, { status: 'failed', failedStep: 'hold' });
+  t.equal(apply(still, { type: 'held', holdId: 'h' }).status, 'capturing');
+  t.equal(apply(still, { type: 'declined', reason: 'no' }).status, 'unpaid');
+
+  const releasing = apply(apply(begun(500), { type: 'held', holdId: 'h' }), { type: 'owe', amountMinor: 0 });
+  t.equal(needsHold(give(releasing)), false, 'whoever finds the hold releases it');
+});
+
+t.test('waits grow, are bounded before and after it was given up, and end', async (t) => {
+  const patience = { retryMs: 1000, retryMaxMs: 4000, attempts: 4, repairs: 3 };
+  t.same(
+    [1, 2, 3, 4, 5, 6, 7, 99].map((n) => waitAfter(n, patience)),
+    [1000, 2000, 4000, 4000, 8000, 16_000, null, null],
+  );
+  t.equal(waitAfter(40, { ...patience, repairs: 100 }), 86_400_000);
+  t.equal(waitAfter(4, { ...patience, repairs: 0 }), null);
 });
 
 t.test('the amount may come before the hold, and waits between tries grow up to the most', async (t) => {

@@ -187,7 +187,16 @@ t.test('reconciliation: a payment that was not told, a hold that nobody wants; g
 
 t.test('two nodes take every step at once: each thing is done once', async (t) => {
   const place = await shared(t);
-  const [a, b] = [await stack(t, place), await stack(t, place)];
+  const held = new Set<string>();
+  const wrapPayments = (real: Payments): Payments => ({
+    ...real,
+    async hold(asked) {
+      const outcome = await real.hold(asked);
+      if ('holdId' in outcome) held.add(outcome.holdId);
+      return outcome;
+    },
+  });
+  const [a, b] = [await stack(t, place, { wrapPayments }), await stack(t, place, { wrapPayments })];
   const { id } = await assigned(a, 'rider', 'driver');
   const both = (n: number) =>
     Promise.all(Array.from({ length: n }, (_, i) => (i % 2 ? a : b).payments.step(paymentIdOf(id))));
@@ -200,5 +209,6 @@ t.test('two nodes take every step at once: each thing is done once', async (t) =
     return (await statusOf(a, id)) === 'settled';
   }, 'the end');
   t.equal((await a.payments.find(id))!.history.length, 5);
+  t.equal(held.size, 1, 'one hold was ever made');
   t.equal(await a.collections.ledger.count({}), 1);
 });
