@@ -33,8 +33,8 @@ export interface SweepDeps {
 }
 
 const BATCH = 200;
-/** Bound drivers looked at in one sweep. */
-const DRIVERS = 1000;
+/** Bound drivers looked at in one sweep, in turn: reading them and their trips is what a sweep costs a server that has nothing to mend. */
+const DRIVERS = 200;
 /** An acceptance may be slow when the store is: its claim is given this many times the age of other work. */
 const CLAIM_PATIENCE = 5;
 

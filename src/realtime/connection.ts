@@ -179,17 +179,22 @@ export class Connection implements Asker {
   }
 
   #run(said: Said): void {
-    if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
     // The welcome is the first message of a session, whatever the client sent meanwhile.
-    if (this.#ready === null) this.#handle(said);
-    else void this.#ready.then(() => this.#handle(said));
+    const ready = this.#ready;
+    if (ready === null && !this.#handle(said)) return;
+    if (++this.#inFlight === MAX_IN_FLIGHT) this.session.hold();
+    void ready?.then(() => {
+      if (!this.#handle(said)) this.answered();
+    });
   }
 
-  #handle(said: Said): void {
+  /** Whether `answered` will follow, later. */
+  #handle(said: Said): boolean {
     const { inbound } = this.#options;
-    if (this.session.closed) this.answered();
-    else if (said instanceof Undecodable) inbound.undecodable(this.session, said.error, said.corrId, this);
-    else inbound.handle(this.session, said, this);
+    if (this.session.closed) return false;
+    if (!(said instanceof Undecodable)) return inbound.handle(this.session, said, this);
+    inbound.undecodable(this.session, said.error, said.corrId, this);
+    return true;
   }
 
   answered(): void {

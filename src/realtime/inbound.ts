@@ -38,8 +38,11 @@ export interface Asker {
 }
 
 export interface Inbound {
-  /** Handles one decoded envelope and sends its answer; `asker` is told later, never at once. */
-  handle(session: Session, envelope: ClientEnvelope, asker: Asker): void;
+  /**
+   * Handles one decoded envelope and sends its answer; `asker` is told later, never at once.
+   * @returns false when there is nothing to answer: then `asker` is not told
+   */
+  handle(session: Session, envelope: ClientEnvelope, asker: Asker): boolean;
   /** Answers a message that could not be decoded; it costs what a general one costs. */
   undecodable(session: Session, error: unknown, corrId: string, asker: Asker): void;
   /** Answers with an error. */
@@ -140,6 +143,7 @@ export function createInbound(options: InboundOptions): Inbound {
       const kind = definition ? definition.kind : 'unknown';
       const rateClass = definition ? definition.rate : 'general';
       meter.messageIn(session.namespace, kind);
+      if (corrId === '' && definition?.isSignOfLife && session.wasSpokenTo()) return false;
       const done = (): void => {
         meter.handled(kind, (performance.now() - startedAt) / 1000);
         asker.answered();
@@ -157,6 +161,7 @@ export function createInbound(options: InboundOptions): Inbound {
       };
       if (rateClass === 'none') paid(0);
       else limiter.charge(session.principal.userId, rateClass, definition?.cost?.(payload.value as never) ?? 1, paid);
+      return true;
     },
   };
 }

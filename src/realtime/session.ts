@@ -79,6 +79,9 @@ export class Session {
   /** What comes in is held because the outbound buffer is nearly full. */
   #full = false;
   #holds = 0;
+  /** What was written to it, and how much of that there was when `wasSpokenTo` was asked last. */
+  #written = 0;
+  #known = 0;
   /** The peer took something since it was asked last. */
   #moved = true;
   /** Nothing is read of the peer: its silence is ours. */
@@ -168,8 +171,16 @@ export class Session {
     if (this.#onIdle !== null) this.settle();
   }
 
+  /** Whether something was written to it since this was asked last, but for the one answer that a no brings. */
+  wasSpokenTo(): boolean {
+    const was = this.#written > this.#known;
+    this.#known = was ? this.#written : this.#written + 1;
+    return was;
+  }
+
   #write(outgoing: Outgoing): void {
     this.transport.write(outgoing);
+    this.#written++;
     this.#count(outgoing);
   }
 

@@ -49,6 +49,13 @@ t.test('sessions and messages, by namespace and event', async (t) => {
   t.equal(grown(open, after, 'ride_stream_latency_seconds_count', { event: 'heartbeat' }), 3);
   t.ok(grown(open, after, 'ride_stream_latency_seconds_sum') > 0);
 
+  if (process.platform === 'linux')
+    t.ok(sum(after, 'process_open_fds') >= sum(after, 'ride_stream_active_sessions'), 'counted without being listed');
+  t.notOk(
+    after.some(({ name }) => name.startsWith('nodejs_active_')),
+    'nothing is listed connection by connection',
+  );
+
   for (const peer of [...peers, grpc]) peer.cut();
   await until(async () => grown(before, await read(), 'ride_stream_active_sessions') === 0, 'the gauge to fall');
   const closed = await read();

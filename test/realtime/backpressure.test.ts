@@ -42,7 +42,7 @@ async function scene(t: Test) {
   const session = node.broker.open('ses', principal('u'), 'ws', peer);
   const handled: string[] = [];
   const inbound: ConnectionOptions['inbound'] = {
-    handle: async (_session, { corrId }) => void handled.push(corrId),
+    handle: (_session, { corrId }) => handled.push(corrId) > 0,
     undecodable: async (_session, _error, corrId) => void handled.push(`bad ${corrId}`),
   };
   const recovery = { forget() {} };

@@ -82,6 +82,11 @@ export interface ClientMessage<C extends ClientCase = ClientCase> {
   doc: string;
   /** Protobuf JSON of the payload. */
   example: Record<string, unknown>;
+  /**
+   * Without a corr_id nobody waits for its ack, which is left out when something else was written to the session since the last such
+   * message: that says as well that the server is there, and a phone's radio may sleep.
+   */
+  isSignOfLife?: true;
   /** @throws RideError, which becomes an `error` envelope; the session lives on. */
   handle(session: SessionHandle, payload: PayloadOf<C>, services: Services): Promise<Reply>;
 }

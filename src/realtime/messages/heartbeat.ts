@@ -1,4 +1,4 @@
-/** Liveness: the client sends, the server answers. Costs no tokens; any other message counts as one too. */
+/** Liveness: the client sends, the server answers or has spoken lately. Costs no tokens; any other message counts as one too. */
 import { defineClientMessage, everyone } from './definition.ts';
 
 export const heartbeat = defineClientMessage({
@@ -6,7 +6,8 @@ export const heartbeat = defineClientMessage({
   case: 'heartbeat',
   roles: everyone,
   rate: 'none',
-  doc: 'Sent every heartbeat_interval_ms of the welcome; the ack carries the server’s time.',
+  isSignOfLife: true,
+  doc: 'Sent every heartbeat_interval_ms of the welcome; the ack carries the server’s time. Without a corr_id it is acked only when nothing else was sent since the last one.',
   example: { client_time_ms: '1421322000000', battery_ratio: 0.8 },
   handle: async () => ({}),
 });

@@ -199,6 +199,26 @@ function signed({ place }: Context, claims: object): string {
 
 const heartbeats: Omit<ProtocolCase, 'section'>[] = [
   {
+    title: 'a heartbeat that nobody asks about is acked when nothing else was sent, and only then',
+    on: everywhere,
+    async run(c) {
+      const peer = await join(c, (await member(c.place, 'rider')).token);
+      const acks = (): number => peer.inbox.all.filter((m) => m.ack && !m.corr_id).length;
+      // The welcome came since the beginning, the answer of `ask` since the first.
+      peer.send({ heartbeat: {} });
+      acked(await peer.ask({ heartbeat: {} }));
+      peer.send({ heartbeat: {} });
+      assert.equal(acks(), 0);
+      // Nothing was sent since the last but its ack, which says nothing new.
+      for (const already of [0, 1]) {
+        peer.send({ heartbeat: {} });
+        await peer.next((m) => m.ack && !m.corr_id && acks() > already, 'the ack of a heartbeat');
+      }
+      acked(await peer.ask({ heartbeat: {} }));
+      assert.equal(acks(), 2);
+    },
+  },
+  {
     title: 'silence ends a session after the timeout and not before; heartbeats and refused messages keep it',
     on: everywhere,
     async run(c) {
