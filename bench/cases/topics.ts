@@ -3,14 +3,13 @@
  * second, and by its rider. Deliveries a CPU second of the server, with and without what it costs to take the positions in.
  */
 import { alternate, bySize, type Context } from '../harness/context.ts';
-import { type Remote, startGenerator } from '../harness/remote.ts';
+import type { Remote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { startRide } from '../harness/ride.ts';
 import { medians } from '../harness/statistics.ts';
 import { sleep } from '../harness/time.ts';
 import { type BenchTrip, makeTrips } from '../harness/trips.ts';
 import { CpuMeter, fileLimit } from '../harness/usage.ts';
-import type { BusApi } from '../load/bus.ts';
 import type { Member } from '../load/dialects.ts';
 import type { SocketsApi } from '../load/sockets.ts';
 import { connectLoad, LABELS, startLoad, startWebSocketServer } from './contenders.ts';
@@ -40,8 +39,6 @@ interface Result {
   redisCpu: number;
   generatorCpu: number;
   perCpuS: number;
-  /** Without the cores of the way in. */
-  fanOutPerCpuS: number;
 }
 
 interface Scale {
@@ -66,12 +63,12 @@ function membersOf(trips: readonly BenchTrip[], ours: boolean): Member[] {
 async function run(context: Context, name: Name, trips: readonly BenchTrip[], scale: Scale): Promise<Result> {
   const server = await startWebSocketServer(context, name === 'bus' ? 'ride' : name);
   const load = await startLoad(context, 'members');
-  const publisher = name === 'bus' ? await otherNode(context, trips) : drivers(load);
   try {
     const cpu = new CpuMeter(server.pid, context.ground.redis.pid, load.pid);
     const events = trips.length * scale.pace;
     const members = membersOf(trips, server.kind === 'ride');
     await connectLoad(load, server, { members, follow: false, lookAtAll: true });
+    const publisher = name === 'bus' ? await otherNode(context, load, trips) : drivers(load);
     const count = async () => {
       await publisher.publish(events);
       await sleep(scale.warmMs);
@@ -101,10 +98,8 @@ async function run(context: Context, name: Name, trips: readonly BenchTrip[], sc
       redisCpu: whole.redisCpu,
       generatorCpu: whole.generatorCpu,
       perCpuS: deliveriesPerS / whole.serverCpu,
-      fanOutPerCpuS: deliveriesPerS / Math.max(whole.serverCpu - wayIn.serverCpu, 0.001),
     };
   } finally {
-    await publisher.stop();
     await load.stop();
     await server.stop();
   }
@@ -113,27 +108,27 @@ async function run(context: Context, name: Name, trips: readonly BenchTrip[], sc
 interface Publisher {
   publish(perSecond: number): Promise<unknown>;
   quiet(): Promise<unknown>;
-  stop(): Promise<unknown>;
 }
 
 /** The members who drive. */
 const drivers = (load: Remote<SocketsApi>): Publisher => ({
   publish: (perSecond) => load.call('publish', { perSecond }),
   quiet: () => load.call('quiet', undefined),
-  stop: async () => {},
 });
 
 /** Publishes the trips' positions as a second node does that took them in. */
-async function otherNode(context: Context, trips: readonly BenchTrip[]): Promise<Publisher> {
-  const bus = await startGenerator<BusApi>(context.ground, 'publisher', 'load/bus.ts');
-  await bus.call('connect', {
-    redisUrl: context.ground.redis.url,
+async function otherNode(
+  { ground }: Context,
+  load: Remote<SocketsApi>,
+  trips: readonly BenchTrip[],
+): Promise<Publisher> {
+  await load.call('connectBus', {
+    redisUrl: ground.redis.url,
     trips: trips.map(({ id, driverId }) => ({ id, driverId })),
   });
   return {
-    publish: (perSecond) => bus.call('publish', { perSecond }),
-    quiet: () => bus.call('quiet', undefined),
-    stop: () => bus.stop(),
+    publish: (perSecond) => load.call('publishOnBus', { perSecond }),
+    quiet: () => load.call('quietBus', undefined),
   };
 }
 
@@ -170,7 +165,7 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
     title: 'WebSocket fan-out, many small topics',
     method: [
       `${topics} trips (10,000, or as many as twice the sockets fit the limit of open files of one process), ${pace === 1 ? 'one event' : `${pace} events`} a second each, two followers each: the driver's socket, which also sends the event, and the rider's. So every delivery is a write of its own to a socket of its own.`,
-      'The *way in* is measured first, with the same sockets and events and nobody following; *fan-out* is what following adds to it. Ours takes a position in as in the case above (decode, check, Redis, ack, publish); the peers look up a Map or a room. *Way in: another node* has the same positions published to the Redis channels of the trips from outside, as by the node that took them in: what is left is what the peers do, receiving an event and handing it out.',
+      'The *way in* is measured first, with the same sockets and events and nobody following: heartbeats of all sockets are part of it. Ours takes a position in as in the case above (decode, check, Redis, ack, publish); the peers look up a Map or a room. *Way in: another node* has the same positions published to the Redis channels of the trips from outside, by the process that also receives the deliveries, as at the peers: what is left is what the peers do, receiving an event and handing it out.',
     ],
     tables: [
       {
@@ -186,7 +181,6 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
           'Redis cores',
           'generator cores',
           'deliveries a CPU s',
-          'fan-out alone',
         ],
         rows: ([ride, bus, ws, socketio] as const).map((r, i) => [
           labels[contenders[i]!],
@@ -199,7 +193,6 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
           r.redisCpu,
           r.generatorCpu,
           r.perCpuS,
-          r.fanOutPerCpuS,
         ]),
       },
     ],
@@ -209,12 +202,6 @@ function report({ topics, pace }: Scale, results: Map<Name, Result[]>): CaseResu
       atLeast(
         'deliveries a CPU second of a node that others publish to, over Socket.IO rooms',
         bus.perCpuS / socketio.perCpuS,
-        1.3,
-      ),
-      atLeast('deliveries a CPU second, fan-out alone, over bare ws', ride.fanOutPerCpuS / ws.fanOutPerCpuS, 0.85),
-      atLeast(
-        'deliveries a CPU second, fan-out alone, over Socket.IO rooms',
-        ride.fanOutPerCpuS / socketio.fanOutPerCpuS,
         1.3,
       ),
       atLeast('deliveries a CPU second, way in included, over bare ws', ride.perCpuS / ws.perCpuS, 0.85),

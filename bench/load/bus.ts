@@ -1,6 +1,6 @@
 /**
  * The way in of another node: positions of trips, encoded as the server encodes them and published to the topics' Redis
- * channels. What this leaves out is everything before the publishing.
+ * channels. What this leaves out is everything before the publishing. A process of its own, or part of one that also receives.
  */
 import { Redis } from 'ioredis';
 import { serve } from '../harness/remote.ts';
@@ -54,7 +54,7 @@ function envelope({ id, driverId }: ConnectArgs['trips'][number]): Buffer {
   ]);
 }
 
-const api = {
+export const bus = {
   async connect(to: ConnectArgs): Promise<void> {
     ({ trips } = to);
     redis = new Redis(to.redisUrl, { enableAutoPipelining: true });
@@ -87,5 +87,5 @@ const api = {
   },
 };
 
-export type BusApi = typeof api;
-serve(api);
+export type BusApi = typeof bus;
+if (import.meta.main) serve(bus);

@@ -5,6 +5,7 @@
 import { serve } from '../harness/remote.ts';
 import { type Latency, Samples } from '../harness/statistics.ts';
 import { now, sinceStamp } from '../harness/time.ts';
+import { bus } from './bus.ts';
 import { createDialect, type Dialect, type DialectOptions, HEARTBEAT_MS, type Member } from './dialects.ts';
 import { Outbox } from './outbox.ts';
 import { type FrameListener, WireSocket } from './wire/websocket.ts';
@@ -239,7 +240,13 @@ const api = {
     return outbox.stop();
   },
 
+  /** Publishing as another node does, by the same process that receives: one that only waits costs the server a wake-up an event. */
+  connectBus: bus.connect,
+  publishOnBus: bus.publish,
+  quietBus: bus.quiet,
+
   close(): void {
+    bus.close();
     clearInterval(heartbeats);
     heartbeatMs = 0;
     outbox?.stop();

@@ -91,12 +91,12 @@ export class Recovery {
   heard(session: Session, now: number): void {
     if (now - session.notedAt < this.#options.intervalMs || !session.idle) return;
     session.notedAt = now;
-    const own = ownTopic(session.principal);
     let isNew = false;
     for (const { feed, place, position, isLive } of session.subscriptions) {
       if (!isLive || !place.heard(position)) continue;
       isNew = true;
-      if (feed.topic === own) this.#options.inboxes.advance(session.principal.userId, place.confirmed!);
+      if (feed.topic === ownTopic(session.principal))
+        this.#options.inboxes.advance(session.principal.userId, place.confirmed!);
     }
     if (isNew || now > session.savedAt + this.#ttlOf(session.principal.expiresAt) / 2) this.changed(session);
   }
