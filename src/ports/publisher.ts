@@ -105,12 +105,17 @@ export type OutboundKind = keyof OutboundMessages;
  */
 export type PublishOutcome = 'published' | 'duplicate' | 'gap' | 'unknown';
 
+/** Sources of a single event that a topic knows, so that what many other systems tell one user does not add up for ever. */
+export const SINGLES_KNOWN = 1024;
+
 /** Holds the order of one document's events within its topic. */
 export interface SourceOrder {
   source: string;
   seq: number;
   /** The topic's memory was lost: begin a new one with this event. */
   restart?: boolean;
+  /** The source has this one event and no other: the topic knows it until it has had SINGLES_KNOWN messages more. */
+  isSingle?: boolean;
 }
 
 export interface Publisher {

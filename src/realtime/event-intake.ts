@@ -87,7 +87,7 @@ export function createEventIntake({ bus, lamport, nodeId, region, onTaken }: Eve
       sentAtMs: Date.now(),
     };
     // Each event is a source of its own, with one message: so the topic's history refuses it a second time, in one step.
-    const order = { source: `event:${event.id}`, seq: 1 };
+    const order = { source: `event:${event.id}`, seq: 1, isSingle: true };
     const outcome = await bus.publishOrdered(topic, encodeEnvelope(header, payload), order);
     return outcome === 'published' ? 'delivered' : 'repeat';
   }

@@ -131,6 +131,7 @@ t.test('the last message of a topic gets lost without a trace, and none follows'
         60_000,
         'PUBLISH',
         60_000,
+        0,
       );
       t.equal(outcome, 'published');
       const found = await peer.inbox.find((m) => m.notification?.id === `${before + 1}`, 'the lost one');

@@ -172,6 +172,7 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
         60_000,
         'PUBLISH',
         60_000,
+        0,
       );
     },
     async cutListener() {

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus, BusMessage, HistoryPage, TopicPosition } from '../../ports/bus.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { SINGLES_KNOWN } from '../../ports/publisher.ts';
 import { createChannels } from './channels.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -124,6 +125,7 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
           ttlMs,
           publishCommand,
           memoryTtlMs,
+          order?.isSingle ? SINGLES_KNOWN : 0,
         ),
       );
     },

@@ -5,9 +5,9 @@
 import type { Redis } from 'ioredis';
 
 /**
- * KEYS 1 memory of the topic (hash: epoch, offset, s:<source> = last seq, life, before, began), 2 history (stream, id = <offset>-0)
+ * KEYS 1 memory of the topic (hash: epoch, offset, s:<source> = last seq, r:<n> = a source of one event, life, before, began), 2 history (stream, id = <offset>-0)
  * ARGV 1 topic, 2 payload, 3 source or '', 4 seq, 5 restart 0|1, 6 epoch for a new memory, 7 history length, 8 ttl ms, 9 publish command, 10 ttl ms
- *   of the memory
+ *   of the memory, 11 how many sources of one event are known when this is such a one, or 0
  * reply: 'published' | 'duplicate' | 'gap' | 'unknown'
  *
  * `life` is the replication id under which the memory was written last. When this server was a replica then, or comes back from
@@ -44,6 +44,12 @@ elseif known[3] ~= life then
 end
 local offset = redis.call('HINCRBY', memory, 'offset', 1)
 if source ~= '' then redis.call('HSET', memory, 's:' .. source, seq) end
+if ARGV[11] ~= '0' then
+  local place = 'r:' .. offset % tonumber(ARGV[11])
+  local forgotten = redis.call('HGET', memory, place)
+  if forgotten then redis.call('HDEL', memory, 's:' .. forgotten) end
+  redis.call('HSET', memory, place, source)
+end
 redis.call('XADD', history, 'MAXLEN', ARGV[7], offset .. '-0', 'p', ARGV[2])
 redis.call('PEXPIRE', memory, ARGV[10])
 redis.call('PEXPIRE', history, ARGV[8])
@@ -147,6 +153,7 @@ export interface ScriptedRedis extends Redis {
     ttlMs: number,
     publish: 'PUBLISH' | 'SPUBLISH',
     memoryTtlMs: number,
+    singlesKnown: number,
   ): Promise<'published' | 'duplicate' | 'gap' | 'unknown'>;
   rideReadHistoryBuffer(
     memory: string,

@@ -1,6 +1,7 @@
 /** The Redis adapters keep their ports' promises on one server. */
 import t from 'tap';
 import { createRedisPositions } from '../../../src/adapters/redis/positions.ts';
+import { SINGLES_KNOWN } from '../../../src/ports/publisher.ts';
 import { startRedis } from '../../servers/redis.ts';
 import { allConformance, quiet, redisPlace } from './place.ts';
 
@@ -42,4 +43,24 @@ t.test('an index that cannot be written costs nobody his position', async (t) =>
   await positions.record({ ...rest, driverId: 'd1', lat: 3, recordedAt: 3 });
   const [near] = await positions.nearby({ lat: 3, lng: 0 }, 100, 1);
   t.equal(near?.position.driverId, 'd1', 'and who is in the index moves in it');
+});
+
+t.test('what other systems tell one user for ever is known for a while, and never adds up', async (t) => {
+  const server = await startRedis(t);
+  const place = await redisPlace(t, server.url, async () => {});
+  const bus = await place.node();
+  const tell = (n: number) =>
+    bus.publishOrdered('user:u', Buffer.from(`${n}`), { source: `event:${n}`, seq: 1, isSingle: true });
+  const own = (seq: number) => bus.publishOrdered('user:u', Buffer.from('own'), { source: 'trip', seq });
+
+  t.equal(await own(1), 'published');
+  const count = 2 * SINGLES_KNOWN;
+  const outcomes = await Promise.all(Array.from({ length: count }, (_, n) => tell(n)));
+  t.ok(outcomes.every((outcome) => outcome === 'published'));
+  for (const n of [count - 1, count - SINGLES_KNOWN]) t.equal(await tell(n), 'duplicate', 'one of the last');
+  t.equal(await tell(0), 'published', 'one long ago is told again');
+  t.equal(await own(1), 'duplicate', 'a source of more than one is never forgotten');
+  t.equal(await own(2), 'published');
+  const size = await place.redis.hlen('memory:{user:u}');
+  t.ok(size < 2 * SINGLES_KNOWN + 10, `${size} fields`);
 });
