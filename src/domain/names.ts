@@ -10,10 +10,13 @@ export interface NameRule {
   rule: string;
 }
 
-/** Ids come from whoever signs users in: whatever can stand in a topic and a header. */
+/**
+ * Ids come from whoever signs users in: whatever can stand in a topic and a header. Braces cannot: Redis Cluster reads them as the
+ * part of a name that says where it lives, and a topic's keys would live elsewhere than its channel.
+ */
 export const userId: NameRule = {
-  pattern: /^[!-~]{1,180}$/,
-  rule: '1 to 180 printable ASCII characters without a space',
+  pattern: /^[!-z|~]{1,180}$/,
+  rule: '1 to 180 printable ASCII characters without a space or a brace',
 };
 
 export const city: NameRule = { pattern: /^[a-z0-9-]{1,32}$/, rule: '1 to 32 lower-case letters, digits or hyphens' };

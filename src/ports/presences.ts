@@ -19,10 +19,13 @@ export interface Leaving {
 }
 
 export interface Presences {
-  /** These users have sessions on this node. Safe to repeat. Rejects with RIDE_UNAVAILABLE; then repeat it. */
-  join(userIds: readonly string[]): Promise<void>;
-  /** These have none here any more. Safe to repeat. Rejects with RIDE_UNAVAILABLE; then repeat it. */
-  leave(leaving: readonly Leaving[]): Promise<void>;
+  /**
+   * These users have sessions on this node. Safe to repeat. Resolves whose record could not be written while others' could: to be
+   * repeated for them. Rejects with RIDE_UNAVAILABLE when nobody's was; then repeat it.
+   */
+  join(userIds: readonly string[]): Promise<string[]>;
+  /** These have none here any more. Otherwise the same. */
+  leave(leaving: readonly Leaving[]): Promise<string[]>;
   /**
    * Holds this node's lease; call it several times a lease. False when the lease had run out and others ended the presence of
    * this node's users: all of them have to join again.

@@ -3,6 +3,7 @@
  * and remembered like any other, and once, because the topic's history knows their ids (docs/decisions/0003).
  */
 import { fromBinary } from '@bufbuild/protobuf';
+import { topic as topicRule, userId } from '../domain/names.ts';
 import { invalidInput, RideError } from '../errors.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { EventIntake, InboundRecord, Taken } from '../ports/event-intake.ts';
@@ -12,7 +13,6 @@ import { OUR_SOURCE } from './event-sink.ts';
 import { type DomainEvent, DomainEventSchema } from './generated/ride/v1/events_pb.js';
 import type { Lamport } from './lamport.ts';
 import type { ServerPayload } from './payload.ts';
-import { MAX_TOPIC } from './topics.ts';
 
 /** The topics that are read. */
 export const INTAKE_TOPICS = [ORDER_EVENTS, NOTIFICATION_EVENTS] as const;
@@ -77,7 +77,7 @@ export function createEventIntake({ bus, lamport, nodeId, region, onTaken }: Eve
   let sequence = 0;
 
   async function deliver(event: DomainEvent, { topic, payload }: Addressed): Promise<Taken> {
-    if (topic.length > MAX_TOPIC) throw invalidInput('key', 'the id of a trip or user');
+    if (!topicRule.pattern.test(topic)) throw invalidInput('key', `the id of a trip or user, ${userId.rule}`);
     const header = {
       lamport: lamport.tick(),
       nodeId,

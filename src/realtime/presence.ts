@@ -31,6 +31,8 @@ export class PresenceTracker {
   readonly #recorded = new Set<string>();
   /** Record and truth may differ; since when, epoch ms. */
   readonly #changed = new Map<string, number>();
+  /** Those of them whose record could not be written while others' could: they wait for the next tick, and hold nobody up. */
+  readonly #aside = new Map<string, number>();
   /** Whose grace runs, in the order in which it ends. */
   #leaving: Leaving[] = [];
   #round: Iterator<string> = [].values();
@@ -52,7 +54,7 @@ export class PresenceTracker {
 
   /** All that is due is on record. */
   get settled(): boolean {
-    return !this.#writing && this.#changed.size === 0;
+    return !this.#writing && this.#changed.size === 0 && this.#aside.size === 0;
   }
 
   /** His first session on this node. */
@@ -103,6 +105,8 @@ export class PresenceTracker {
       log.warn({ err: error }, 'presence: the next tick tries again');
     }
     // What failed before.
+    for (const [userId, at] of this.#aside) if (!this.#changed.has(userId)) this.#changed.set(userId, at);
+    this.#aside.clear();
     this.#kick();
   }
 
@@ -141,9 +145,14 @@ export class PresenceTracker {
       while (this.#changed.size > 0) {
         const generation = this.#generation;
         const { joining, leaving } = this.#batch();
-        await Promise.all([presences.join(joining), presences.leave(leaving)]);
+        const failed = new Set((await Promise.all([presences.join(joining), presences.leave(leaving)])).flat());
         // Otherwise it was written for a node that is no more.
-        if (generation === this.#generation) this.#written(joining, leaving);
+        if (generation !== this.#generation) continue;
+        this.#setAside(failed);
+        this.#written(
+          joining.filter((userId) => !failed.has(userId)),
+          leaving.filter(({ userId }) => !failed.has(userId)),
+        );
       }
     } catch (error) {
       log.warn({ err: error, users: this.#changed.size }, 'presence: not written; the next tick tries again');
@@ -162,6 +171,15 @@ export class PresenceTracker {
       if (joining.length + leaving.length === BATCH) break;
     }
     return { joining, leaving };
+  }
+
+  #setAside(userIds: ReadonlySet<string>): void {
+    if (userIds.size === 0) return;
+    for (const userId of userIds) {
+      this.#aside.set(userId, this.#changed.get(userId)!);
+      this.#changed.delete(userId);
+    }
+    this.#options.log.warn({ users: userIds.size }, 'presence: some users not written; the next tick tries again');
   }
 
   #written(joining: readonly string[], leaving: readonly Leaving[]): void {

@@ -28,7 +28,7 @@ export async function authorizeTopic(
   if (!match || !userId.pattern.test(match[2]!)) {
     throw invalidInput(
       'topic',
-      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts',
+      `trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is ${userId.rule}`,
     );
   }
   const [, kind, name] = match as unknown as [string, string, string];

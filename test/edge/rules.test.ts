@@ -120,13 +120,18 @@ const ofEveryone: BadMessage[] = [
     message: { subscribe: { topic: '' } },
     refusal: invalid(
       'topic',
-      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts',
+      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is 1 to 180 printable ASCII characters without a space or a brace',
     ),
   },
   {
     name: 'a topic of no kind',
     message: { subscribe: { topic: 'weather:today' } },
     refusal: invalid('topic', /^trip:<id>/),
+  },
+  {
+    name: 'a topic with braces',
+    message: { subscribe: { topic: 'presence:x{y}' } },
+    refusal: invalid('topic', /without a space or a brace$/),
   },
   {
     name: 'a topic with a line break',

@@ -36,7 +36,7 @@ const forged: [name: string, token: string][] = [
   ['not yet valid', jwt(claims({ nbf: inAnHour() }))],
 ];
 
-const USER = '1 to 180 printable ASCII characters without a space';
+const USER = '1 to 180 printable ASCII characters without a space or a brace';
 const CITY = '1 to 32 lower-case letters, digits or hyphens';
 const ROLE = 'one of rider, driver, admin, dispatcher, service';
 const CLASS = 'one of standard, xl, premium, moto';
@@ -51,6 +51,8 @@ const broken: [name: string, claim: string, rule: string, more: object][] = [
   ['a user with a space', 'sub', USER, { sub: 'rider x' }],
   ['a user with a line end', 'sub', USER, { sub: 'rider-x\n' }],
   ['a user beyond ASCII', 'sub', USER, { sub: 'rider-é' }],
+  ['a user with an opening brace', 'sub', USER, { sub: 'x{y' }],
+  ['a user with a closing brace', 'sub', USER, { sub: 'x}y' }],
   ['a long user', 'sub', USER, { sub: 'x'.repeat(181) }],
   ['no end', 'exp', 'a number, the seconds since 1970 when the token ends', { exp: undefined }],
   ['a bad city', 'city', CITY, { city: 'New York' }],

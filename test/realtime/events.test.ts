@@ -122,6 +122,10 @@ t.test('on the way in', async (t) => {
       [record(order({ id: '' })), /id must be/],
       [record(order({ id: 'with space' })), /id must be/],
       [record(order({ key: '' })), /key must be/],
+      [
+        record(order({ key: 'x{y}', payload: { case: 'tripEvent', value: { tripId: 'x{y}', type: 'packed' } } })),
+        /key must/,
+      ],
       [record(order({ source: '' })), /source must be/],
       [record(order({ payload: { case: undefined } })), /payload must be/],
       [record(order({ key: 'another' })), /trip_event.trip_id must be/],

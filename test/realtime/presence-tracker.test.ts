@@ -12,7 +12,7 @@ const GRACE_MS = 5000;
 function memory() {
   const record = new Set<string>();
   const written: string[] = [];
-  const state = { fails: false, held: true, gate: null as Promise<void> | null, begun: 0 };
+  const state = { fails: false, failing: new Set<string>(), held: true, gate: null as Promise<void> | null, begun: 0 };
   async function answer(users = 0): Promise<void> {
     if (users > 0) {
       state.begun++;
@@ -24,13 +24,19 @@ function memory() {
     async join(userIds) {
       await answer(userIds.length);
       for (const userId of userIds) {
+        if (state.failing.has(userId)) continue;
         if (!record.has(userId)) written.push(`+${userId}`);
         record.add(userId);
       }
+      return userIds.filter((userId) => state.failing.has(userId));
     },
     async leave(leaving: readonly Leaving[]) {
       await answer(leaving.length);
-      for (const { userId } of leaving) if (record.delete(userId)) written.push(`-${userId}`);
+      const failed = leaving.map(({ userId }) => userId).filter((userId) => state.failing.has(userId));
+      for (const { userId } of leaving) {
+        if (!state.failing.has(userId) && record.delete(userId)) written.push(`-${userId}`);
+      }
+      return failed;
     },
     async renew() {
       await answer();
@@ -98,6 +104,38 @@ t.test('who comes is written at once, who goes after his grace', async (t) => {
   await s.tracker.tick();
   await s.settled();
   t.same(s.written, ['+u', '+v', '+w', '-u', '-v']);
+});
+
+t.test('who cannot be written holds nobody up, and is tried again at every tick', async (t) => {
+  const s = setUp();
+  s.state.failing.add('broken');
+  s.comes('broken');
+  // More than one round trip takes.
+  for (let i = 0; i < 1200; i++) s.comes(`u${i}`);
+  await until(() => s.record.size === 1200, 'all the others');
+  t.notOk(s.record.has('broken'));
+  s.goes('u7');
+  s.wait(GRACE_MS);
+  await s.tracker.tick();
+  await until(() => !s.record.has('u7'), 'one of its batch to go');
+  t.equal(s.tracker.settled, false, 'one is left');
+  s.goes('broken');
+  s.comes('broken');
+  s.state.failing.clear();
+  await s.tracker.tick();
+  await s.settled();
+  t.ok(s.record.has('broken'));
+  s.state.failing.add('broken');
+  s.goes('broken');
+  s.goes('u8');
+  s.wait(GRACE_MS);
+  await s.tracker.tick();
+  await until(() => !s.record.has('u8'), 'who goes with it');
+  t.ok(s.record.has('broken'));
+  s.state.failing.clear();
+  await s.tracker.tick();
+  await s.settled();
+  t.notOk(s.record.has('broken'));
 });
 
 t.test('a reconnect within the grace writes nothing; each absence has a grace of its own', async (t) => {

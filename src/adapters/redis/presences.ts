@@ -6,9 +6,9 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Leaving, PresenceState, Presences } from '../../ports/presences.ts';
 import { PLAIN_HEADER } from './bus.ts';
-import { orAway } from './connection.ts';
+import { orAway, redisAway } from './connection.ts';
 import { withPresenceScripts } from './presence-scripts.ts';
-import { type KeyCommand, runAll } from './slots.ts';
+import { type KeyCommand, runAll, sendAll } from './slots.ts';
 
 export interface RedisPresencesOptions {
   nodeId: string;
@@ -51,8 +51,21 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
       Buffer.concat([PLAIN_HEADER, options.encode({ userId, online, lastSeenMs })]),
     ] as const;
 
-  async function leaveFrom(from: string, leaving: readonly Leaving[]): Promise<void> {
-    if (leaving.length === 0) return;
+  /**
+   * One user's record that cannot be written must not keep the others from theirs.
+   * @param steps one for each user
+   * Resolves the users whose step failed. @throws RideError RIDE_UNAVAILABLE when all did
+   */
+  async function failing(userIds: readonly string[], steps: readonly KeyCommand[]): Promise<string[]> {
+    const replies = await sendAll(redis, steps);
+    const failed = userIds.filter((_, index) => replies[index]![0] !== null);
+    if (failed.length === userIds.length) throw redisAway(replies[0]![0]);
+    return failed;
+  }
+
+  async function leaveFrom(from: string, leaving: readonly Leaving[]): Promise<string[]> {
+    if (leaving.length === 0) return [];
+    const userIds = leaving.map(({ userId }) => userId);
     const steps = leaving.map(
       ({ userId, seenMs }): KeyCommand => [
         'ridePresenceLeave',
@@ -62,9 +75,10 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
         seenMs,
       ],
     );
-    await orAway(runAll(redis, steps));
+    const failed = new Set(await failing(userIds, steps));
     // Last: whoever goes on after a crash in between finds them here.
-    await orAway(redis.srem(usersKey(from), ...leaving.map(({ userId }) => userId)));
+    await orAway(redis.srem(usersKey(from), ...userIds.filter((userId) => !failed.has(userId))));
+    return [...failed];
   }
 
   /** Takes all users of a node whose lease ran out off it. */
@@ -83,7 +97,7 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
 
   return {
     async join(userIds) {
-      if (userIds.length === 0) return;
+      if (userIds.length === 0) return [];
       const own = incarnation;
       // First: a node that dies after the next step is known to have had them.
       await orAway(redis.sadd(usersKey(own), ...userIds));
@@ -91,7 +105,7 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
       const steps = userIds.map(
         (userId): KeyCommand => ['ridePresenceJoin', userKey(userId), own, ...told(userId, true, at)],
       );
-      await orAway(runAll(redis, steps));
+      return failing(userIds, steps);
     },
 
     leave: (leaving) => leaveFrom(incarnation, leaving),
@@ -121,14 +135,21 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
       if (heldSince === null || performance.now() - heldSince < leaseMs) return 0;
       const found = await orAway(redis.ridePresenceExpired(NODES, incarnation));
       let ended = 0;
+      const failures: unknown[] = [];
       for (let i = 0; i < found.length; i += 2) {
         const dead = found[i]!;
         const claimed = await orAway(redis.set(lockKey(dead), options.nodeId, 'PX', SWEEP_LOCK_MS, 'NX'));
         if (claimed === null) continue;
-        await end(dead, Number(found[i + 1]) - leaseMs);
-        await orAway(redis.del(lockKey(dead)));
-        ended++;
+        try {
+          await end(dead, Number(found[i + 1]) - leaseMs);
+          await orAway(redis.del(lockKey(dead)));
+          ended++;
+        } catch (error) {
+          // What cannot be ended of this node keeps no other's from it; another sweep tries again.
+          failures.push(error);
+        }
       }
+      if (failures.length > 0) throw failures[0];
       return ended;
     },
 

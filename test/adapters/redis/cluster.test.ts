@@ -1,7 +1,11 @@
 /** The Redis adapters keep their ports' promises on a Redis Cluster; keys and channels find their slots. */
 import t from 'tap';
+import { createRedisPresences } from '../../../src/adapters/redis/presences.ts';
 import { nodeOf, runAll, slotOf } from '../../../src/adapters/redis/slots.ts';
+import { userId } from '../../../src/domain/names.ts';
+import type { BusMessage } from '../../../src/ports/bus.ts';
 import { startRedisCluster } from '../../servers/redis-cluster.ts';
+import { until } from '../../until.ts';
 import { allConformance, redisPlace } from './place.ts';
 
 t.test('a Redis Cluster of six', async (t) => {
@@ -44,6 +48,33 @@ t.test('a Redis Cluster of six', async (t) => {
       );
     },
   );
+
+  await t.test('whatever a user may be called, his topics and their keys share a slot', async (t) => {
+    const every = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i));
+    const allowed = every.filter((character) => userId.pattern.test(character));
+    t.equal(allowed.length, 92);
+    const bus = await place.node();
+    const heard: BusMessage[] = [];
+    bus.onMessage((message) => heard.push(message));
+    const presences = createRedisPresences(place.redis, {
+      nodeId: 'n',
+      leaseMs: 60_000,
+      encode: () => Buffer.from('x'),
+    });
+    await presences.renew();
+    const names = [allowed.join(''), allowed.toReversed().join(''), ...allowed.map((character) => `x${character}y`)];
+    t.same(await presences.join(names), []);
+    for (const name of names) {
+      for (const kind of ['user', 'presence', 'trip']) {
+        const slot = slotOf(`${kind}:${name}`);
+        for (const key of ['memory', 'history', 'online']) t.equal(slotOf(`${key}:{${kind}:${name}}`), slot, name);
+      }
+      await bus.subscribe(`user:${name}`);
+      t.equal(await bus.publishOrdered(`user:${name}`, Buffer.from(name)), 'published');
+    }
+    await until(() => heard.length === names.length, 'all of them');
+    t.same(heard.map(({ topic, offset }) => `${topic} ${offset}`).sort(), names.map((name) => `user:${name} 1`).sort());
+  });
 
   await allConformance(t, 'a cluster', place);
 });

@@ -123,6 +123,38 @@ t.test('a node that dies while it ends another is replaced', async (t) => {
   t.equal(await client.zscore('{presence}:nodes', name), null);
 });
 
+t.test('a record that cannot be written keeps nobody else from his', async (t) => {
+  const redis = await startRedis(t);
+  const client = connectRedis({ url: redis.url }, () => {});
+  t.after(() => client.disconnect());
+  const told = await followAll(t, redis);
+  const [a, b] = [nodeOn(t, redis, 'a', 60_000), nodeOn(t, redis, 'b')];
+  await a.renew();
+  await client.set('online:{presence:broken}', 'no hash');
+  const seenMs = Date.now();
+  t.same(await a.join(['u', 'broken', 'v']), ['broken']);
+  t.same(
+    await a.leave([
+      { userId: 'broken', seenMs },
+      { userId: 'u', seenMs },
+    ]),
+    ['broken'],
+  );
+  await t.rejects(a.join(['broken']), { code: 'RIDE_UNAVAILABLE' }, 'when it is everyone');
+  await until(() => told.length === 3, 'all to be told');
+  t.same(states(told, 'u'), [true, false]);
+  t.same(states(told, 'v'), [true]);
+  // Its node dies: the others go offline all the same, and what is left is tried again.
+  await a.retire(0);
+  keepAlive(t, b);
+  await until(async () => {
+    await b.sweep().catch(() => {});
+    return states(told, 'v').length === 2;
+  }, 'the others to be offline');
+  await client.del('online:{presence:broken}');
+  await until(async () => (await b.sweep().catch(() => 0)) === 1, 'the node to be ended', 12_000);
+});
+
 t.test('after Redis was away nobody is declared dead before he had time to come back', async (t) => {
   const redis = await startRedis(t, { appendOnly: true });
   const [a, b] = [nodeOn(t, redis, 'a'), nodeOn(t, redis, 'b')];
