@@ -57,7 +57,7 @@ export class Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     const { limits, meter } = options;
-    this.#turn = new Turn(options.flushBudgetMs);
+    this.#turn = new Turn(options.flushBudgetMs, options.log);
     const shard = { timeoutMs: options.heartbeatTimeoutMs, now: Date.now(), turn: this.#turn, limits, meter };
     const onDropped = (session: Session, code: ErrorCode | null): void => this.#closed(session, code);
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));

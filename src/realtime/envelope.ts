@@ -5,6 +5,7 @@
 import { fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
 import type { BusMessage } from '../ports/bus.ts';
+import type { Logger } from '../ports/logger.ts';
 import { Frame } from './frame.ts';
 import { readClientEnvelope } from './generated/client-envelope.ts';
 import { type ClientEnvelope, ClientEnvelopeSchema, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
@@ -174,9 +175,23 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAt
 }
 
 /** A published payload with its place in the topic's history, which protobuf lets us append. */
-export function frameOf({ topic, payload, offset, epoch }: BusMessage, kind: string): Frame {
-  if (offset === 0) return new Frame(payload, kind, topic);
+export function frameOf({ topic, payload, offset, epoch }: BusMessage, kind: string, log: Logger | null = null): Frame {
+  if (offset === 0) return new Frame(payload, kind, topic, 0, '', log);
   const name = Buffer.from(epoch, 'latin1');
   const place = Buffer.from([OFFSET_TAG, ...varint(offset), EPOCH_TAG, ...varint(name.length)]);
-  return new Frame(Buffer.concat([payload, place, name]), kind, topic, offset, epoch);
+  return new Frame(Buffer.concat([payload, place, name]), kind, topic, offset, epoch, log);
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The same of a message of the history. One that is no envelope at all has its place there too, and nothing else. */
+export function keptFrameOf(message: BusMessage, log: Logger): Frame {
+  let kind: string;
+  try {
+    kind = peek(message.payload).kind;
+  } catch (error) {
+    log.warn({ err: error, topic: message.topic, offset: message.offset }, 'a message of the history is no envelope');
+    return frameOf({ ...message, payload: NOTHING }, '', log);
+  }
+  return frameOf(message, kind, log);
 }

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, BusMessage, HistoryPage, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
-import { frameOf, peek } from './envelope.ts';
+import { frameOf, keptFrameOf } from './envelope.ts';
 import { Few } from './few.ts';
 import { Batch, type Frame } from './frame.ts';
 import { BEGINNING, PAGE, type Page } from './replay.ts';
@@ -137,9 +137,10 @@ export class Feed implements Joiner, Stream {
     }
   }
 
-  #take(message: BusMessage, kind = peek(message.payload).kind): void {
+  #take(message: BusMessage, kind?: string): void {
     if (message.offset > 0) this.#move({ offset: message.offset, epoch: message.epoch });
-    const frame = frameOf(message, kind);
+    const { log } = this.#options;
+    const frame = kind === undefined ? keptFrameOf(message, log) : frameOf(message, kind, log);
     this.#options.onFrame?.(frame);
     const isFirst = this.#pending === null;
     if (this.#pending === null) this.#pending = frame;
@@ -273,6 +274,7 @@ export class Feed implements Joiner, Stream {
 
   async history(since: Position, limit: number): Promise<Page> {
     const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
-    return { frames: messages.map((message) => frameOf(message, peek(message.payload).kind)), epoch, offset, complete };
+    const { log } = this.#options;
+    return { frames: messages.map((message) => keptFrameOf(message, log)), epoch, offset, complete };
   }
 }

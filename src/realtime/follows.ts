@@ -45,20 +45,18 @@ export class Follows {
     const { meter, lamport, bus, log } = options;
     this.#feedOptions = { bus, log, turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
-      let header: ReturnType<typeof peek>;
+      // Whoever else publishes on a channel must not end every node that listens.
       try {
-        header = peek(message.payload);
+        const header = peek(message.payload);
+        lamport.merge(header.lamport);
+        const feed = this.#feeds.get(message.topic);
+        if (!feed) return;
+        feed.receive(message, header.kind);
+        // The clocks of two nodes may differ; nothing arrives before it was sent.
+        meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
       } catch (error) {
-        // Whoever else publishes on a channel must not end every node that listens.
-        log.warn({ err: error, topic: message.topic }, 'a message that is no envelope was ignored');
-        return;
+        log.warn({ err: error, topic: message.topic }, 'a message that cannot be read was ignored');
       }
-      lamport.merge(header.lamport);
-      const feed = this.#feeds.get(message.topic);
-      if (!feed) return;
-      feed.receive(message, header.kind);
-      // The clocks of two nodes may differ; nothing arrives before it was sent.
-      meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
     });
     bus.onAway((topics) => {
       for (const topic of topics) this.#feeds.get(topic)?.away();

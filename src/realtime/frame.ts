@@ -3,8 +3,9 @@
  * reads them. A `Frame` is one message; a `Batch` is what a topic got during one turn of the event loop, joined once for all
  * its subscribers, so that a busy topic costs each of them one write a turn.
  */
-import { fromBinary, toJsonString } from '@bufbuild/protobuf';
-import { ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
+import { create, fromBinary, toJsonString } from '@bufbuild/protobuf';
+import type { Logger } from '../ports/logger.ts';
+import { type ServerEnvelope, ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
 import { deliveryOf } from './messages/index.ts';
 
 export type Encoding = 'json' | 'binary';
@@ -59,16 +60,19 @@ export class Frame implements Outgoing {
   readonly topic: string;
   readonly offset: number;
   readonly epoch: string;
+  readonly #log: Logger | null;
   #wsText: Buffer | null = null;
   #wsBinary: Buffer | null = null;
   #grpc: Buffer | null = null;
 
-  constructor(binary: Buffer, kind: string, topic = '', offset = 0, epoch = '') {
+  /** @param log of a message that others made: what cannot be decoded of it is told there, and not thrown */
+  constructor(binary: Buffer, kind: string, topic = '', offset = 0, epoch = '', log: Logger | null = null) {
     this.binary = binary;
     this.kind = kind;
     this.topic = topic;
     this.offset = offset;
     this.epoch = epoch;
+    this.#log = log;
   }
 
   get frames(): readonly Frame[] {
@@ -83,10 +87,29 @@ export class Frame implements Outgoing {
     return deliveryOf(this.kind);
   }
 
+  /**
+   * What `read` makes of the envelope. A node knows only the outside of what others publish: when the inside is broken, that ends
+   * neither the node nor its readers. It is then an envelope with its place alone, so that whoever counts offsets sees no hole.
+   */
+  decode<T>(read: (envelope: ServerEnvelope) => T): T {
+    try {
+      return read(fromBinary(ServerEnvelopeSchema, this.binary));
+    } catch (error) {
+      if (this.#log === null) throw error;
+      const { topic, offset, epoch } = this;
+      this.#log.warn(
+        { err: error, topic, offset },
+        'the inside of a message is broken: its readers get its place alone',
+      );
+      return read(create(ServerEnvelopeSchema, { topic, offset: BigInt(offset), epoch }));
+    }
+  }
+
   /** The envelope as protobuf JSON with the proto's field names, UTF-8. */
   get text(): Buffer {
-    const envelope = fromBinary(ServerEnvelopeSchema, this.binary);
-    return Buffer.from(toJsonString(ServerEnvelopeSchema, envelope, { useProtoFieldName: true }));
+    return this.decode((envelope) =>
+      Buffer.from(toJsonString(ServerEnvelopeSchema, envelope, { useProtoFieldName: true })),
+    );
   }
 
   /** Finished WebSocket bytes. */

@@ -3,11 +3,9 @@
  * binding follows the trip's status, a driver who gave a trip up, or let its offer pass, stops hearing of it, and when a ride is
  * over its two sides stop hearing whether the other is connected. Who lost his seats of a departure stops hearing of it.
  */
-import { fromBinary } from '@bufbuild/protobuf';
 import { isOperator } from '../domain/roles.ts';
 import type { Broker } from './broker.ts';
 import type { Frame } from './frame.ts';
-import { ServerEnvelopeSchema } from './generated/ride/v1/ride_pb.js';
 import type { Services } from './messages/definition.ts';
 
 export interface TripTapOptions {
@@ -42,11 +40,12 @@ export function createTripTap({ trips, locations, broker }: TripTapOptions): (fr
     }
   }
 
-  return ({ kind, topic, binary }) => {
+  return (frame) => {
+    const { kind, topic } = frame;
     if (kind !== 'trip_event') return;
     const isOfTrip = topic.startsWith('trip:');
     if (!isOfTrip && !topic.startsWith('user:')) return;
-    const { payload } = fromBinary(ServerEnvelopeSchema, binary);
+    const payload = frame.decode((envelope) => envelope.payload);
     if (payload.case !== 'tripEvent') return;
     const { tripId, seq, type, status, driverId, riderId } = payload.value;
     trips.changed(tripId);

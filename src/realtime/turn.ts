@@ -9,9 +9,13 @@
  * A topic with very many followers rests as long as handing out took: it gets at most half of the loop, and the other half reads
  * what it joins next.
  */
+import type { ErrorCode } from '../errors.ts';
+import type { Logger } from '../ports/logger.ts';
+
 /** A session with something to write. */
 export interface Flusher {
   flush(): void;
+  close(code: ErrorCode, reason: string): void;
 }
 
 /** A topic with frames to hand out. */
@@ -25,6 +29,7 @@ const SMOOTHING = 0.1;
 
 export class Turn {
   readonly #budgetMs: number;
+  readonly #log: Logger;
   #joiners: Joiner[] = [];
   /** Sessions to flush, by shard; a shard with none has no entry. */
   #dirty = new Map<number, Flusher[]>();
@@ -35,8 +40,9 @@ export class Turn {
   #resting: Joiner[] = [];
   #restTimer: NodeJS.Timeout | null = null;
 
-  constructor(budgetMs: number) {
+  constructor(budgetMs: number, log: Logger) {
     this.#budgetMs = budgetMs;
+    this.#log = log;
   }
 
   addJoiner(joiner: Joiner): void {
@@ -92,11 +98,33 @@ export class Turn {
     this.#run(Number.POSITIVE_INFINITY);
   }
 
+  /** What fails is that topic's or session's alone: all others go on. One `try` for as many as go well, for this is the hot path. */
+  #join(joiners: readonly Joiner[]): void {
+    for (let next = 0; next < joiners.length; ) {
+      try {
+        while (next < joiners.length) joiners[next++]!.join();
+      } catch (error) {
+        this.#log.error({ err: error }, 'what a topic brought in a turn could not be handed out');
+      }
+    }
+  }
+
+  #flush(sessions: readonly Flusher[]): void {
+    for (let next = 0; next < sessions.length; ) {
+      try {
+        while (next < sessions.length) sessions[next++]!.flush();
+      } catch (error) {
+        this.#log.error({ err: error }, 'a session could not be written to; it ends');
+        sessions[next - 1]!.close('RIDE_INTERNAL', 'connect again');
+      }
+    }
+  }
+
   #run(budgetMs: number): void {
     if (this.#joiners.length > 0) {
       const joiners = this.#joiners;
       this.#joiners = [];
-      for (const joiner of joiners) joiner.join();
+      this.#join(joiners);
     }
     const startedAt = performance.now();
     const deadline = startedAt + budgetMs;
@@ -105,7 +133,7 @@ export class Turn {
     for (const [shard, sessions] of this.#dirty) {
       // Taken out first: a session that is sent something meanwhile belongs to the next turn, behind the other shards.
       this.#dirty.delete(shard);
-      for (let i = 0; i < sessions.length; i++) sessions[i]!.flush();
+      this.#flush(sessions);
       flushed += sessions.length;
       now = performance.now();
       if (now > deadline) break;

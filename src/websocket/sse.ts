@@ -7,14 +7,14 @@
  * is missing up to its id, `gap` that something is: read the resource again.
  */
 import type { ServerResponse } from 'node:http';
-import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { toJson } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/roles.ts';
 import { type ErrorCode, errorCodes } from '../errors.ts';
 import type { TopicPosition as Position } from '../ports/bus.ts';
 import { hashOf } from '../realtime/broker.ts';
 import type { Frame, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
-import { ServerEnvelopeSchema } from '../realtime/generated/ride/v1/ride_pb.js';
+import { type ServerEnvelope, ServerEnvelopeSchema } from '../realtime/generated/ride/v1/ride_pb.js';
 import type { Transport } from '../realtime/transport.ts';
 
 const KEEP_ALIVE = Buffer.from(':\n\n');
@@ -29,11 +29,12 @@ function positionOf(id: string): Position {
   return { epoch: id.slice(0, colon), offset: Number(id.slice(colon + 1)) };
 }
 
-function encode(frame: Frame): Buffer {
-  const envelope = fromBinary(ServerEnvelopeSchema, frame.binary);
+function encode(frame: Frame, envelope: ServerEnvelope): Buffer {
   const { payload } = envelope;
   const json = toJson(ServerEnvelopeSchema, envelope, { useProtoFieldName: true }) as Record<string, unknown>;
   const lines: string[] = [];
+  // Of one that is broken only the place is known: without data an event is none, and its id counts.
+  if (payload.case === undefined) return Buffer.from(frame.offset > 0 ? `id: ${frame.epoch}:${frame.offset}\n\n` : '');
   let event = frame.kind;
   if (frame.offset > 0) lines.push(`id: ${frame.epoch}:${frame.offset}`);
   else if (payload.case === 'subscribed') {
@@ -51,7 +52,7 @@ const encoded = new WeakMap<Frame, Buffer>();
 function bytesOf(frame: Frame): Buffer {
   let bytes = encoded.get(frame);
   if (!bytes) {
-    bytes = encode(frame);
+    bytes = frame.decode((envelope) => encode(frame, envelope));
     encoded.set(frame, bytes);
   }
   return bytes;

@@ -2,19 +2,29 @@
 import t from 'tap';
 import { Turn } from '../../src/realtime/turn.ts';
 import { until } from '../until.ts';
+import { quiet } from './node.ts';
+
+/** A session that does this when it is flushed. */
+const flushing = (flush: () => void) => ({ flush, close() {} });
 
 const spin = (ms: number): void => {
   for (const end = performance.now() + ms; performance.now() < end; );
 };
 
 t.test('topics are joined, then sessions write, all in one turn', async (t) => {
-  const turn = new Turn(1000);
+  const turn = new Turn(1000, quiet);
   const seen: string[] = [];
-  turn.addSession(0, { flush: () => seen.push('write') });
+  turn.addSession(
+    0,
+    flushing(() => seen.push('write')),
+  );
   turn.addJoiner({
     join() {
       seen.push('join');
-      turn.addSession(1, { flush: () => seen.push('write of what was joined') });
+      turn.addSession(
+        1,
+        flushing(() => seen.push('write of what was joined')),
+      );
     },
   });
   t.same(seen, []);
@@ -36,18 +46,22 @@ t.test('a turn asks for its end once; what its end brings is another turn only w
     real,
   );
   const next = () => new Promise<void>((resolve) => real(resolve));
-  const turn = new Turn(1);
-  turn.addJoiner({ join: () => turn.addSession(0, { flush() {} }) });
+  const turn = new Turn(1, quiet);
+  turn.addJoiner({
+    join: () =>
+      turn.addSession(
+        0,
+        flushing(() => {}),
+      ),
+  });
   await next();
   await next();
   t.equal(ends, 1);
   let written = 0;
-  const slow = {
-    flush() {
-      written++;
-      spin(2);
-    },
-  };
+  const slow = flushing(() => {
+    written++;
+    spin(2);
+  });
   turn.addJoiner({
     join() {
       turn.addSession(0, slow);
@@ -62,7 +76,7 @@ t.test('a turn asks for its end once; what its end brings is another turn only w
 });
 
 t.test('a resting topic is joined after its rest, and by a flush at once', async (t) => {
-  const turn = new Turn(1000);
+  const turn = new Turn(1000, quiet);
   const seen: string[] = [];
   turn.addResting({ join: () => seen.push('rested') }, 5);
   turn.addJoiner({ join: () => seen.push('not rested') });
@@ -74,11 +88,40 @@ t.test('a resting topic is joined after its rest, and by a flush at once', async
 });
 
 t.test('what handing out costs is what it took', async (t) => {
-  const turn = new Turn(1000);
+  const turn = new Turn(1000, quiet);
   t.equal(turn.costMs(1000), 0, 'not known yet');
   for (let i = 0; i < 100; i++) {
-    for (let session = 0; session < 20; session++) turn.addSession(session % 3, { flush: () => spin(0.05) });
+    for (let session = 0; session < 20; session++)
+      turn.addSession(
+        session % 3,
+        flushing(() => spin(0.05)),
+      );
     turn.flush();
   }
   t.ok(turn.costMs(1000) >= 45, `at least what was spent: ${turn.costMs(1000)}`);
+});
+
+t.test('what fails is one topic’s or one session’s alone', async (t) => {
+  const told: string[] = [];
+  const turn = new Turn(1000, { ...quiet, error: (_facts, message) => void told.push(message) });
+  const seen: string[] = [];
+  const broken = (): never => {
+    throw new Error('broken');
+  };
+  turn.addJoiner({ join: broken });
+  turn.addJoiner({ join: () => seen.push('join') });
+  const ended: string[] = [];
+  turn.addSession(0, { flush: broken, close: (code) => ended.push(code) });
+  turn.addSession(
+    0,
+    flushing(() => seen.push('next')),
+  );
+  turn.addSession(
+    1,
+    flushing(() => seen.push('other shard')),
+  );
+  await until(() => seen.length === 3, 'all the others');
+  t.same(seen, ['join', 'next', 'other shard']);
+  t.same(ended, ['RIDE_INTERNAL']);
+  t.equal(told.length, 2);
 });
