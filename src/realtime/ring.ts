@@ -5,7 +5,8 @@
  * Answers to the client itself (acks, errors, heartbeats' answers, go-away) have a reserve on top, so that data never costs it one.
  *
  * Only a reader that is behind fills it: then newest-wins messages are conflated by topic and kind, in the place of the older
- * one, and what may be lost is dropped oldest first.
+ * one, and ephemeral ones are dropped oldest first. The newest value of a topic may be the last for long, so it is never dropped:
+ * as there is one a topic and kind, they take no room from others, and have as many bytes again.
  */
 import type { Frame } from './frame.ts';
 
@@ -28,7 +29,9 @@ export class Ring {
   /** By topic and kind: the slot that holds the newest value that is still unsent. */
   #latest: Map<string, Slot> | null = null;
   #head = 0;
+  /** Of what the bound counts. */
   #bytes = 0;
+  #latestBytes = 0;
 
   constructor(maxMessages: number, maxBytes: number) {
     this.#maxMessages = maxMessages;
@@ -39,38 +42,43 @@ export class Ring {
     return this.#slots === null ? 0 : this.#slots.length - this.#head;
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  /** Messages that the bound counts. */
+  get #counted(): number {
+    return this.length - (this.#latest?.size ?? 0);
   }
 
   /** Share of the bound that is used, by whichever of messages and bytes is fuller. */
   get fill(): number {
-    return Math.max(this.length / this.#maxMessages, this.#bytes / this.#maxBytes);
+    return Math.max(this.#counted / this.#maxMessages, this.#bytes / this.#maxBytes);
   }
 
   /** True when `frame` fits. A frame larger than the whole bound still fits an empty ring. */
   hasRoom(frame: Frame): boolean {
-    if (this.length === 0) return true;
-    const { messages, bytes } = frame.delivery === 'reply' ? RESERVE : { messages: 0, bytes: 0 };
-    return this.length < this.#maxMessages + messages && this.#bytes + frame.bytes <= this.#maxBytes + bytes;
+    const { delivery } = frame;
+    if (delivery === 'latest') return this.#latestBytes === 0 || this.#latestBytes + frame.bytes <= this.#maxBytes;
+    const counted = this.#counted;
+    if (counted === 0) return true;
+    const { messages, bytes } = delivery === 'reply' ? RESERVE : { messages: 0, bytes: 0 };
+    return counted < this.#maxMessages + messages && this.#bytes + frame.bytes <= this.#maxBytes + bytes;
   }
 
+  /** Of a newest-wins frame after `conflate` found none. */
   push(frame: Frame): void {
     const slot: Slot = { frame };
     this.#slots ??= [];
     this.#slots.push(slot);
-    this.#bytes += frame.bytes;
     if (frame.delivery === 'latest') {
       this.#latest ??= new Map();
       this.#latest.set(keyOf(frame), slot);
-    }
+      this.#latestBytes += frame.bytes;
+    } else this.#bytes += frame.bytes;
   }
 
   /** Puts a newest-wins frame in the place of an older one of its topic and kind; false when there is none. */
   conflate(frame: Frame): boolean {
     const slot = this.#latest?.get(keyOf(frame));
     if (!slot) return false;
-    this.#bytes += frame.bytes - slot.frame.bytes;
+    this.#latestBytes += frame.bytes - slot.frame.bytes;
     slot.frame = frame;
     return true;
   }
@@ -89,13 +97,13 @@ export class Ring {
     return frame;
   }
 
-  /** Removes the oldest frame that may be lost; returns it, or undefined when there is none. */
-  dropOldest(): Frame | undefined {
+  /** Removes the oldest ephemeral frame; returns it, or undefined when there is none. */
+  dropEphemeral(): Frame | undefined {
     const slots = this.#slots;
     if (slots === null) return undefined;
     for (let at = this.#head; at < slots.length; at++) {
       const { frame } = slots[at]!;
-      if (frame.delivery !== 'latest' && frame.delivery !== 'ephemeral') continue;
+      if (frame.delivery !== 'ephemeral') continue;
       slots.splice(at, 1);
       this.#forget(frame);
       if (this.#head === slots.length) this.#clear();
@@ -105,9 +113,10 @@ export class Ring {
   }
 
   #forget(frame: Frame): void {
-    this.#bytes -= frame.bytes;
-    if (frame.delivery === 'latest' && this.#latest?.get(keyOf(frame))?.frame === frame)
-      this.#latest.delete(keyOf(frame));
+    if (frame.delivery === 'latest') {
+      this.#latest!.delete(keyOf(frame));
+      this.#latestBytes -= frame.bytes;
+    } else this.#bytes -= frame.bytes;
   }
 
   #clear(): void {

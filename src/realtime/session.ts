@@ -218,12 +218,12 @@ export class Session {
       return;
     }
     while (!ring.hasRoom(frame)) {
-      if (ring.dropOldest()) this.#owner.meter.dropped('ephemeral');
-      else if (frame.delivery === 'latest' || frame.delivery === 'ephemeral') {
+      if (frame.delivery !== 'latest' && ring.dropEphemeral()) this.#owner.meter.dropped('ephemeral');
+      else if (frame.delivery === 'ephemeral') {
         this.#owner.meter.dropped('ephemeral');
         return;
       } else {
-        // Only what must not be lost is left: the client resumes from its offset.
+        // Only what must not be lost is left: the client resumes from its offset, and gets the newest values anew.
         this.#owner.meter.dropped('slow_reader');
         this.#owner.drop(this, 'RIDE_SLOW_READER', 'resume from the last offset');
         return;

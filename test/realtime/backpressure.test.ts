@@ -183,7 +183,7 @@ t.test('answers have room where data has none, and data gets none of it', async 
   for (let n = 1; n <= 160; n++) session.send(answer(n));
   t.equal(session.closed, false, 'as many answers as can be under way');
   t.equal(session.queued, BUFFER + 160);
-  session.send(new Frame(note('trip:t', 'l'), 'location', 'trip:t'));
+  session.send(new Frame(note('trip:t', 'l'), 'typing_notice', 'trip:t'));
   t.equal(session.queued, BUFFER + 160, 'what may be lost is');
   peer.sip(1000);
   await until(() => session.idle, 'all taken');
@@ -194,6 +194,59 @@ t.test('answers have room where data has none, and data gets none of it', async 
     'behind the data, in order',
   );
   t.equal(session.closed, false);
+});
+
+const latest = (topic: string, id: string): Frame => new Frame(note(topic, id), 'location', topic);
+const ephemeral = (n: number): Frame => new Frame(note('trip:t', `e${n}`), 'typing_notice', 'trip:t');
+
+t.test('the newest value of each topic reaches a reader who was behind, whatever else waited', async (t) => {
+  const { node, session, peer, fill } = await scene(t);
+  await fill(BUFFER);
+  for (const topic of ['trip:a', 'trip:b']) for (let n = 1; n <= 5; n++) session.send(latest(topic, `${topic} ${n}`));
+  t.equal(session.queued, BUFFER + 2, 'beside the data, which keeps its room');
+  t.same(node.meter.drops, { latest: 8 });
+  session.send(ephemeral(1));
+  t.same(node.meter.drops, { latest: 8, ephemeral: 1 }, 'what is ephemeral finds none');
+  t.equal(session.closed, false);
+  peer.sip(1000);
+  await until(() => session.idle, 'all taken');
+  t.same(peer.frames.map(eventIdOf).slice(-3), [`n${BUFFER + 1}`, 'trip:a 5', 'trip:b 5']);
+});
+
+t.test('what is ephemeral gives way, oldest first, and the newest values never do', async (t) => {
+  const { node, session, peer, fill } = await scene(t);
+  await fill(2);
+  for (const topic of ['trip:a', 'trip:b', 'trip:c']) session.send(latest(topic, topic));
+  for (let n = 1; n <= 20; n++) session.send(ephemeral(n));
+  t.equal(session.queued, BUFFER + 3);
+  t.same(node.meter.drops, { ephemeral: 14 });
+  for (let n = 100; n < 104; n++) session.send(ordered(n));
+  t.same(node.meter.drops, { ephemeral: 18 });
+  t.equal(session.closed, false, 'ordered messages take the room of ephemeral ones');
+  peer.sip(1000);
+  await until(() => session.idle, 'all taken');
+  t.same(peer.frames.map(eventIdOf).slice(3), [
+    'trip:a',
+    'trip:b',
+    'trip:c',
+    'e19',
+    'e20',
+    'n100',
+    'n101',
+    'n102',
+    'n103',
+  ]);
+});
+
+t.test('newest values of more bytes than may wait end the session, for who comes back gets them', async (t) => {
+  const { node, session, peer, fill } = await scene(t);
+  await fill(1);
+  const large = (topic: string): Frame => new Frame(note(topic, 'x'.repeat(150_000)), 'location', topic);
+  for (let round = 0; round < 3; round++) for (const topic of ['a', 'b', 'c']) session.send(large(`trip:${topic}`));
+  t.equal(session.closed, false);
+  session.send(large('trip:d'));
+  t.equal(peer.closed, 'RIDE_SLOW_READER');
+  t.same(node.meter.drops, { latest: 6, slow_reader: 1 });
 });
 
 t.test('data beyond the buffer ends the session, and answers beyond their reserve do', async (t) => {
