@@ -74,14 +74,12 @@ function ofNotification({ key, payload }: DomainEvent): Addressed {
 }
 
 export function createEventIntake({ bus, lamport, nodeId, region, onTaken }: EventIntakeOptions): EventIntake {
-  let sequence = 0;
-
   async function deliver(event: DomainEvent, { topic, payload }: Addressed): Promise<Taken> {
     if (!topicRule.pattern.test(topic)) throw invalidInput('key', `the id of a trip or user, ${userId.rule}`);
     const header = {
       lamport: lamport.tick(),
       nodeId,
-      sequence: ++sequence,
+      sequence: lamport.count(),
       eventId: event.id,
       topic,
       sentAtMs: Date.now(),

@@ -4,12 +4,13 @@
  */
 
 import { isOperator, type Principal } from '../domain/roles.ts';
-import { asRideError } from '../errors.ts';
+import { asRideError, type RideError } from '../errors.ts';
 import type { TopicPosition as Position } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Broker } from './broker.ts';
 import { Connection } from './connection.ts';
+import type { Outgoing } from './frame.ts';
 import type { Inbound } from './inbound.ts';
 import type { Services, SubscribeResult } from './messages/definition.ts';
 import type { Recovery, Redeemed } from './recovery.ts';
@@ -47,6 +48,8 @@ export interface Gateway {
    * @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING
    */
   follow(principal: Principal, namespace: string, transport: Transport, topic: string, since?: Position): Listener;
+  /** What a connection is told that was let in and may not stay after all. */
+  refusal(error: RideError): Outgoing;
   /** Tells every session to reconnect within `jitterMs`, each at its own moment, and ends those that stayed. */
   drain(jitterMs: number): Promise<void>;
 }
@@ -68,11 +71,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function welcome(session: Session, saved: Redeemed | null): Promise<void> {
     const { principal } = session;
     const { [ownTopic(principal)]: inbox, ...topics } = saved?.session.topics ?? {};
+    /** It never learnt of its new token: the one that it came with is as good as it was. */
+    const unlearnt = (): void => {
+      recovery.forget(session);
+      recovery.giveBack(saved);
+    };
     try {
       const [tripIds] = await Promise.all([activeTripIds(principal), recovery.begin(session, topics)]);
       if (session.closed) {
-        // It never learnt of its new token.
-        recovery.giveBack(saved);
+        unlearnt();
         return;
       }
       inbound.reply(session, '', {
@@ -95,6 +102,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       await restore(session, topics, inbox);
     } catch (thrown) {
       const error = asRideError(thrown);
+      if (!session.isWelcome) unlearnt();
       if (session.closed) {
         // Its end took along what it was about to follow: nothing has gone wrong.
         log.debug({ err: error, session_id: session.id }, 'session ended while it was set up');
@@ -103,7 +111,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       log.warn({ err: error, session_id: session.id }, 'session could not be set up');
       inbound.refuse(session, error, '');
       session.flush();
-      session.close('RIDE_DRAINING', error.message);
+      session.close(error.code, error.message);
     }
   }
 
@@ -163,6 +171,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
       return new Connection(session, options, welcome(session, saved));
     },
+
+    refusal: (error) => inbound.refusal(error),
 
     async drain(jitterMs) {
       broker.refuseNew();

@@ -47,18 +47,28 @@ export interface Inbound {
   undecodable(session: Session, error: unknown, corrId: string, asker: Asker): void;
   /** Answers with an error. */
   refuse(session: Session, error: unknown, corrId: string): void;
+  /** An error for a connection without a session. */
+  refusal(error: RideError): Frame;
   /** Sends one payload to one session. */
   reply(session: Session, corrId: string, payload: ServerPayload): void;
+}
+
+function errorOf(error: RideError): ServerPayload {
+  const { code, message, field = '', rule = '', retryAfterMs = 0 } = error;
+  return { case: 'error', value: { code, message, field, rule, retryable: error.spec.retryable, retryAfterMs } };
 }
 
 export function createInbound(options: InboundOptions): Inbound {
   const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, log } = options;
   const parts = { broker, services, recovery, reply };
-  let sequence = 0;
+
+  function answerOf(corrId: string, payload: ServerPayload): Frame {
+    const header = { corrId, lamport: lamport.tick(), nodeId, sequence: lamport.count(), sentAtMs: Date.now() };
+    return new Frame(encodeEnvelope(header, payload), kindOf(payload.case));
+  }
 
   function reply(session: Session, corrId: string, payload: ServerPayload): void {
-    const header = { corrId, lamport: lamport.tick(), nodeId, sequence: ++sequence, sentAtMs: Date.now() };
-    session.send(new Frame(encodeEnvelope(header, payload), kindOf(payload.case)));
+    session.send(answerOf(corrId, payload));
   }
 
   function refuse(session: Session, thrown: unknown, corrId: string): void {
@@ -66,17 +76,7 @@ export function createInbound(options: InboundOptions): Inbound {
     const facts = { corr_id: corrId, user_id: session.principal.userId, code: error.code };
     if (error.code === 'RIDE_INTERNAL') log.error({ ...facts, err: error.cause }, 'message failed');
     else log.debug({ ...facts, field: error.field }, 'message refused');
-    reply(session, corrId, {
-      case: 'error',
-      value: {
-        code: error.code,
-        message: error.message,
-        field: error.field ?? '',
-        rule: error.rule ?? '',
-        retryable: error.spec.retryable,
-        retryAfterMs: error.retryAfterMs ?? 0,
-      },
-    });
+    reply(session, corrId, errorOf(error));
   }
 
   function toPayload(answer: NonNullable<Reply>): ServerPayload {
@@ -128,6 +128,7 @@ export function createInbound(options: InboundOptions): Inbound {
   return {
     reply,
     refuse,
+    refusal: (error) => answerOf('', errorOf(error)),
     undecodable(session, error, corrId, asker) {
       limiter.charge(session.principal.userId, 'general', 1, (waitMs) => {
         const refusal = Promise.reject(waitMs > 0 ? overLimit(waitMs, 'general') : error);

@@ -12,15 +12,13 @@ export interface PublisherOptions {
 }
 
 export function createPublisher({ bus, lamport, nodeId }: PublisherOptions): Publisher {
-  let sequence = 0;
-
   function encode<K extends OutboundKind>(
     topic: string,
     kind: K,
     message: OutboundMessages[K],
     eventId: string,
   ): Buffer {
-    const header = { lamport: lamport.tick(), nodeId, sequence: ++sequence, eventId, topic, sentAtMs: Date.now() };
+    const header = { lamport: lamport.tick(), nodeId, sequence: lamport.count(), eventId, topic, sentAtMs: Date.now() };
     return encodeEnvelope(header, serverMessages[kind].toWire(message));
   }
 

@@ -19,10 +19,9 @@ interface Encoding {
 
 /** Finished envelopes of presence, for whoever tells it in the step that makes it true. */
 export function createPresenceEncoder({ lamport, nodeId }: Encoding) {
-  let sequence = 0;
   return (state: OutboundMessages['presence']): Buffer => {
     const topic = `${PRESENCE}${state.userId}`;
-    const header = { lamport: lamport.tick(), nodeId, sequence: ++sequence, topic, sentAtMs: Date.now() };
+    const header = { lamport: lamport.tick(), nodeId, sequence: lamport.count(), topic, sentAtMs: Date.now() };
     return encodeEnvelope(header, serverMessages.presence.toWire(state));
   };
 }
@@ -34,10 +33,8 @@ const TRIP = 'trip:';
 const PRESENCE = 'presence:';
 
 export function createSnapshots({ locations, presence, lamport, nodeId }: SnapshotOptions): Snapshots {
-  let sequence = 0;
-
   function frame(topic: string, kind: 'location' | 'presence', payload: ServerPayload): Frame {
-    const header = { lamport: lamport.tick(), nodeId, sequence: ++sequence, topic, sentAtMs: Date.now() };
+    const header = { lamport: lamport.tick(), nodeId, sequence: lamport.count(), topic, sentAtMs: Date.now() };
     return new Frame(encodeEnvelope(header, payload), kind, topic);
   }
 

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
-import { type ErrorCode, errorCodes, RideError } from '../errors.ts';
+import { asRideError, type ErrorCode, errorCodes, RideError } from '../errors.ts';
 import type { Door } from '../realtime/door.ts';
 import type { Encoding, Outgoing } from '../realtime/frame.ts';
 import type { Gateway } from '../realtime/gateway.ts';
@@ -180,14 +180,15 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
         upgraded(request);
         letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
+        const transport = new WebSocketTransport(ws, request.socket, encoding);
         try {
-          const transport = new WebSocketTransport(ws, request.socket, encoding);
           ws.serve(options.gateway.accept(request.signedIn, name, transport));
-        } catch (error) {
-          // The last free place was taken between the upgrade and now.
-          const code = error instanceof RideError ? error.code : 'RIDE_INTERNAL';
-          ws.close(closeCodeOf(code), code);
-          if (!(error instanceof RideError)) request.log.error({ err: error }, 'session not opened');
+        } catch (thrown) {
+          // The last free place was taken between the upgrade and now: a message says what the refused upgrade would have.
+          const error = asRideError(thrown);
+          if (error.code === 'RIDE_INTERNAL') request.log.error({ err: error.cause }, 'session not opened');
+          transport.write(options.gateway.refusal(error));
+          transport.close(error.code, error.message);
         }
       },
     });

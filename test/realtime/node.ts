@@ -97,6 +97,7 @@ export interface Node {
 
 export interface NodeOptions {
   historyLength?: number;
+  maxSessions?: number;
   limits?: { outboundMessages: number; outboundBytes: number };
 }
 
@@ -130,7 +131,7 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
   const broker = new Broker({
     nodeId: 'n',
     shardCount: 4,
-    maxSessions: 1000,
+    maxSessions: options.maxSessions ?? 1000,
     maxSessionsPerUser: 100,
     maxSubscriptions: 100,
     heartbeatTimeoutMs: 60_000,

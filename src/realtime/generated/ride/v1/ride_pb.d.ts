@@ -459,7 +459,8 @@ export declare type SosTrigger = Message<"ride.v1.SosTrigger"> & {
 export declare const SosTriggerSchema: GenMessage<SosTrigger>;
 
 /**
- * Follow a topic: `trip:<id>`, `user:<id>`, `zone:<h3>`, `city:<city>`, `sos:alerts`; `order:<id>` is another name of `trip:<id>`.
+ * Follow a topic: `trip:<id>`, `user:<id>`, `presence:<user id>`, `zone:<h3>`, `city:<city>`, `sos:alerts`; `order:<id>` is another
+ * name of `trip:<id>`.
  * With a position (the epoch and offset of the last ordered message seen) the missed ones are sent first.
  *
  * @generated from message ride.v1.Subscribe
@@ -620,7 +621,7 @@ export declare type ServerEnvelope = Message<"ride.v1.ServerEnvelope"> & {
   nodeId: string;
 
   /**
-   * Counts what that node wrote.
+   * Counts what that node wrote, answers and broadcasts alike, from 1; from anew when it starts again.
    *
    * @generated from field: uint64 sequence = 4;
    */
