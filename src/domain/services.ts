@@ -28,7 +28,7 @@ import { createTraffic, type TrafficRecord } from './routing/traffic.ts';
 import { createSos, type Sos } from './sos/service.ts';
 import { createSurge } from './surge/service.ts';
 import { afterTripEvent, publishTripEvent } from './trips/events.ts';
-import type { TripEvent } from './trips/rules.ts';
+import { isTerminal, type TripEvent } from './trips/rules.ts';
 import { createTrips, type Trips } from './trips/service.ts';
 import { createIntelligence, type Intelligence } from './watch/parts.ts';
 
@@ -189,7 +189,9 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
         if (isDeparture(trip)) {
           const departed = event.data as unknown as DepartureEvent;
           await scheduled.react(trip, departed);
-          return payments?.reactToDeparture(trip, departed);
+          await payments?.reactToDeparture(trip, departed);
+          if (isTerminal(departed.status)) await intelligence.checkIns.end(tripId);
+          return;
         }
         const happened = event.data as unknown as TripEvent;
         await dispatch.react(trip, happened);

@@ -51,7 +51,11 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
   }
 
   async function sweepRides(now: number): Promise<number> {
-    const where = { kind: 'ride', status: 'in_progress', updatedAt: { lt: now - deps.silenceMs } };
+    const where = {
+      kind: { in: ['ride', 'scheduled'] },
+      status: 'in_progress',
+      updatedAt: { lt: now - deps.silenceMs },
+    };
     const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: PAGE } as const;
     let [looked, missed] = [0, 0];
     for await (const page of pagesOf((token) => trips.page({ ...query, ...token }))) {

@@ -23,7 +23,7 @@ export interface GatewayOptions {
   broker: Broker;
   inbound: Inbound;
   recovery: Recovery;
-  services: Pick<Services, 'trips' | 'drivers' | 'presence'>;
+  services: Pick<Services, 'trips' | 'drivers' | 'presence' | 'bookings'>;
   clock: Clock;
   newSessionId(): string;
   heartbeatIntervalMs: number;
@@ -59,7 +59,13 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   async function activeTripIds({ role, userId }: Principal): Promise<string[]> {
     if (isOperator(role)) return [];
-    if (role === 'rider') return (await services.trips.openOf(userId)).map((trip) => trip.id);
+    if (role === 'rider') {
+      const [rides, departures] = await Promise.all([
+        services.trips.openOf(userId),
+        services.bookings.underWayOf(userId),
+      ]);
+      return [...rides.map((trip) => trip.id), ...departures];
+    }
     const driver = await services.drivers.get(userId);
     return driver?.activeTripId ? [driver.activeTripId] : [];
   }

@@ -9,6 +9,7 @@ import {
   toCheckInWire,
 } from '../domain/check-ins/schemas.ts';
 import type { CheckIns } from '../domain/check-ins/service.ts';
+import { isOperator } from '../domain/roles.ts';
 import { Id, paging } from '../domain/schemas.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
@@ -25,14 +26,16 @@ export const checkInRoutes: FastifyPluginAsyncTypebox<{ checkIns: CheckIns }> = 
       schema: {
         operationId: 'getCheckIn',
         summary: 'What was found on a trip, and what is asked',
-        description: 'For its rider, its driver and operators; 404 as long as nothing was found.',
+        description:
+          'For its rider, of a departure who is on board, its driver and operators; 404 as long as nothing was found.',
         tags,
         security,
         params,
         response: { 200: CheckInSchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }) => toCheckInWire(await checkIns.get(principal, params.trip_id)),
+    async ({ principal, params }) =>
+      toCheckInWire(await checkIns.get(principal, params.trip_id), isOperator(principal.role)),
   );
 
   app.post(
@@ -42,7 +45,7 @@ export const checkInRoutes: FastifyPluginAsyncTypebox<{ checkIns: CheckIns }> = 
         operationId: 'answerCheckIn',
         summary: 'Say whether all is well',
         description:
-          'By the rider or the driver. Without an answer of the rider in time, or when either asks for help, it becomes an SOS. ' +
+          'By the rider, of a departure anybody on board, or the driver. Without an answer of the rider in time, or when either asks for help, it becomes an SOS. ' +
           'A repeat answers with the present state.',
         tags,
         security,
@@ -52,7 +55,10 @@ export const checkInRoutes: FastifyPluginAsyncTypebox<{ checkIns: CheckIns }> = 
       },
     },
     async ({ principal, params, body }) =>
-      toCheckInWire(await checkIns.answer(principal, params.trip_id, body.round, body.is_safe)),
+      toCheckInWire(
+        await checkIns.answer(principal, params.trip_id, body.round, body.is_safe),
+        isOperator(principal.role),
+      ),
   );
 };
 
@@ -73,7 +79,7 @@ export const checkInDeskRoutes: FastifyPluginAsyncTypebox<{ checkIns: CheckIns }
     async ({ principal, query }) => {
       requireRole(principal, 'admin', 'dispatcher');
       const page = await checkIns.list({ status: query.status, ...paging(query) });
-      return { items: page.items.map(toCheckInWire), next_page_token: page.nextPageToken };
+      return { items: page.items.map((checkIn) => toCheckInWire(checkIn, true)), next_page_token: page.nextPageToken };
     },
   );
 };

@@ -31,7 +31,7 @@ export const trackRoutes: FastifyPluginAsyncTypebox<{ tracks: Tracks }> = async 
         operationId: 'getTrack',
         summary: 'The way of a trip, as GeoJSON',
         description:
-          'Every position of the driver while he had the trip, oldest first, without what cannot be; for its rider, its driver and ' +
+          'Every position of the driver while he had the trip, oldest first, without what cannot be; for its rider, of a departure its passengers, its driver and ' +
           'operators. A page may hold fewer points than page_size, for it counts those that were left out.',
         ...shared,
         response: {

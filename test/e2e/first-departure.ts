@@ -92,6 +92,14 @@ export async function firstDeparture(t: Test, s: Clients, other: Clients = s, re
     t.equal(status, 200, `${name}: ${JSON.stringify(body)}`);
   };
   await step('arrive');
+  for (const [path, token] of [['/ws/client', riders[two.i]!] as const, ['/ws/driver', driver] as const]) {
+    const again = await s.ws(path, token);
+    t.same(
+      again.inbox.all.find((m) => m.welcome)?.welcome.active_trip_ids,
+      [id],
+      'who comes back is told where he was',
+    );
+  }
   for (const { booking } of [one, two])
     t.equal((await rest('POST', `/api/v1/bookings/${booking.id}/board`, driver)).body.status, 'boarded');
   await step('start');
@@ -99,6 +107,11 @@ export async function firstDeparture(t: Test, s: Clients, other: Clients = s, re
   t.equal((await rest('POST', '/api/v1/drivers/me/locations', driver, { updates })).status, 200);
   t.equal((await app.next((m) => m.location !== undefined, 'where he is')).location.driver_id, driverId);
   t.equal((await rest('GET', `/api/v1/trips/${id}/location`, riders[two.i]!)).body.driver_id, driverId);
+  for (const who of [riders[two.i]!, driver]) {
+    const points = async () => (await rest('GET', `/api/v1/trips/${id}/track/polyline`, who)).body.points;
+    await until(async () => (await points()) === 1, 'his way to be kept');
+  }
+  t.equal((await rest('GET', `/api/v1/trips/${id}/track/polyline`, riders[loser]!)).status, 403);
   await step('complete');
   await app.next((m) => m.trip_event?.type === 'completed', 'the end');
 

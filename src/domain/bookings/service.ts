@@ -7,6 +7,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import type { Changes } from '../departures/changes.ts';
 import type { Departure } from '../departures/departure.ts';
+import { isUnderWay } from '../departures/rules.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import type { Ids } from '../ids.ts';
 import { isOperator, type Principal } from '../roles.ts';
@@ -118,6 +119,16 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
 
     /** For use inside the domain: no question of who asks. */
     find,
+
+    /** Departures on their way on which he has seats: ids of the trips. */
+    async underWayOf(passengerId: string): Promise<string[]> {
+      const where = { passengerId, status: { in: ['confirmed', 'boarded'] } };
+      // Those of the next days are not; what is on its way is among the first.
+      const first = { orderBy: 'departureTime', direction: 'asc', pageSize: 10 } as const;
+      const { items } = await bookings.page({ where, ...first });
+      const departures = await Promise.all(items.map(({ tripId }) => changes.get(tripId)));
+      return departures.flatMap((departure) => (departure && isUnderWay(departure.status) ? [departure.id] : []));
+    },
 
     /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async get({ userId, role }: Principal, bookingId: string): Promise<Booked> {

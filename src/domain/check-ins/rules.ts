@@ -14,7 +14,10 @@ export type CheckInStatus = (typeof checkInStatuses)[number];
 
 export interface CheckInState {
   status: CheckInStatus;
+  /** Empty for a departure, */
   riderId: string;
+  /** of which these are on board. */
+  passengerIds?: string[];
   driverId: string;
   /** Hazards that are there now. */
   present: Hazard[];
@@ -127,12 +130,18 @@ export function decideCheckIn(
   }
 }
 
+/** Who is asked. */
+export const ridersOf = ({
+  riderId,
+  passengerIds,
+}: Pick<CheckInState, 'riderId' | 'passengerIds'>): readonly string[] => passengerIds ?? [riderId];
+
 function decideAnswer(
   state: CheckInState,
   { userId, round, isSafe }: CheckInCommand & { type: 'answer' },
   now: number,
 ): CheckInDecision {
-  const isRider = userId === state.riderId;
+  const isRider = ridersOf(state).includes(userId);
   if (!isRider && userId !== state.driverId) return { refusal: 'not_a_party' };
   if (state.status === 'escalated') return nothing;
   // Help is help, whatever was asked.

@@ -13,7 +13,7 @@ export const CheckInSchema = Type.Object(
     trip_id: Type.String(),
     status: OneOf(checkInStatuses),
     version: Type.Integer(),
-    rider_id: Type.String(),
+    rider_id: Type.String({ description: 'empty for a departure, whose passengers on board are all asked' }),
     driver_id: Type.String(),
     city: Type.String(),
     hazards: Type.Array(HazardSchema, { description: 'that are there now' }),
@@ -64,7 +64,11 @@ export const CheckInAnswerSchema = Type.Object(
   { ...Closed, title: 'CheckInAnswer', examples: [{ round: 1, is_safe: true }] },
 );
 
-export const toCheckInWire = (c: CheckIn): Static<typeof CheckInSchema> => ({
+/** Who is on board with whom, nobody but the driver and operators is told. */
+const actorOf = ({ passengerIds = [] }: CheckIn, actorId: string, isForOperator: boolean): string =>
+  !isForOperator && passengerIds.includes(actorId) ? 'passenger' : actorId;
+
+export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof CheckInSchema> => ({
   trip_id: c.id,
   status: c.status,
   version: c.version,
@@ -83,7 +87,7 @@ export const toCheckInWire = (c: CheckIn): Static<typeof CheckInSchema> => ({
     at: e.at,
     round: e.round,
     ...(e.hazard ? { hazard: e.hazard } : {}),
-    ...(e.actorId ? { actor_id: e.actorId } : {}),
+    ...(e.actorId ? { actor_id: actorOf(c, e.actorId, isForOperator) } : {}),
     ...(e.alertId ? { alert_id: e.alertId } : {}),
     ...(e.reason ? { reason: e.reason } : {}),
   })),

@@ -15,6 +15,7 @@ import type { Hazard, Warning } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
 import type { Trips } from '../trips/service.ts';
 import type { CheckIn } from './check-in.ts';
+import { partiesOf, type WatchedRide } from './parties.ts';
 import {
   type CheckInCommand,
   type CheckInEvent,
@@ -23,11 +24,12 @@ import {
   calm,
   decideCheckIn,
   evolveCheckIn,
+  ridersOf,
 } from './rules.ts';
 
 export interface CheckInsDeps {
   checkIns: Collection<CheckIn>;
-  trips: Pick<Trips, 'get'>;
+  trips: Pick<Trips, 'any' | 'follow'>;
   sos: Pick<Sos, 'trigger' | 'find'>;
   relay: () => Relay;
   scheduler: Scheduler;
@@ -38,14 +40,6 @@ export interface CheckInsDeps {
   answerMs: number;
   /** Counts an event by its type. */
   onEvent(type: CheckInEvent['type']): void;
-}
-
-/** The ride that a hazard is about. */
-export interface WatchedRide {
-  tripId: string;
-  riderId: string;
-  driverId: string;
-  city: string;
 }
 
 const EVIDENCE_MAX = 50;
@@ -100,13 +94,14 @@ export function createCheckIns(deps: CheckInsDeps) {
   }
 
   function toOutbox(document: CheckIn, events: readonly CheckInEvent[]): OutboxEvent[] {
-    const { id: tripId, riderId, driverId, city, status, present, deadline, place, seq } = document;
+    const { id: tripId, riderId, passengerIds, driverId, city, status, present, deadline, place, seq } = document;
+    const parties = { riderId, driverId, ...(passengerIds ? { passengerIds } : {}) };
     return events.map((event, index) => ({
       id: ids.next('evt'),
       seq: seq - events.length + index + 1,
       type: `check_in.${event.type}`,
       at: event.at,
-      data: { ...event, tripId, riderId, driverId, city, status, present, deadline, place },
+      data: { ...event, tripId, ...parties, city, status, present, deadline, place },
     }));
   }
 
@@ -125,6 +120,12 @@ export function createCheckIns(deps: CheckInsDeps) {
     };
   }
 
+  /** Another driver may have taken the trip over since, and others be on board. */
+  function withParties(state: CheckIn, { driverId, passengerIds }: WatchedRide): CheckIn {
+    const current = { ...state, driverId: driverId || state.driverId };
+    return passengerIds ? { ...current, passengerIds: [...passengerIds] } : current;
+  }
+
   /** @param ride begins a check-in where there is none. Null: there is none, and none begins. */
   function run(
     tripId: string,
@@ -136,8 +137,7 @@ export function createCheckIns(deps: CheckInsDeps) {
       const stored = await checkIns.get(tripId);
       const state = stored ?? (ride && begin(ride));
       if (!state) return null;
-      // Another driver may have taken the trip over since.
-      const current = ride && state.driverId !== ride.driverId ? { ...state, driverId: ride.driverId } : state;
+      const current = ride ? withParties(state, ride) : state;
       const decision = decideCheckIn(current, command, clock.now(), deps.answerMs);
       if ('refusal' in decision) throw refused(decision.refusal, current);
       if (decision.events.length === 0) return stored;
@@ -154,8 +154,13 @@ export function createCheckIns(deps: CheckInsDeps) {
     /** A detector's signal changed. @throws RideError RIDE_CONFLICT, RIDE_UNAVAILABLE; it can be repeated */
     async warned(ride: WatchedRide, warning: Warning): Promise<void> {
       const { hazard } = warning;
-      if (warning.change === 'set') await run(ride.tripId, { type: 'raise', hazard }, ride, warning);
-      else await run(ride.tripId, { type: 'clear', hazard }, null, warning);
+      if (warning.change === 'cleared') {
+        await run(ride.tripId, { type: 'clear', hazard }, null, warning);
+        return;
+      }
+      const trip = ride.riderId === '' ? await deps.trips.any(ride.tripId) : null;
+      const asked = trip ? partiesOf(trip) : ride;
+      if (asked) await run(ride.tripId, { type: 'raise', hazard }, asked, warning);
     },
 
     /** Hazards that are raised for a trip, for a node that begins to watch it. @throws RideError RIDE_UNAVAILABLE */
@@ -164,19 +169,16 @@ export function createCheckIns(deps: CheckInsDeps) {
     },
 
     /**
-     * The rider, or the driver, says whether all is well.
+     * The rider, a passenger on board, or the driver, says whether all is well.
      * @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION (facts: status, round), RIDE_CONFLICT
      */
     async answer(principal: Principal, tripId: string, round: number, isSafe: boolean): Promise<CheckIn> {
       const command = { type: 'answer', userId: principal.userId, round, isSafe } as const;
-      const answered = (await run(tripId, command, null)) ?? (await checkIns.get(tripId));
+      // Who needs help gets it also when nothing was found on the trip.
+      const ride = isSafe ? null : partiesOf(await deps.trips.follow(principal, tripId));
+      const answered = await run(tripId, command, ride);
       if (answered) return answered;
-      // Nothing was found on this trip; who needs help gets it all the same.
-      const trip = isSafe ? null : await deps.trips.get(principal, tripId);
-      if (!trip) throw notFound(tripId);
-      const { riderId, driverId } = trip;
-      const begun = await run(tripId, command, { tripId, riderId, driverId: driverId ?? '', city: trip.source.city });
-      return begun!;
+      throw notFound(tripId);
     },
 
     /** The question of this round was not answered in time; does nothing when it was, or is early. */
@@ -194,10 +196,10 @@ export function createCheckIns(deps: CheckInsDeps) {
 
     /** @throws RideError RIDE_NOT_FOUND, also when the trip has had none; RIDE_FORBIDDEN */
     async get(principal: Principal, tripId: string): Promise<CheckIn> {
-      await deps.trips.get(principal, tripId);
+      await deps.trips.follow(principal, tripId);
       const checkIn = await checkIns.get(tripId);
       if (!checkIn) throw notFound(tripId);
-      const isParty = checkIn.riderId === principal.userId || checkIn.driverId === principal.userId;
+      const isParty = [...ridersOf(checkIn), checkIn.driverId].includes(principal.userId);
       if (!isParty && !isOperator(principal.role)) throw refused('not_a_party', checkIn);
       return checkIn;
     },
@@ -239,7 +241,8 @@ export function createCheckIns(deps: CheckInsDeps) {
       };
       if (TOLD.has(event.type)) {
         // Each topic has its own memory of events, so the two copies have ids of their own.
-        await publisher.publishOrdered(`user:${event.riderId}`, 'check_in', message, `${outbox.id}.rider`);
+        for (const riderId of ridersOf(event))
+          await publisher.publishOrdered(`user:${riderId}`, 'check_in', { ...message, riderId }, `${outbox.id}.rider`);
         await publisher.publishOrdered(`user:${event.driverId}`, 'check_in', message, `${outbox.id}.driver`);
       }
       publisher.publishLatest(`city:${event.city}`, 'check_in', message, outbox.id);
@@ -256,15 +259,17 @@ export function createCheckIns(deps: CheckInsDeps) {
       }
       if (event.type !== 'escalated') return;
       const isDriver = event.actorId !== undefined && event.actorId === event.driverId;
+      const riders = ridersOf(event);
       const caller: Principal = {
-        userId: isDriver ? event.driverId : event.riderId,
+        userId: event.actorId ?? riders[0]!,
         role: isDriver ? 'driver' : 'rider',
         city: event.city,
         vehicleClass: 'standard',
         expiresAt: Number.MAX_SAFE_INTEGER,
         premium: false,
       };
-      const note = `check-in: ${event.reason}; ${event.present.join(', ') || 'no hazard now'}`;
+      const aboard = event.passengerIds ? `; ${riders.length} on board` : '';
+      const note = `check-in: ${event.reason}; ${event.present.join(', ') || 'no hazard now'}${aboard}`;
       // The same escalation told again is the same alert, also when that was closed meanwhile.
       const deed = outbox.id.replace(/^evt_/, 'sos_');
       const alertId = await deps.sos.trigger(caller, { tripId, position: event.place, note }, deed);

@@ -13,6 +13,7 @@ import type { Trips } from '../trips/service.ts';
 /** What is known of the trip that a driver is on. */
 export interface Binding {
   tripId: string;
+  /** Empty: a departure. */
   riderId: string;
   city: string;
   status: TripStatus;

@@ -6,21 +6,22 @@ import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { TrackPoint, TrackStore } from '../../ports/store.ts';
+import { type AnyTrip, isDeparture } from '../departures/departure.ts';
+import { isPassenger } from '../departures/rules.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import { isTerminal } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
-import type { Trip } from '../trips/trip.ts';
 import { type Cleansed, type CleansingState, cleanse, freshState } from './rules.ts';
 
 export interface TracksDeps {
   tracks: TrackStore;
-  trips: Pick<Trips, 'get'>;
+  trips: Pick<Trips, 'follow'>;
   clock: Clock;
   log: Logger;
 }
 
 export interface TrackPage extends Cleansed<TrackPoint> {
-  trip: Trip;
+  trip: AnyTrip;
   nextPageToken?: string;
 }
 
@@ -87,12 +88,18 @@ export function createTracks({ tracks, trips, clock, log }: TracksDeps) {
     return writing;
   }
 
-  /** What a caller may see of a trip's track: a driver from when he took the trip. */
-  function windowOf(principal: Principal, trip: Trip): { fromMs: number; toMs: number } {
-    const end = trip.completedAt ?? trip.cancelledAt ?? trip.expiredAt;
+  /** When it may have begun: a driver sees a ride's from when he took it; a departure is published long before there is any. */
+  function beginOf(principal: Principal, trip: AnyTrip): number {
+    if (isDeparture(trip)) return (trip.arrivedAt ?? clock.now()) - MARGIN_MS;
     const own = !isOperator(principal.role) && trip.driverId === principal.userId ? trip.matchedAt : undefined;
+    return own ?? trip.createdAt - MARGIN_MS;
+  }
+
+  /** What a caller may see of a trip's track. */
+  function windowOf(principal: Principal, trip: AnyTrip): { fromMs: number; toMs: number } {
+    const end = trip.completedAt ?? trip.cancelledAt ?? trip.expiredAt;
     return {
-      fromMs: own ?? trip.createdAt - MARGIN_MS,
+      fromMs: beginOf(principal, trip),
       toMs: (isTerminal(trip.status) && end !== undefined ? end : clock.now()) + MARGIN_MS,
     };
   }
@@ -125,9 +132,12 @@ export function createTracks({ tracks, trips, clock, log }: TracksDeps) {
       tripId: string,
       query: { isRaw: boolean; pageSize: number; pageToken?: string },
     ): Promise<TrackPage> {
-      const trip = await trips.get(principal, tripId);
-      if (!isOperator(principal.role) && trip.riderId !== principal.userId && trip.driverId !== principal.userId) {
-        throw new RideError('RIDE_FORBIDDEN', 'The track is for the rider and the driver of the trip', {
+      const trip = await trips.follow(principal, tripId);
+      const { userId, role } = principal;
+      const isParty =
+        trip.riderId === userId || trip.driverId === userId || (isDeparture(trip) && isPassenger(trip, userId));
+      if (!isParty && !isOperator(role)) {
+        throw new RideError('RIDE_FORBIDDEN', 'The track is for who rides and who drives the trip', {
           field: 'trip_id',
           rule: 'a trip of the caller',
         });

@@ -3,7 +3,7 @@ import type { Position } from '../../ports/positions.ts';
 import type { RoadLine } from '../../ports/routing.ts';
 import type { TrackPoint } from '../../ports/store.ts';
 import { freshSpoof, type SpoofState } from '../anomalies/rules.ts';
-import type { WatchedRide } from '../check-ins/service.ts';
+import type { WatchedRide } from '../check-ins/parties.ts';
 import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { freshSafety, type SafetyState } from '../safety/rules.ts';
@@ -13,6 +13,7 @@ import type { TripStatus } from '../trips/rules.ts';
 /** The trip of a position, as the locations know it; its status follows the trip. */
 export interface BoundRide {
   readonly tripId: string;
+  /** Empty: a departure. */
   readonly riderId: string;
   readonly city: string;
   readonly dropoff: LatLng;
@@ -20,11 +21,8 @@ export interface BoundRide {
   readonly kind: AnyTrip['kind'];
 }
 
-/**
- * Whether somebody is on board who can be asked: a ride's check-ins ask its one rider; a parcel's sender is at home, and of the passengers
- * of a departure none is asked for all.
- */
-export const isLookedAfter = ({ status, kind }: BoundRide): boolean => status === 'in_progress' && kind === 'ride';
+/** Whether somebody may be on board who can be asked; a parcel's sender is at home. */
+export const isLookedAfter = ({ status, kind }: BoundRide): boolean => status === 'in_progress' && kind !== 'delivery';
 
 /** A position, as far as what is concluded from it goes. */
 export interface HeardFix extends LatLng {

@@ -39,7 +39,7 @@ export interface WatchDeps {
   anomalies: Anomalies;
   positions: Pick<Positions, 'ofTrip' | 'distrust' | 'trust' | 'overdue'>;
   drivers: Pick<Drivers, 'get' | 'reindex'>;
-  trips: Pick<Trips, 'find'>;
+  trips: Pick<Trips, 'any'>;
   clock: Clock;
   safety: SafetyLimits;
   /** One position in so many of each driver is a sample; 0: none. */
@@ -274,7 +274,7 @@ export function createWatch(deps: WatchDeps) {
 
   /** Silence here may be the driver's talk with another node, or the end of the trip: asked before anyone is worried. */
   async function confirmSilence(driver: DriverWatch, ride: RideWatch, warning: Warning): Promise<void> {
-    const [position, trip] = await Promise.all([deps.positions.ofTrip(ride.tripId), deps.trips.find(ride.tripId)]);
+    const [position, trip] = await Promise.all([deps.positions.ofTrip(ride.tripId), deps.trips.any(ride.tripId)]);
     const isElsewhere = position !== null && position.recordedAt > driver.last.recordedAt;
     if (isElsewhere || trip?.status !== 'in_progress' || trip.driverId !== driver.driverId) {
       if (driver.ride === ride) leaveRide(driver);

@@ -2,6 +2,7 @@
  * What a message definition is. One definition serves WebSocket, gRPC and the generated documents; a test holds the
  * definitions and proto/ride/v1/ride.proto against each other both ways.
  */
+import type { Bookings } from '../../domain/bookings/service.ts';
 import type { Chat } from '../../domain/chat/service.ts';
 import type { CheckIns } from '../../domain/check-ins/service.ts';
 import type { Dispatch } from '../../domain/dispatch/service.ts';
@@ -28,6 +29,7 @@ export type RateClass = 'general' | 'location' | 'chat' | 'none';
 
 export interface Services {
   trips: Trips;
+  bookings: Pick<Bookings, 'underWayOf'>;
   drivers: Drivers;
   dispatch: Dispatch;
   locations: Locations;

@@ -55,6 +55,13 @@ function play(steps: readonly (readonly [CheckInCommand, number])[], visit: (ste
   }
 }
 
+/** The state after one command that is taken. */
+function play1(state: CheckInState, command: CheckInCommand): CheckInState {
+  const decision = decideCheckIn(state, command, 0, ANSWER_MS);
+  if ('refusal' in decision) throw new Error(decision.refusal);
+  return decision.events.reduce(evolveCheckIn, state);
+}
+
 interface Step {
   before: CheckInState;
   command: CheckInCommand;
@@ -63,6 +70,21 @@ interface Step {
   after: CheckInState;
   refusal: string | null;
 }
+
+t.test('of a departure each on board may answer, one for all, and nobody else', async (t) => {
+  const begun: CheckInState = { ...calm('', 'driver'), passengerIds: ['ann', 'bob'] };
+  const asked = play1(begun, { type: 'raise', hazard: 'long_stop' });
+  t.equal(asked.status, 'asked');
+  for (const userId of ['', 'stranger'])
+    t.same(decideCheckIn(asked, { type: 'answer', userId, round: 1, isSafe: true }, 0, ANSWER_MS), {
+      refusal: 'not_a_party',
+    });
+  for (const userId of ['ann', 'bob']) {
+    t.equal(play1(asked, { type: 'answer', userId, round: 1, isSafe: true }).status, 'calm');
+    t.equal(play1(asked, { type: 'answer', userId, round: 0, isSafe: false }).status, 'escalated');
+  }
+  t.equal(play1(asked, { type: 'answer', userId: 'driver', round: 1, isSafe: true }).status, 'asked');
+});
 
 t.test('the invariants of every story', async () => {
   fc.assert(

@@ -856,7 +856,7 @@ export declare type Welcome = Message<"ride.v1.Welcome"> & {
   maxPayloadBytes: bigint;
 
   /**
-   * A driver's trip, or a rider's open trips, so that an app that lost its memory goes on.
+   * A driver's trip, or a rider's open trips and his departures under way, so that an app that lost its memory goes on.
    *
    * @generated from field: repeated string active_trip_ids = 8;
    */
@@ -1897,7 +1897,7 @@ export declare type CheckIn = Message<"ride.v1.CheckIn"> & {
   position?: LatLng | undefined;
 
   /**
-   * Whose trip it is.
+   * Whose trip it is. Of a departure each passenger is told his own, and others none.
    *
    * @generated from field: string rider_id = 10;
    */
