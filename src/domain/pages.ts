@@ -11,3 +11,26 @@ export async function* pagesOf<T>(read: (token: { pageToken?: string }) => Promi
     token = { pageToken: nextPageToken };
   }
 }
+
+/**
+ * The same in stretches: each call yields at most `most` pages, and the next goes on behind them, so that a list that grows makes no call
+ * longer. A walk keeps the question that it began with, e.g. an instant, to its end; after a page that cannot be read another begins.
+ */
+export function stretchesOf<Q, T>(
+  most: number,
+  read: (question: Q, token: { pageToken?: string }) => Promise<Page<T>>,
+): (question: Q) => AsyncGenerator<T[]> {
+  let place: { question: Q; token: { pageToken?: string } } | null = null;
+  return async function* (asked) {
+    const { question, token: begin } = place ?? { question: asked, token: {} };
+    place = null;
+    let token: { pageToken?: string } = begin;
+    for (let page = 0; page < most; page++) {
+      const { items, nextPageToken } = await read(question, token);
+      yield items;
+      if (nextPageToken === undefined) return;
+      token = { pageToken: nextPageToken };
+    }
+    place = { question, token };
+  };
+}

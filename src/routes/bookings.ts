@@ -47,7 +47,8 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
         summary: 'Book seats of a departure',
         description:
           'All of them or none. Of two who want the last seat one has it; the other is told by 409 RIDE_SEATS_TAKEN how many are ' +
-          'left, which booking was faster, and at which version of the departure.',
+          'left, which booking was faster, and at which version of the departure. The fare is held afterwards: when that is declined, ' +
+          'the booking is cancelled with the reason payment_declined, and the seats are free again.',
         tags,
         security,
         params: DepartureParams,

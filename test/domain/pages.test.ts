@@ -1,6 +1,6 @@
-/** All pages are walked, in order, and none is read that nobody wants. */
+/** All pages are walked, in order, at once or stretch by stretch, and none is read that nobody wants. */
 import t from 'tap';
-import { pagesOf } from '../../src/domain/pages.ts';
+import { pagesOf, stretchesOf } from '../../src/domain/pages.ts';
 import type { Page } from '../../src/ports/store.ts';
 
 function book(pages: number[][]) {
@@ -35,4 +35,28 @@ t.test('a page that cannot be read ends the walk', async (t) => {
   const { read } = book([[1], [2]]);
   const walk = all(({ pageToken }) => (pageToken ? Promise.reject(new Error('away')) : read({})));
   await t.rejects(walk, { message: 'away' });
+});
+
+t.test('stretch by stretch: each goes on behind the one before, with the question of the first', async (t) => {
+  const { asked, read } = book([[1], [2], [3], [4], [5]]);
+  const questions: number[] = [];
+  let isAway = false;
+  const stretch = stretchesOf(2, (question: number, token) => {
+    questions.push(question);
+    return isAway ? Promise.reject(new Error('away')) : read(token);
+  });
+  const walk = async (question: number): Promise<number[]> => {
+    const walked: number[] = [];
+    for await (const page of stretch(question)) walked.push(...page);
+    return walked;
+  };
+  t.same([await walk(10), await walk(20), await walk(30)], [[1, 2], [3, 4], [5]]);
+  t.same(asked, [undefined, '1', '2', '3', '4']);
+  t.same(questions, [10, 10, 10, 10, 10]);
+  t.same(await walk(40), [1, 2], 'then from the beginning');
+  isAway = true;
+  await t.rejects(walk(50), { message: 'away' });
+  isAway = false;
+  t.same(await walk(60), [1, 2], 'and so after one that could not be read');
+  t.same(questions.slice(5), [40, 40, 40, 60, 60]);
 });

@@ -8,7 +8,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Payments as Provider } from '../../ports/payments.ts';
 import type { Collection } from '../../ports/store.ts';
-import { pagesOf } from '../pages.ts';
+import { stretchesOf } from '../pages.ts';
 import type { Payable, Payables } from './payables.ts';
 import type { Payment } from './payment.ts';
 import { needsHold, type PaymentCommand } from './rules.ts';
@@ -35,10 +35,20 @@ export interface Reconciled {
 }
 
 const BATCH = 200;
+/** Pages of a list that one turn looks at: seats are booked long ahead, and their holds are open for as long. */
+const PAGES_MAX = 25;
 
 /** @returns what is to run again and again. `ageMs`: what is younger may still be under way, domain ms. */
 export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) => Promise<Reconciled> {
   const { payments, provider, payables, clock, log, meter } = deps;
+
+  const unended = stretchesOf(PAGES_MAX, (before: number, token) => {
+    const where = { status: { in: ['holding', 'held', 'declined', 'failed'] }, updatedAt: { lt: before } };
+    return payments.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH, ...token });
+  });
+  const openHolds = stretchesOf(PAGES_MAX, (before: number, { pageToken }) =>
+    provider.openHolds(before, BATCH, pageToken),
+  );
 
   /** One that cannot be mended must not keep the others from it. */
   async function mend<T extends { id: string }>(
@@ -80,17 +90,15 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
 
   /** Rides and bookings that ended, or are gone, without their payment knowing. */
   async function untold(before: number): Promise<number> {
-    const where = { status: { in: ['holding', 'held', 'declined', 'failed'] }, updatedAt: { lt: before } };
     let told = 0;
-    const query = { where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH } as const;
-    for await (const page of pagesOf((token) => payments.page({ ...query, ...token }))) told += await tell(page);
+    for await (const page of unended(before)) told += await tell(page);
     return told;
   }
 
   /** Holds that no payment of ours wants. */
   async function orphans(before: number): Promise<number> {
     let released = 0;
-    for await (const page of pagesOf(({ pageToken }) => provider.openHolds(before, BATCH, pageToken))) {
+    for await (const page of openHolds(before)) {
       const wanted = await payments.getMany([...new Set(page.map(({ paymentId }) => paymentId))]);
       const known = new Map(wanted.map((payment) => [payment.id, payment]));
       released += await mend(page, async (hold) => {
