@@ -37,6 +37,7 @@ const bad: Record<string, readonly string[]> = {
   MAX_SESSIONS_PER_USER: ['0'],
   CONNECTION_RATE: ['0', '1/s'],
   CONNECTION_BURST: ['-1'],
+  SESSION_ENTRY_TTL: ['9s', '31d'],
   MAX_UNSIGNED_CALLS: ['0', '10001'],
   SOCKET_LIMIT_GENERAL: ['0'],
   SOCKET_LIMIT_LOCATION: ['unlimited'],

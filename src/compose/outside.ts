@@ -120,8 +120,16 @@ function streamsInRedis(
       onHit,
     ),
     directory: counted(
-      createRedisSessionDirectory(redis, config.heartbeatTimeout, log),
-      { opened: 'session', closed: 'session', keep: 'session', renew: 'session', cluster: 'session' },
+      createRedisSessionDirectory(redis, { leaseMs: config.heartbeatTimeout, entryTtlMs: config.sessionEntryTtl, log }),
+      {
+        opened: 'session',
+        closed: 'session',
+        followed: 'session',
+        unfollowed: 'session',
+        keep: 'session',
+        renew: 'session',
+        cluster: 'session',
+      },
       onHit,
     ),
     reconnects: counted(

@@ -130,7 +130,7 @@ export function startTimers(
       .catch((error: unknown) => log.warn({ err: error }, 'geofences not refreshed; the next time will'));
   });
   const leaseMs = config.heartbeatTimeout / 3;
-  const lease = new NodeLease({ directory, broker, everyMs: leaseMs, log });
+  const lease = new NodeLease({ directory, broker, everyMs: leaseMs, entryTtlMs: config.sessionEntryTtl, log });
   void lease.tick();
   every(leaseMs, () => void lease.tick());
   every(config.heartbeatTimeout / 10, () => void presence.tick());

@@ -62,6 +62,12 @@ export const streamsSettings = {
     '15s',
     'Silence after which a session is dropped.',
   ),
+  sessionEntryTtl: required(
+    'SESSION_ENTRY_TTL',
+    duration(10 * SECOND, 30 * DAY),
+    '24h',
+    'Life of what Redis has of a session and of what it follows, when the node that holds it renews it no more.',
+  ),
   shardCount: required('SHARD_COUNT', integer(1, 4096), '64', 'Shards of the session broker.'),
   presenceGrace: required(
     'PRESENCE_GRACE',

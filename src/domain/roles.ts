@@ -14,6 +14,8 @@ export interface Principal {
   /** Wall time at which the sign-in ends, epoch milliseconds. */
   expiresAt: number;
   premium: boolean;
+  /** SHA-256 of the access token, base64url: what stands for it where the token itself must not be kept. */
+  tokenHash?: string;
 }
 
 /** People of the company who watch a whole city and answer alerts. */

@@ -5,6 +5,7 @@
  * Accounts (OTP, refresh, revocation, JWKS) will stand behind the same seam.
  */
 
+import { hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import jwt from '@fastify/jwt';
 import type { FastifyInstance, onRequestHookHandler, preParsingHookHandler } from 'fastify';
@@ -25,7 +26,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** @throws RideError RIDE_UNAUTHENTICATED, RIDE_TOKEN_EXPIRED */
     verifyToken(token: string | undefined): Principal;
-    signToken(principal: Omit<Principal, 'expiresAt'>, ttlMs: number): string;
+    signToken(principal: Omit<Principal, 'expiresAt' | 'tokenHash'>, ttlMs: number): string;
     /** onRequest hook: finds out who asks. It refuses nobody yet: who has no good token is to be counted first. */
     identify: onRequestHookHandler;
     /** preParsing hook: refuses who did not sign in. */
@@ -86,8 +87,9 @@ function brokenClaim(claims: Claims): { claim: string; rule: string } | null {
   return null;
 }
 
-function toPrincipal(claims: Claims, defaultCity: string): Principal {
+function toPrincipal(token: string, claims: Claims, defaultCity: string): Principal {
   return {
+    tokenHash: hash('sha256', token, 'base64url'),
     userId: claims.sub,
     role: claims.role,
     city: claims.city ?? defaultCity,
@@ -167,12 +169,12 @@ export const authPlugin = fp<AuthOptions>(
         const details = { field: claim, rule };
         refuse('invalid', new RideError('RIDE_UNAUTHENTICATED', `The token’s ${claim} must be ${rule}`, details));
       }
-      const principal = toPrincipal(claims, options.city);
+      const principal = toPrincipal(token, claims, options.city);
       remember(token, principal);
       return principal;
     });
 
-    app.decorate('signToken', (p: Omit<Principal, 'expiresAt'>, ttlMs: number): string =>
+    app.decorate('signToken', (p: Omit<Principal, 'expiresAt' | 'tokenHash'>, ttlMs: number): string =>
       app.jwt.sign(
         { sub: p.userId, role: p.role, city: p.city, vehicle_class: p.vehicleClass, premium: p.premium },
         { expiresIn: Math.ceil(ttlMs / 1000) },

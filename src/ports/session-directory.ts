@@ -1,10 +1,8 @@
 /**
- * Who is connected where, under document E's keys: `socket:user:{socketId}`, `user:socket:{userId}`, `session:{userId}`,
- * and `order:subscription:{orderId}`. Entries are leases: a node that dies stops renewing them.
+ * Who is connected where, and follows which trip, under the keys of documents C and E: `socket:user:{socketId}`,
+ * `user:socket:{userId}`, `session:{userId}` and `order:subscription:{orderId}`; docs/redis.md lists them. Entries are leases: a
+ * node that dies stops renewing them.
  */
-
-/** Life of an entry that is not renewed: a day, as document E has it. */
-export const ENTRY_TTL_MS = 24 * 3_600_000;
 
 export interface DirectoryEntry {
   sessionId: string;
@@ -14,6 +12,12 @@ export interface DirectoryEntry {
   nodeId: string;
   /** Epoch ms, wall. */
   connectedAt: number;
+  /** Wall time at which the sign-in ends, epoch ms. */
+  expiresAt: number;
+  /** Of the access token, see Principal; empty when none is known. */
+  tokenHash: string;
+  /** The trips that the session follows. */
+  tripIds: readonly string[];
 }
 
 export interface NodeStats {
@@ -25,10 +29,16 @@ export interface NodeStats {
 }
 
 export interface SessionDirectory {
-  /** Writes are pipelined and never block a session; failures are logged and counted. */
+  /** Writes of one turn go out together and never block a session; failures are logged. */
   opened(entry: DirectoryEntry): void;
   closed(entry: DirectoryEntry): void;
-  /** Gives entries of open sessions their whole life again, and writes what is lost of them. Rejects with RIDE_UNAVAILABLE. */
+  /** A session follows a trip, or does no more. */
+  followed(tripId: string, sessionId: string): void;
+  unfollowed(tripId: string, sessionId: string): void;
+  /**
+   * Gives entries of open sessions their whole life again, writes what is lost of them, and takes out of their users' and trips' sets
+   * the sessions that a killed node left there. Rejects with RIDE_UNAVAILABLE.
+   */
   keep(entries: readonly DirectoryEntry[]): Promise<void>;
   /** This node's lease and counts; call it once per interval. */
   renew(stats: NodeStats): Promise<void>;

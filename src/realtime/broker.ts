@@ -125,6 +125,9 @@ export class Broker {
       namespace,
       nodeId: this.#options.nodeId,
       connectedAt,
+      expiresAt: principal.expiresAt,
+      tokenHash: principal.tokenHash ?? '',
+      tripIds: this.#follows.tripsOf(session),
     };
   }
 

@@ -6,6 +6,7 @@ import { RideError } from '../errors.ts';
 import type { Bus, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
+import type { SessionDirectory } from '../ports/session-directory.ts';
 import { peek } from './envelope.ts';
 import { Feed, type FeedOptions } from './feed.ts';
 import type { Frame } from './frame.ts';
@@ -14,7 +15,7 @@ import type { SubscribeResult } from './messages/definition.ts';
 import type { Missed } from './replay.ts';
 import type { Session } from './session.ts';
 import { Subscription } from './subscription.ts';
-import { ownTopic } from './topics.ts';
+import { ownTopic, tripOf } from './topics.ts';
 import type { Turn } from './turn.ts';
 
 export interface FollowsOptions {
@@ -27,11 +28,15 @@ export interface FollowsOptions {
   onFrame?(frame: Frame): void;
   /** The newest value of a topic that has one. */
   newest?(topic: string): Promise<Frame | null> | null;
+  /** Is told who follows a trip. */
+  directory: Pick<SessionDirectory, 'followed' | 'unfollowed'>;
   /** What an open session follows has changed. */
   onSubscriptions?(session: Session): void;
 }
 
 export type Announce = (result: SubscribeResult) => void;
+
+const NONE: readonly string[] = [];
 
 export class Follows {
   readonly #options: FollowsOptions;
@@ -155,6 +160,8 @@ export class Follows {
     if (session.booked?.has(topic)) subscription.place.book();
     feed.subscriptions.add(subscription);
     session.subscriptions.add(subscription);
+    const tripId = tripOf(topic);
+    if (tripId !== null) this.#options.directory.followed(tripId, session.id);
     return subscription;
   }
 
@@ -186,6 +193,8 @@ export class Follows {
     const subscription = session.subscriptions.get(topic);
     if (!subscription) return;
     session.subscriptions.delete(subscription);
+    const tripId = tripOf(topic);
+    if (tripId !== null) this.#options.directory.unfollowed(tripId, session.id);
     const feed = this.#feeds.get(topic)!;
     feed.subscriptions.delete(subscription);
     if (feed.subscriptions.size === 0) {
@@ -193,6 +202,18 @@ export class Follows {
       this.#feeds.delete(topic);
     }
     if (!session.closed) this.#options.onSubscriptions?.(session);
+  }
+
+  /** The trips that a session follows. */
+  tripsOf(session: Session): readonly string[] {
+    let tripIds: string[] | null = null;
+    for (const { feed } of session.subscriptions) {
+      const tripId = tripOf(feed.topic);
+      if (tripId === null) continue;
+      tripIds ??= [];
+      tripIds.push(tripId);
+    }
+    return tripIds ?? NONE;
   }
 
   /** The session has ended. */

@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
 import { canonicalTopic } from './topics.ts';
 
 /** A session that follows the topic. */
-export type Member = DirectoryEntry;
+export type Member = Omit<DirectoryEntry, 'expiresAt' | 'tokenHash' | 'tripIds'>;
 
 export interface MemberPage {
   items: Member[];

@@ -3,23 +3,20 @@
  * a tick, so that each is written several times within its life. What Redis lost of them comes back by it, too.
  */
 import type { Logger } from '../ports/logger.ts';
-import {
-  type DirectoryEntry,
-  ENTRY_TTL_MS,
-  type NodeStats,
-  type SessionDirectory,
-} from '../ports/session-directory.ts';
+import type { DirectoryEntry, NodeStats, SessionDirectory } from '../ports/session-directory.ts';
 
 export interface NodeLeaseOptions {
   directory: Pick<SessionDirectory, 'renew' | 'keep'>;
   broker: { readonly size: number; stats(): NodeStats; entries(): Iterable<DirectoryEntry> };
   /** How often `tick` is called, milliseconds. */
   everyMs: number;
+  /** Life of an entry that is not renewed, milliseconds. */
+  entryTtlMs: number;
   log: Logger;
 }
 
-/** Within it every entry is renewed: some rounds may fail before one ends. */
-const ROUND_MS = ENTRY_TTL_MS / 4;
+/** Rounds in the life of an entry, each of which renews all: some may fail before one ends. */
+const ROUNDS = 4;
 /** Entries of one round trip. */
 const BATCH = 500;
 
@@ -48,8 +45,8 @@ export class NodeLease {
     if (this.#isKeeping) return;
     this.#isKeeping = true;
     try {
-      const { directory, broker, everyMs } = this.#options;
-      let left = Math.min(broker.size, Math.ceil((broker.size * everyMs) / ROUND_MS));
+      const { directory, broker, everyMs, entryTtlMs } = this.#options;
+      let left = Math.min(broker.size, Math.ceil((broker.size * everyMs * ROUNDS) / entryTtlMs));
       while (left > 0) {
         // Taken and sent in one go: a session that closes from now on has its entry removed after this.
         const batch = this.#next(Math.min(left, BATCH));

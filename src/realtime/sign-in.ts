@@ -54,8 +54,8 @@ export function createSignIn({ verifyToken, recovery, meter, log }: SignInOption
     if (!saved || saved.session.expiresAt <= Date.now()) {
       return refuse('The reconnect token is not valid', 'a token of a welcome, not used before and not expired');
     }
-    const { userId, role, city, vehicleClass, premium, expiresAt } = saved.session;
-    return { principal: { userId, role, city, vehicleClass, premium, expiresAt }, saved };
+    const { userId, role, city, vehicleClass, premium, expiresAt, tokenHash = '' } = saved.session;
+    return { principal: { userId, role, city, vehicleClass, premium, expiresAt, tokenHash }, saved };
   }
 
   async function resumeAs(principal: Principal, token: string): Promise<SignedIn> {

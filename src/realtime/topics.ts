@@ -11,6 +11,11 @@ export function canonicalTopic(topic: string): string {
   return topic.startsWith('order:') ? `trip:${topic.slice('order:'.length)}` : topic;
 }
 
+const TRIP = 'trip:';
+
+/** The trip of a topic `trip:<id>`; null of any other. */
+export const tripOf = (topic: string): string | null => (topic.startsWith(TRIP) ? topic.slice(TRIP.length) : null);
+
 /** Followed by every session of the user without asking; what is sent to it while he is away waits for him. */
 export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
 

@@ -9,6 +9,8 @@ export interface OffersPlace {
   node(): Offers;
   /** The hash `job:offer:{offerId}`; empty when there is none. */
   stored(offerId: string): Promise<Record<string, string>>;
+  /** Milliseconds that a key of Redis has left; -1 when it has no end, -2 when it is not there. */
+  lifeMs(key: string): Promise<number>;
 }
 
 type Case = (t: Test, place: OffersPlace) => Promise<void>;
@@ -38,6 +40,7 @@ const cases: Record<string, Case> = {
     const offers = place.node();
     const driverId = randomUUID();
     t.equal(await offers.reserve(driverId, 'a', 30), true);
+    t.ok((await place.lifeMs(`driver:offered:${driverId}`)) <= 30);
     await until(() => offers.reserve(driverId, 'b', LONG_MS), 'the first one has run out');
     t.equal(await offers.reserve(driverId, 'c', LONG_MS), false);
   },
@@ -53,6 +56,8 @@ const cases: Record<string, Case> = {
       expiresAt: '1700000000000',
       etaS: '120',
     });
+    const leftMs = await place.lifeMs(`job:offer:${offer.id}`);
+    t.ok(leftMs > 0 && leftMs <= LONG_MS, `as long as the offer: ${leftMs}`);
     await offers.remove(offer.id);
     t.same(await place.stored(offer.id), {});
     await offers.save('trip-1', offer, 30);

@@ -5,6 +5,14 @@ import type { Position, Positions } from '../../src/ports/positions.ts';
 import { until } from '../until.ts';
 
 export interface PositionsPlace {
+  /** How long a position is kept, milliseconds. */
+  ttlMs: number;
+  /** Milliseconds that a key of Redis has left; -1 when it has no end, -2 when it is not there. */
+  lifeMs(key: string): Promise<number>;
+  /** The hash under a key of Redis. */
+  stored(key: string): Promise<Record<string, string>>;
+  /** Leaves a key a quarter of that time. */
+  shorten(key: string): Promise<void>;
   /** One more node. */
   node(): Positions;
   /** Forgets where a driver was, as its TTL would. */
@@ -55,6 +63,33 @@ const cases: Record<string, Case> = {
     });
     t.equal(await b.ofDriver('nobody'), null);
     t.equal(await b.ofTrip('none'), null);
+  },
+
+  'it is kept for its time under the keys and fields of the documents, anew with each position': async (t, place) => {
+    const node = place.node();
+    const position = positionOf({ tripId: `trip-${randomUUID()}`, speedMps: 12.5, headingDeg: 90, accuracyM: 4 });
+    const keys = [`location:${position.tripId}`, `porter:location:${position.driverId}`];
+    await node.record(position);
+    for (const key of keys) {
+      const leftMs = await place.lifeMs(key);
+      t.ok(leftMs > place.ttlMs / 2 && leftMs <= place.ttlMs, `${key}: ${leftMs}`);
+      t.same(await place.stored(key), {
+        lat: '40.75',
+        lng: '-73.98',
+        speed: '12.5',
+        heading: '90',
+        accuracy: '4',
+        timestamp: '1000',
+        driverId: position.driverId,
+        tripId: position.tripId,
+        vehicleClass: 'standard',
+        city: 'testville',
+        source: 'stream',
+      });
+      await place.shorten(key);
+    }
+    await node.record({ ...position, recordedAt: 2000 });
+    for (const key of keys) t.ok((await place.lifeMs(key)) > place.ttlMs / 2, `${key} has its whole life again`);
   },
 
   'many that are asked for at once are each their own; the same one is the same for all who ask': async (t, place) => {

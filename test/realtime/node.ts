@@ -21,6 +21,9 @@ import type { Session } from '../../src/realtime/session.ts';
 import type { Transport } from '../../src/realtime/transport.ts';
 import type { TestScope } from '../servers/process.ts';
 
+/** Life of what the directory has of a session. */
+export const ENTRY_TTL_MS = 24 * 3_600_000;
+
 export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Counts what was dropped, by reason. */
@@ -86,7 +89,7 @@ export interface Node {
   bus: Bus;
   redis: ScriptedRedis;
   meter: ReturnType<typeof countingMeter>;
-  connect(userId?: string): { session: Session; peer: Peer };
+  connect(userId?: string, sessionId?: string): { session: Session; peer: Peer };
   /** Publishes to the topic's history and, unless `lost`, to its listeners; resolves the outcome. */
   publish(topic: string, eventId: string, lost?: boolean): Promise<string>;
   /** Breaks every connection to this Redis that listens; the node's comes back by itself. */
@@ -108,6 +111,7 @@ export const principal = (userId: string): Principal => ({
   vehicleClass: 'standard',
   expiresAt: Number.MAX_SAFE_INTEGER,
   premium: false,
+  tokenHash: `hash-of-${userId}`,
 });
 
 /** A small ordered message of the wire. */
@@ -138,7 +142,7 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
     flushBudgetMs: 10,
     limits: options.limits ?? { outboundMessages: 4096, outboundBytes: 1 << 24 },
     bus,
-    directory: createRedisSessionDirectory(redis, 60_000, quiet),
+    directory: createRedisSessionDirectory(redis, { leaseMs: 60_000, entryTtlMs: ENTRY_TTL_MS, log: quiet }),
     lamport: createLamport(),
     meter,
     log: quiet,
@@ -151,9 +155,9 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
     bus,
     redis,
     meter,
-    connect(userId = 'u') {
+    connect(userId = 'u', sessionId = `ses-${++sessions}`) {
       const peer = new Peer();
-      return { peer, session: broker.open(`ses-${++sessions}`, principal(userId), 'ws', peer) };
+      return { peer, session: broker.open(sessionId, principal(userId), 'ws', peer) };
     },
     async publish(topic, eventId, lost = false) {
       if (!lost) return bus.publishOrdered(topic, note(topic, eventId));

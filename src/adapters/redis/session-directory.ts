@@ -1,19 +1,22 @@
 /**
- * Sessions in Redis under document E's keys with its TTL of a day, and per node a lease with its counts. What a killed node
- * leaves behind ends with the TTL; its counts end with the lease.
+ * Sessions in Redis under the keys of documents C and E (docs/redis.md), and per node a lease with its counts. What a killed node
+ * leaves behind ends with its TTL, or sooner where somebody else still renews the set that it is in; its counts end with the lease.
  */
 import type { Logger } from '../../ports/logger.ts';
-import {
-  type DirectoryEntry,
-  ENTRY_TTL_MS,
-  type NodeStats,
-  type SessionDirectory,
-} from '../../ports/session-directory.ts';
+import type { DirectoryEntry, NodeStats, SessionDirectory } from '../../ports/session-directory.ts';
 import { orAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { type KeyCommand, runAll } from './slots.ts';
+import { type KeyCommand, type Reply, runAll } from './slots.ts';
+import { createTurnWrites } from './turn-writes.ts';
 
-const TTL_S = ENTRY_TTL_MS / 1000;
+export interface SessionDirectoryOptions {
+  /** Life of a node's counts that are not renewed. */
+  leaseMs: number;
+  /** Life of an entry that is not renewed. */
+  entryTtlMs: number;
+  log: Logger;
+}
+
 /** The hash tag keeps the leases of all nodes in one slot. */
 const NODES = '{nodes}:leases';
 
@@ -21,68 +24,122 @@ const NODES = '{nodes}:leases';
 const documentRole = (role: string): string => (role === 'rider' ? 'passenger' : role);
 
 /**
- * KEYS 1 place of a user's newest session (hash); ARGV 1 ttl s, then fields and values in turn
- * It stays as it is; ours is written only when there is none.
+ * KEYS 1 place of a user's newest session (hash); ARGV 1 ttl ms, 2 session, then fields and values in turn
+ * It stays as it is while it names another session, which keeps it or is dead; ours is written when there is none.
  */
 const keepPlace = `
-if redis.call('EXPIRE', KEYS[1], ARGV[1]) == 1 then return end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-redis.call('EXPIRE', KEYS[1], ARGV[1])
+local named = redis.call('HGET', KEYS[1], 'socketId')
+if named and named ~= ARGV[2] then return end
+if not named then redis.call('HSET', KEYS[1], unpack(ARGV, 3)) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 `;
 
-const placeKey = (userId: string): string => `session:${userId}`;
-const placeOf = (e: DirectoryEntry): string[] =>
-  Object.entries({ role: documentRole(e.role), socketId: e.sessionId, nodeId: e.nodeId }).flat();
+/** KEYS as above; ARGV 1 session. It goes with the session that it names. */
+const dropPlace = `
+if redis.call('HGET', KEYS[1], 'socketId') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+`;
 
-/** What the directory has of one session. */
-function entryCommands(e: DirectoryEntry): KeyCommand[] {
-  const userKey = `user:socket:${e.userId}`;
-  const data = JSON.stringify({
-    userId: e.userId,
+const sessionKey = (sessionId: string): string => `socket:user:${sessionId}`;
+const userKey = (userId: string): string => `user:socket:${userId}`;
+const placeKey = (userId: string): string => `session:${userId}`;
+const tripKey = (tripId: string): string => `order:subscription:${tripId}`;
+
+const placeOf = (e: DirectoryEntry): string[] =>
+  Object.entries({
+    token: e.tokenHash,
     role: documentRole(e.role),
-    namespace: e.namespace,
+    expiresAt: String(e.expiresAt),
+    socketId: e.sessionId,
     nodeId: e.nodeId,
-    connectedAt: e.connectedAt,
-  });
-  return [
-    ['set', `socket:user:${e.sessionId}`, data, 'EX', TTL_S],
-    ['sadd', userKey, e.sessionId],
-    ['expire', userKey, TTL_S],
-  ];
+  }).flat();
+
+function textOf(e: DirectoryEntry): string {
+  const { userId, namespace, nodeId, connectedAt } = e;
+  return JSON.stringify({ userId, role: documentRole(e.role), namespace, nodeId, connectedAt });
 }
 
-export function createRedisSessionDirectory(redis: ScriptedRedis, leaseMs: number, log: Logger): SessionDirectory {
+export function createRedisSessionDirectory(redis: ScriptedRedis, options: SessionDirectoryOptions): SessionDirectory {
+  const { leaseMs, entryTtlMs, log } = options;
   redis.defineCommand('rideKeepPlace', { numberOfKeys: 1, lua: keepPlace });
-  const run = (what: string, reply: Promise<unknown>): void => {
-    reply.catch((error: unknown) => log.warn({ err: error }, `session directory: ${what} not written`));
-  };
+  redis.defineCommand('rideDropPlace', { numberOfKeys: 1, lua: dropPlace });
   const nodeKey = (nodeId: string): string => `{nodes}:node:${nodeId}`;
+  const writes = createTurnWrites(redis);
+  // Apart: a script may have to be loaded first, and other writes must not come later for it.
+  const scripts = createTurnWrites(redis);
+  let isTold = false;
+  /** Says it once a turn: when Redis is away, nothing of it is written. */
+  const settle = ([error]: Reply): void => {
+    if (!error || isTold) return;
+    isTold = true;
+    setImmediate(() => {
+      isTold = false;
+    });
+    log.warn({ err: error }, 'session directory: not written');
+  };
+  const write = (...commands: KeyCommand[]): void => {
+    for (const command of commands) writes.add(command, settle);
+  };
+
+  const inSet = (key: string, sessionId: string): KeyCommand[] => [
+    ['sadd', key, sessionId],
+    ['pexpire', key, entryTtlMs],
+  ];
+
+  /** What the directory has of one session, but for its user's place. */
+  const entryCommands = (e: DirectoryEntry): KeyCommand[] => [
+    ['set', sessionKey(e.sessionId), textOf(e), 'PX', entryTtlMs],
+    ...inSet(userKey(e.userId), e.sessionId),
+    ...e.tripIds.flatMap((tripId) => inSet(tripKey(tripId), e.sessionId)),
+  ];
+
+  /**
+   * Takes sessions without an entry out of the sets of these, which would keep them for as long as anybody renews the set. One
+   * whose entry is just being written may be among them; its own node puts it back at its next renewal.
+   */
+  async function prune(entries: readonly DirectoryEntry[]): Promise<void> {
+    const keys = [...new Set(entries.flatMap((e) => [userKey(e.userId), ...e.tripIds.map(tripKey)]))];
+    const sets = (await runAll(
+      redis,
+      keys.map((key) => ['smembers', key]),
+    )) as string[][];
+    const alive = new Set(entries.map(({ sessionId }) => sessionId));
+    const others = sets.flatMap((members, at) =>
+      members.filter((id) => !alive.has(id)).map((id) => ({ key: keys[at]!, id })),
+    );
+    if (others.length === 0) return;
+    const found = await runAll(
+      redis,
+      others.map(({ id }) => ['exists', sessionKey(id)]),
+    );
+    await runAll(
+      redis,
+      others.filter((_, at) => found[at] === 0).map(({ key, id }) => ['srem', key, id]),
+    );
+  }
 
   return {
-    opened(e: DirectoryEntry) {
+    opened(e) {
       const key = placeKey(e.userId);
-      run('opening', runAll(redis, [...entryCommands(e), ['hset', key, ...placeOf(e)], ['expire', key, TTL_S]]));
+      write(...entryCommands(e), ['hset', key, ...placeOf(e)], ['pexpire', key, entryTtlMs]);
     },
+    closed(e) {
+      write(['del', sessionKey(e.sessionId)], ['srem', userKey(e.userId), e.sessionId]);
+      scripts.add(['rideDropPlace', placeKey(e.userId), e.sessionId], settle);
+    },
+    followed: (tripId, sessionId) => write(...inSet(tripKey(tripId), sessionId)),
+    unfollowed: (tripId, sessionId) => write(['srem', tripKey(tripId), sessionId]),
     async keep(entries) {
       await orAway(
         Promise.all([
           runAll(redis, entries.flatMap(entryCommands)),
-          // Apart: a script may have to be loaded first, and what a session that ends meanwhile removes must not be written after it.
+          // Apart: what a session that ends meanwhile removes must not be written after it.
           runAll(
             redis,
-            entries.map((e) => ['rideKeepPlace', placeKey(e.userId), TTL_S, ...placeOf(e)]),
+            entries.map((e) => ['rideKeepPlace', placeKey(e.userId), entryTtlMs, e.sessionId, ...placeOf(e)]),
           ),
         ]),
       );
-    },
-    closed(e: DirectoryEntry) {
-      run(
-        'closing',
-        runAll(redis, [
-          ['del', `socket:user:${e.sessionId}`],
-          ['srem', `user:socket:${e.userId}`, e.sessionId],
-        ]),
-      );
+      await orAway(prune(entries));
     },
     async renew(stats) {
       await orAway(

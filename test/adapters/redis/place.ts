@@ -14,6 +14,8 @@ import { type PositionsPlace, positionsConformance } from '../../conformance/pos
 
 const HISTORY_LENGTH = 50;
 const LEASE_MS = 300;
+const LOCATION_TTL_MS = 60_000;
+const ENTRY_TTL_MS = 60_000;
 
 /** What goes wrong shows in what the suites see. */
 export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
@@ -36,6 +38,7 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
     return redis;
   };
   const redis = await connect();
+  const lifeMs = (key: string): Promise<number> => redis.pttl(key);
   return {
     redis,
     cut,
@@ -48,7 +51,13 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
       return bus;
     },
     positions: {
-      node: () => createRedisPositions(redis, { ttlMs: 60_000, flushMs: 2, log: quiet }),
+      ttlMs: LOCATION_TTL_MS,
+      lifeMs,
+      stored: (key) => redis.hgetall(key),
+      async shorten(key) {
+        await redis.pexpire(key, LOCATION_TTL_MS / 4);
+      },
+      node: () => createRedisPositions(redis, { ttlMs: LOCATION_TTL_MS, flushMs: 2, log: quiet }),
       async forget(driverId) {
         await redis.del(`porter:location:${driverId}`);
       },
@@ -56,8 +65,12 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
         await redis.set(`porter:location:${driverId}`, 'no hash');
       },
     },
-    offers: { node: () => createRedisOffers(redis), stored: (offerId) => redis.hgetall(`job:offer:${offerId}`) },
-    directory: () => createRedisSessionDirectory(redis, LEASE_MS, quiet),
+    offers: {
+      node: () => createRedisOffers(redis),
+      stored: (offerId) => redis.hgetall(`job:offer:${offerId}`),
+      lifeMs,
+    },
+    directory: () => createRedisSessionDirectory(redis, { leaseMs: LEASE_MS, entryTtlMs: ENTRY_TTL_MS, log: quiet }),
   };
 }
 

@@ -78,7 +78,12 @@ t.test('the store is away: it is refused, nobody is told, and the repeat is the 
   t.equal(await s.sos.trigger(rider, input), id);
   await s.idle();
   t.equal(await alertsIn(s), 1);
-  t.hasStrict(await s.redis.hgetall(`sos:tracking:${id}`), { tripId: '', status: 'active' });
+  const tracking = `sos:tracking:${id}`;
+  t.hasStrict(await s.redis.hgetall(tracking), { tripId: '', status: 'active' });
+  t.same(Object.keys(await s.redis.hgetall(tracking)).sort(), ['lastLocation', 'startedAt', 'status', 'tripId']);
+  const leftMs = await s.redis.pttl(tracking);
+  const weekMs = 7 * 24 * 3_600_000;
+  t.ok(leftMs > weekMs - 60_000 && leftMs <= weekMs, `it is followed for a week: ${leftMs}`);
 });
 
 t.test('Redis is away: it is stored and acknowledged, and told when Redis is back', async (t) => {
