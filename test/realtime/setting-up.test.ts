@@ -33,7 +33,10 @@ async function scene(t: Test, maxSessions = 1000) {
     log: quiet,
   });
   const clock = { now: () => Date.now(), toWallMs: (ms: number) => ms };
-  const services = { trips: { openOf: () => trips.promise } } as unknown as InboundOptions['services'];
+  const services = {
+    trips: { openOf: () => trips.promise },
+    bookings: { underWayOf: async () => [] },
+  } as unknown as InboundOptions['services'];
   const common = { broker: node.broker, services, recovery, clock, log: quiet };
   const inbound = createInbound({
     ...common,
