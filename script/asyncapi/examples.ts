@@ -1,5 +1,5 @@
 /** One example of each message as it travels: what clients send by their definitions, what the server says by its own encoder. */
-import { encodeEnvelope, frameOf, kindOf } from '../../src/realtime/envelope.ts';
+import { encodeEnvelope, frameOf, kindOf, peek } from '../../src/realtime/envelope.ts';
 import { Frame } from '../../src/realtime/frame.ts';
 import type { ClientMessage, ServerMessage } from '../../src/realtime/messages/definition.ts';
 import { clientMessages, serverMessages } from '../../src/realtime/messages/index.ts';
@@ -75,7 +75,7 @@ function published({ kind, delivery, topics, example, toWire }: ServerMessage): 
   const header = { lamport: 61, nodeId: 'n2', sequence: 3, eventId, topic, sentAtMs: NOW };
   const payload = encodeEnvelope(header, toWire(example as never));
   const place = delivery === 'ordered' ? { offset: 3, epoch: 'a81b6c02' } : { offset: 0, epoch: '' };
-  return asJson(frameOf({ topic, payload, ...place }, kind));
+  return asJson(frameOf({ topic, payload, ...place }, peek(payload)));
 }
 
 /** By kind. */

@@ -90,7 +90,7 @@ export function createMetrics(): Metrics {
   }).series();
   const fanOut = new PlainHistogram({
     name: 'realtime_fanout_latency_seconds',
-    help: 'From publishing to queueing for local subscribers',
+    help: 'From publishing the oldest of what a topic joined in a turn to handing it to local subscribers',
     labelNames: [],
     buckets: LATENCY_BUCKETS_S,
     registers,

@@ -7,7 +7,7 @@ export interface Meter {
   /** Frames that a slow reader did not get, by what was done. */
   dropped(reason: 'latest' | 'ephemeral' | 'slow_reader'): void;
   locationsKept(count: number): void;
-  /** From publishing to writing on this node, seconds. */
+  /** From publishing the oldest of what a topic joined in a turn to handing that out on this node, seconds. */
   fanOut(seconds: number): void;
   /** From receiving a message to its ack, seconds. */
   handled(kind: string, seconds: number): void;

@@ -143,12 +143,20 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; next: numbe
   }
 }
 
+/** What a node knows of a message without decoding it. */
+export interface Outside {
+  readonly kind: string;
+  readonly lamport: number;
+  /** Wall time of its sender, epoch ms; 0 when it does not say. */
+  readonly sentAtMs: number;
+}
+
 /**
  * Kind, Lamport time and time of sending (wall, epoch ms) of an encoded ServerEnvelope, by stepping over its fields. The kind of
  * one that this version does not know is ''.
  * @throws RangeError when the bytes are no sequence of fields
  */
-export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAtMs: number } {
+export function peek(bytes: Uint8Array): Outside {
   let kind = '';
   let lamport = 0;
   let sentAtMs = 0;
@@ -174,24 +182,26 @@ export function peek(bytes: Uint8Array): { kind: string; lamport: number; sentAt
   return { kind, lamport, sentAtMs };
 }
 
+const NOTHING = Buffer.alloc(0);
+const NO_ENVELOPE: Outside = { kind: '', lamport: 0, sentAtMs: 0 };
+
+/** Of a message that was not looked at when it came, as those of the history. One that is no envelope at all still has its place. */
+export function outsideOf({ topic, offset, payload }: BusMessage, log: Logger): Outside {
+  try {
+    return peek(payload);
+  } catch (error) {
+    log.warn({ err: error, topic, offset }, 'a message of the history is no envelope: its readers get its place alone');
+    return NO_ENVELOPE;
+  }
+}
+
 /** A published payload with its place in the topic's history, which protobuf lets us append. */
-export function frameOf({ topic, payload, offset, epoch }: BusMessage, kind: string, log: Logger | null = null): Frame {
+export function frameOf(message: BusMessage, outside: Outside, log: Logger | null = null): Frame {
+  const { topic, offset, epoch } = message;
+  const { kind } = outside;
+  const payload = outside === NO_ENVELOPE ? NOTHING : message.payload;
   if (offset === 0) return new Frame(payload, kind, topic, 0, '', log);
   const name = Buffer.from(epoch, 'latin1');
   const place = Buffer.from([OFFSET_TAG, ...varint(offset), EPOCH_TAG, ...varint(name.length)]);
   return new Frame(Buffer.concat([payload, place, name]), kind, topic, offset, epoch, log);
-}
-
-const NOTHING = Buffer.alloc(0);
-
-/** The same of a message of the history. One that is no envelope at all has its place there too, and nothing else. */
-export function keptFrameOf(message: BusMessage, log: Logger): Frame {
-  let kind: string;
-  try {
-    kind = peek(message.payload).kind;
-  } catch (error) {
-    log.warn({ err: error, topic: message.topic, offset: message.offset }, 'a message of the history is no envelope');
-    return frameOf({ ...message, payload: NOTHING }, '', log);
-  }
-  return frameOf(message, kind, log);
 }

@@ -8,9 +8,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, BusMessage, HistoryPage, TopicPosition as Position } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
-import { frameOf, keptFrameOf } from './envelope.ts';
+import type { Meter } from '../ports/meter.ts';
+import { frameOf, type Outside, outsideOf } from './envelope.ts';
 import { Few } from './few.ts';
 import { Batch, type Frame } from './frame.ts';
+import { comesFirst } from './messages/index.ts';
 import { BEGINNING, PAGE, type Page } from './replay.ts';
 import type { Stream, Subscription } from './subscription.ts';
 import type { Joiner, Turn } from './turn.ts';
@@ -31,6 +33,7 @@ export interface FeedOptions {
   bus: Bus;
   turn: Turn;
   log: Logger;
+  meter: Pick<Meter, 'fanOut'>;
   /** Every message that reaches this node, before its subscribers. */
   onFrame?(frame: Frame): void;
 }
@@ -47,6 +50,10 @@ export class Feed implements Joiner, Stream {
   #epochs: readonly string[] = NONE;
   /** What came this turn: none, one, or several. */
   #pending: Frame | Frame[] | null = null;
+  /** When the oldest of that was sent (wall, epoch ms); 0 when it does not say. */
+  #sentAtMs = 0;
+  /** Something of that is not to wait for what others are handed. */
+  #comesFirst = false;
   /** Live messages that wait until it is known what came before them; null while nothing is in doubt. */
   #held: BusMessage[] | null = [];
   /** Until then (process clock, ms) only what must not wait is handed out; see Turn. */
@@ -117,8 +124,8 @@ export class Feed implements Joiner, Stream {
     this.received = to;
   }
 
-  /** A message of the bus; of one that waited, the kind is looked up again. */
-  receive(message: BusMessage, kind?: string): void {
+  /** A message of the bus; one that waited is looked at again. */
+  receive(message: BusMessage, outside?: Outside): void {
     if (this.#over) return;
     if (this.#held !== null) {
       // What does not fit is not lost: ordered messages are in the history, others are soon replaced.
@@ -130,22 +137,24 @@ export class Feed implements Joiner, Stream {
     if (message.offset > 0 && message.epoch === epoch && message.offset <= offset) return;
     const next = message.epoch === epoch ? offset + 1 : 1;
     const known = message.epoch === epoch || epoch === '';
-    if (message.offset === 0 || (known && message.offset === next)) this.#take(message, kind);
+    if (message.offset === 0 || (known && message.offset === next)) this.#take(message, outside);
     else {
       this.#held = [message];
       void this.#settle();
     }
   }
 
-  #take(message: BusMessage, kind?: string): void {
+  #take(message: BusMessage, outside = outsideOf(message, this.#options.log)): void {
     if (message.offset > 0) this.#move({ offset: message.offset, epoch: message.epoch });
     const { log } = this.#options;
-    const frame = kind === undefined ? keptFrameOf(message, log) : frameOf(message, kind, log);
+    const frame = frameOf(message, outside, log);
     this.#options.onFrame?.(frame);
     const isFirst = this.#pending === null;
     if (this.#pending === null) this.#pending = frame;
     else if (Array.isArray(this.#pending)) this.#pending.push(frame);
     else this.#pending = [this.#pending, frame];
+    this.#sentAtMs = isFirst ? outside.sentAtMs : Math.min(this.#sentAtMs, outside.sentAtMs);
+    if (comesFirst(outside.kind)) this.#comesFirst = true;
     const { turn } = this.#options;
     const restMs = this.#restUntil === 0 ? 0 : this.#restUntil - performance.now();
     if (restMs <= 0 || frame.delivery === 'ordered') {
@@ -161,7 +170,11 @@ export class Feed implements Joiner, Stream {
     this.#pending = null;
     this.given = this.received;
     const outgoing = Array.isArray(pending) ? new Batch(pending) : pending;
-    for (const subscription of this.subscriptions) subscription.deliver(outgoing);
+    const isFirst = this.#comesFirst;
+    this.#comesFirst = false;
+    for (const subscription of this.subscriptions) subscription.deliver(outgoing, isFirst);
+    // Once for all that was joined, from its oldest. The clocks of two nodes may differ; nothing arrives before it was sent.
+    if (this.#sentAtMs > 0) this.#options.meter.fanOut(Math.max(0, Date.now() - this.#sentAtMs) / 1000);
     // One at a time they come slower than they are handed out.
     if (outgoing === pending) return;
     const costMs = this.#options.turn.costMs(this.subscriptions.size);
@@ -275,6 +288,11 @@ export class Feed implements Joiner, Stream {
   async history(since: Position, limit: number): Promise<Page> {
     const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
     const { log } = this.#options;
-    return { frames: messages.map((message) => keptFrameOf(message, log)), epoch, offset, complete };
+    return {
+      frames: messages.map((message) => frameOf(message, outsideOf(message, log), log)),
+      epoch,
+      offset,
+      complete,
+    };
   }
 }

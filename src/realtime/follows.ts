@@ -48,17 +48,13 @@ export class Follows {
   constructor(options: FollowsOptions, turn: Turn) {
     this.#options = options;
     const { meter, lamport, bus, log } = options;
-    this.#feedOptions = { bus, log, turn, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
+    this.#feedOptions = { bus, log, turn, meter, ...(options.onFrame ? { onFrame: options.onFrame } : {}) };
     bus.onMessage((message) => {
       // Whoever else publishes on a channel must not end every node that listens.
       try {
-        const header = peek(message.payload);
-        lamport.merge(header.lamport);
-        const feed = this.#feeds.get(message.topic);
-        if (!feed) return;
-        feed.receive(message, header.kind);
-        // The clocks of two nodes may differ; nothing arrives before it was sent.
-        meter.fanOut(Math.max(0, Date.now() - header.sentAtMs) / 1000);
+        const outside = peek(message.payload);
+        lamport.merge(outside.lamport);
+        this.#feeds.get(message.topic)?.receive(message, outside);
       } catch (error) {
         log.warn({ err: error, topic: message.topic }, 'a message that cannot be read was ignored');
       }

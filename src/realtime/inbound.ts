@@ -68,7 +68,7 @@ export function createInbound(options: InboundOptions): Inbound {
   }
 
   function reply(session: Session, corrId: string, payload: ServerPayload): void {
-    session.send(answerOf(corrId, payload));
+    session.send(answerOf(corrId, payload), true);
   }
 
   function refuse(session: Session, thrown: unknown, corrId: string): void {

@@ -6,18 +6,19 @@ import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { SavedSession } from '../ports/reconnects.ts';
-import { Few } from './few.ts';
 import { Frame, type Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
-import type { Subscription } from './subscription.ts';
+import { Subscriptions } from './subscription.ts';
 import type { Transport } from './transport.ts';
 
 export type SavedTopics = SavedSession['topics'];
 
 /** What a session needs of its shard. */
 export interface SessionOwner {
-  /** `flush` will be called at the end of this turn. */
+  /** `flush` will be called at the end of this turn, or of one soon after when much is to be written. */
   markDirty(session: Session): void;
+  /** `flush` will be called at the end of this turn, before all that. */
+  markFirst(session: Session): void;
   /** Takes the session out and ends its connection. */
   drop(session: Session, code: ErrorCode, reason: string): void;
   readonly limits: SessionLimits;
@@ -32,14 +33,6 @@ export interface SessionLimits {
 /** Document A: pause reads above, resume below. */
 const PAUSE_ABOVE = 0.75;
 const RESUME_BELOW = 0.5;
-
-/** What a session follows. It is looked for one by one: a session follows few topics, most of them one. */
-class Subscriptions extends Few<Subscription> {
-  get(topic: string): Subscription | undefined {
-    for (const subscription of this) if (subscription.feed.topic === topic) return subscription;
-    return undefined;
-  }
-}
 
 export class Session {
   readonly id: string;
@@ -70,6 +63,8 @@ export class Session {
   slot: Set<Session> | null = null;
   /** In its shard's list of sessions to flush. */
   dirty = false;
+  /** In the list of those that are flushed first. */
+  first = false;
   readonly #owner: SessionOwner;
   /** What was sent this turn, in order; null, one, or several. */
   #turn: Outgoing | Outgoing[] | null = null;
@@ -138,8 +133,8 @@ export class Session {
     for (const listener of listeners) listener();
   }
 
-  /** Sends one message, or what a topic joined, at the end of this turn. */
-  send(outgoing: Outgoing): void {
+  /** Sends one message, or what a topic joined, at the end of this turn; what `comesFirst`, before what the many are handed. */
+  send(outgoing: Outgoing, comesFirst = false): void {
     if (this.closed) return;
     if (this.#waitingForDrain) {
       for (const frame of outgoing.frames) this.#wait(frame);
@@ -148,7 +143,11 @@ export class Session {
     if (this.#turn === null) this.#turn = outgoing;
     else if (Array.isArray(this.#turn)) this.#turn.push(outgoing);
     else this.#turn = [this.#turn, outgoing];
-    if (!this.dirty) {
+    if (comesFirst) {
+      if (this.first) return;
+      this.first = true;
+      this.#owner.markFirst(this);
+    } else if (!this.dirty) {
       this.dirty = true;
       this.#owner.markDirty(this);
     }
@@ -157,6 +156,7 @@ export class Session {
   /** Writes what this turn brought; called by the shard at the turn's end. */
   flush(): void {
     this.dirty = false;
+    this.first = false;
     const turn = this.#turn;
     this.#turn = null;
     if (turn === null || this.closed) return;

@@ -72,6 +72,10 @@ export class Shard implements SessionOwner {
     this.#options.turn.addSession(this.#index, session);
   }
 
+  markFirst(session: Session): void {
+    this.#options.turn.addFirst(session);
+  }
+
   /** Takes the session out and ends its connection. Safe to repeat. */
   drop(session: Session, code: ErrorCode, reason: string): void {
     if (this.remove(session, code)) session.transport.close(code, reason);

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import type { TopicPosition as Position } from '../ports/bus.ts';
+import { Few } from './few.ts';
 import { Batch, type Frame, type Outgoing } from './frame.ts';
 import { Place } from './place.ts';
 import { BEGINNING, type Missed, PAGE, type Page, type ReadPage, readMissed } from './replay.ts';
@@ -15,7 +16,8 @@ const PAGE_BYTES = 65_536;
 
 /** Whoever takes messages: a session. */
 export interface Sink {
-  send(outgoing: Outgoing): void;
+  /** @param comesFirst it does not wait for what others are handed in a busy turn */
+  send(outgoing: Outgoing, comesFirst: boolean): void;
   /** Resolves when all that was sent has been handed over, or there is no one any more to take it. */
   drained(): Promise<void>;
   close(code: ErrorCode, reason: string): void;
@@ -78,9 +80,9 @@ export class Subscription {
   }
 
   /** What the topic brought in one turn. */
-  deliver(outgoing: Outgoing): void {
+  deliver(outgoing: Outgoing, comesFirst: boolean): void {
     if (this.#inStep) {
-      this.sink.send(outgoing);
+      this.sink.send(outgoing, comesFirst);
       return;
     }
     if (this.#waiting !== null) {
@@ -88,7 +90,7 @@ export class Subscription {
       if (this.#waiting.length > MAX_WAITING) this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
       return;
     }
-    for (const frame of outgoing.frames) this.#give(frame);
+    for (const frame of outgoing.frames) this.#give(frame, comesFirst);
     this.#fallIn();
   }
 
@@ -99,12 +101,12 @@ export class Subscription {
     if (this.#inStep) this.#at = given;
   }
 
-  #give(frame: Frame): void {
+  #give(frame: Frame, comesFirst = false): void {
     if (frame.offset > 0) {
       if (!this.feed.isAfter(frame, this.#at, this.#epochs)) return;
       this.#at = { offset: frame.offset, epoch: frame.epoch };
     }
-    this.sink.send(frame);
+    this.sink.send(frame, comesFirst);
   }
 
   /**
@@ -130,7 +132,7 @@ export class Subscription {
       // Its session ended, or unsubscribed.
       if (!this.feed.follows(this)) break;
       const frames = pageOf(missed.frames, at);
-      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames));
+      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames), false);
       const { offset, epoch } = frames.at(-1)!;
       this.#startAt({ offset, epoch }, epochs);
       at += frames.length;
@@ -176,9 +178,17 @@ export class Subscription {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
     // One that came meanwhile is no older, and another follows if it is.
-    if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest);
+    if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest, false);
     for (const frame of waiting) this.#give(frame);
     this.#fallIn();
+  }
+}
+
+/** What a session follows. It is looked for one by one: a session follows few topics, most of them one. */
+export class Subscriptions extends Few<Subscription> {
+  get(topic: string): Subscription | undefined {
+    for (const subscription of this) if (subscription.feed.topic === topic) return subscription;
+    return undefined;
   }
 }
 

@@ -4,7 +4,7 @@
  * longer its turns the larger its writes.
  *
  * Sessions are flushed shard by shard within a time budget; what is left goes on in the next turn, so that one big topic does
- * not keep the loop from reading.
+ * not keep the loop from reading. Before them come those that hold an answer, an offer or an SOS: these wait for no big topic.
  *
  * A topic with very many followers rests as long as handing out took: it gets at most half of the loop, and the other half reads
  * what it joins next.
@@ -25,6 +25,8 @@ export interface Joiner {
 
 /** Fewer writes say little about what one costs. */
 const ENOUGH_WRITES = 16;
+/** After so many sessions the clock is looked at. */
+const SLICE = 64;
 const SMOOTHING = 0.1;
 
 export class Turn {
@@ -33,6 +35,8 @@ export class Turn {
   #joiners: Joiner[] = [];
   /** Sessions to flush, by shard; a shard with none has no entry. */
   #dirty = new Map<number, Flusher[]>();
+  /** Sessions that come before all of them. */
+  #first: Flusher[] = [];
   #scheduled = false;
   /** What handing out to one session takes, a moving average, milliseconds. */
   #writeMs = 0;
@@ -75,6 +79,11 @@ export class Turn {
     this.#schedule();
   }
 
+  addFirst(session: Flusher): void {
+    this.#first.push(session);
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -87,7 +96,7 @@ export class Turn {
     } finally {
       // Only now: what the end itself brings (a topic's sessions) is part of it, and needs no other.
       this.#scheduled = false;
-      if (this.#joiners.length > 0 || this.#dirty.size > 0) this.#schedule();
+      if (this.#joiners.length > 0 || this.#first.length > 0 || this.#dirty.size > 0) this.#schedule();
     }
   };
 
@@ -109,10 +118,10 @@ export class Turn {
     }
   }
 
-  #flush(sessions: readonly Flusher[]): void {
-    for (let next = 0; next < sessions.length; ) {
+  #flush(sessions: readonly Flusher[], from: number, to: number): void {
+    for (let next = from; next < to; ) {
       try {
-        while (next < sessions.length) sessions[next++]!.flush();
+        while (next < to) sessions[next++]!.flush();
       } catch (error) {
         this.#log.error({ err: error }, 'a session could not be written to; it ends');
         sessions[next - 1]!.close('RIDE_INTERNAL', 'connect again');
@@ -126,6 +135,11 @@ export class Turn {
       this.#joiners = [];
       this.#join(joiners);
     }
+    if (this.#first.length > 0) {
+      const first = this.#first;
+      this.#first = [];
+      this.#flush(first, 0, first.length);
+    }
     const startedAt = performance.now();
     const deadline = startedAt + budgetMs;
     let flushed = 0;
@@ -133,9 +147,15 @@ export class Turn {
     for (const [shard, sessions] of this.#dirty) {
       // Taken out first: a session that is sent something meanwhile belongs to the next turn, behind the other shards.
       this.#dirty.delete(shard);
-      this.#flush(sessions);
-      flushed += sessions.length;
-      now = performance.now();
+      let next = 0;
+      do {
+        const end = Math.min(next + SLICE, sessions.length);
+        this.#flush(sessions, next, end);
+        next = end;
+        now = performance.now();
+      } while (next < sessions.length && now <= deadline);
+      flushed += next;
+      if (next < sessions.length) this.#dirty.set(shard, [...sessions.slice(next), ...(this.#dirty.get(shard) ?? [])]);
       if (now > deadline) break;
     }
     if (flushed >= ENOUGH_WRITES) this.#writeMs += SMOOTHING * ((now - startedAt) / flushed - this.#writeMs);

@@ -1,8 +1,10 @@
 /** The end of a turn: topics are joined before sessions write, and one that rests keeps nobody from what must not wait. */
 import t from 'tap';
+import { Frame } from '../../src/realtime/frame.ts';
 import { Turn } from '../../src/realtime/turn.ts';
+import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
-import { quiet } from './node.ts';
+import { note, Peer, principal, quiet, realtimeNode } from './node.ts';
 
 /** A session that does this when it is flushed. */
 const flushing = (flush: () => void) => ({ flush, close() {} });
@@ -124,4 +126,63 @@ t.test('what fails is one topic’s or one session’s alone', async (t) => {
   t.same(seen, ['join', 'next', 'other shard']);
   t.same(ended, ['RIDE_INTERNAL']);
   t.equal(told.length, 2);
+});
+
+t.test(
+  'the budget counts within a shard too; what is left goes on, and what comes first comes before it',
+  async (t) => {
+    const turn = new Turn(5, quiet);
+    const written: string[] = [];
+    const end = () => new Promise<void>((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 200; i++) {
+      turn.addSession(
+        0,
+        flushing(() => {
+          written.push(`${i}`);
+          spin(0.1);
+        }),
+      );
+    }
+    await end();
+    t.equal(written.length, 64, 'a slice of it');
+    turn.addFirst(flushing(() => written.push('answer')));
+    turn.addSession(
+      0,
+      flushing(() => written.push('last')),
+    );
+    await until(() => written.length === 202, 'all of it');
+    t.equal(written[64], 'answer');
+    t.same(
+      written.filter((one) => one !== 'answer'),
+      [...Array.from({ length: 200 }, (_, i) => `${i}`), 'last'],
+    );
+  },
+);
+
+t.test('an answer is written before a fan-out that was there first', async (t) => {
+  const { broker } = await realtimeNode(t, (await startRedis(t)).url);
+  const written: string[] = [];
+  class Noting extends Peer {
+    readonly name: string;
+    constructor(name: string) {
+      super();
+      this.name = name;
+    }
+    override write(): void {
+      written.push(this.name);
+    }
+  }
+  const open = (name: string) => broker.open(name, principal('u'), 'ws', new Noting(name));
+  const [follower, asker, both] = [open('follower'), open('asker'), open('both')];
+  const message = new Frame(note('trip:t', 'x'), 'location', 'trip:t');
+  follower.send(message);
+  both.send(message);
+  asker.send(message, true);
+  both.send(message, true);
+  broker.flush();
+  t.same(written, ['asker', 'both', 'both', 'follower'], 'each session in its own order');
+  follower.send(message);
+  both.send(message, true);
+  broker.flush();
+  t.same(written.slice(4), ['both', 'follower'], 'and again');
 });

@@ -96,6 +96,8 @@ export interface ClientMessage<C extends ClientCase = ClientCase> {
 export interface ServerMessage<K extends OutboundKind = OutboundKind> {
   kind: K;
   delivery: DeliveryClass;
+  /** Someone has to act on it within seconds: in a busy turn it is written before what is handed to the many. */
+  comesFirst?: true;
   /** Kinds of the topics that it comes on: `trip` of `trip:<id>`. */
   topics: readonly TopicKind[];
   doc: string;

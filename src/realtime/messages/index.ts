@@ -68,3 +68,10 @@ const deliveries = new Map(Object.values(serverMessages).map(({ kind, delivery }
 
 /** The delivery class of a payload's kind; `reply` for answers to one session (ack, error, welcome, …), which are never dropped. */
 export const deliveryOf = (kind: string): DeliveryClass | 'reply' => deliveries.get(kind) ?? 'reply';
+
+const first: ReadonlySet<string> = new Set(
+  Object.values(serverMessages).flatMap((message) => (message.comesFirst ? [message.kind] : [])),
+);
+
+/** Whether a published message of this kind does not wait for what is handed to the many. */
+export const comesFirst = (kind: string): boolean => first.has(kind);

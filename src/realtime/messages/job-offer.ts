@@ -4,6 +4,7 @@ import { offer, TRIP_ID } from './examples.ts';
 export const jobOffer = defineServerMessage({
   kind: 'job_offer',
   delivery: 'ordered',
+  comesFirst: true,
   topics: ['user'],
   doc: 'A trip that the driver may take until expires_at_ms.',
   example: {

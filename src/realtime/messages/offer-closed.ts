@@ -3,6 +3,7 @@ import { defineServerMessage } from './definition.ts';
 export const offerClosed = defineServerMessage({
   kind: 'offer_closed',
   delivery: 'ordered',
+  comesFirst: true,
   topics: ['user'],
   doc: 'The offer can no longer be accepted.',
   example: {

@@ -3,6 +3,7 @@ import { defineServerMessage } from './definition.ts';
 export const sosAlert = defineServerMessage({
   kind: 'sos_alert',
   delivery: 'ordered',
+  comesFirst: true,
   topics: ['sos'],
   doc: 'An SOS, for operators.',
   example: {

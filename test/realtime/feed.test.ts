@@ -1,0 +1,177 @@
+/** One topic's way through a node: what it hands out and when, with a handing out that costs what the test says. */
+import t from 'tap';
+import type { Bus, BusMessage } from '../../src/ports/bus.ts';
+import { encodeEnvelope } from '../../src/realtime/envelope.ts';
+import { Feed } from '../../src/realtime/feed.ts';
+import type { Outgoing } from '../../src/realtime/frame.ts';
+import type { ServerPayload } from '../../src/realtime/payload.ts';
+import { type Sink, Subscription } from '../../src/realtime/subscription.ts';
+import { Turn } from '../../src/realtime/turn.ts';
+import { until } from '../until.ts';
+import { eventIdOf, quiet } from './node.ts';
+
+const TOPIC = 'trip:t';
+/** Longer than any test: a rest ends only by what ends it. */
+const FOR_EVER_MS = 1e6;
+
+/** A turn in which handing out costs what it is told, and whose rests end when they are told to. */
+class ToldTurn extends Turn {
+  cost = 0;
+  resting: { join(): void }[] = [];
+
+  constructor() {
+    super(1000, quiet);
+  }
+
+  override costMs(): number {
+    return this.cost;
+  }
+
+  override addResting(joiner: { join(): void }): void {
+    this.resting.push(joiner);
+  }
+
+  wake(): void {
+    for (const joiner of this.resting.splice(0)) this.addJoiner(joiner);
+  }
+}
+
+const typing: ServerPayload = { case: 'typingNotice', value: { tripId: 't', userId: 'u', active: true } };
+const chat: ServerPayload = { case: 'notification', value: { id: 'n' } };
+
+/** A feed with one reader, who notes what he is handed: a text for each message, several of one turn joined by `+`. */
+async function scene() {
+  const turn = new ToldTurn();
+  const handed: string[] = [];
+  const first: boolean[] = [];
+  const measured: number[] = [];
+  const bus = {
+    subscribe: async () => {},
+    position: async () => ({ epoch: 'e', offset: 0 }),
+    unsubscribe() {},
+  } as unknown as Bus;
+  const feed = new Feed(TOPIC, { bus, turn, log: quiet, meter: { fanOut: (seconds) => void measured.push(seconds) } });
+  await feed.open();
+  const sink: Sink = {
+    send(outgoing: Outgoing, comesFirst) {
+      handed.push(outgoing.frames.map(eventIdOf).join('+'));
+      first.push(comesFirst);
+    },
+    drained: async () => {},
+    close() {},
+  };
+  const subscription = new Subscription(sink, feed);
+  feed.subscriptions.add(subscription);
+  subscription.begin();
+  subscription.goLive();
+  let offset = 0;
+  function comes(eventId: string, payload = typing, isOrdered = false, sentAtMs = Date.now()): void {
+    const header = { lamport: 1, nodeId: 'n', sequence: 1, eventId, topic: TOPIC, sentAtMs };
+    const place = isOrdered ? { offset: ++offset, epoch: 'e' } : { offset: 0, epoch: '' };
+    feed.receive({ topic: TOPIC, payload: encodeEnvelope(header, payload), ...place } satisfies BusMessage);
+  }
+  const turnEnds = () => new Promise((resolve) => setImmediate(resolve));
+  /** Two at once, whose handing out takes long. */
+  async function restBegins(): Promise<void> {
+    turn.cost = FOR_EVER_MS;
+    comes('a');
+    comes('b');
+    await until(() => handed.length === 1, 'the first turn');
+    turn.cost = 0;
+  }
+  return { turn, feed, handed, first, measured, comes, turnEnds, restBegins };
+}
+
+t.test('what comes during a rest waits for its end, together and in order', async (t) => {
+  const { turn, handed, comes, turnEnds, restBegins } = await scene();
+  await restBegins();
+  for (const id of ['c', 'd', 'e']) comes(id);
+  await turnEnds();
+  await turnEnds();
+  t.same(handed, ['a+b'], 'nothing yet');
+  t.equal(turn.resting.length, 1, 'it rests once');
+  turn.wake();
+  await until(() => handed.length === 2, 'the end of the rest');
+  t.same(handed, ['a+b', 'c+d+e']);
+});
+
+t.test('an ordered message ends the rest, behind what waited', async (t) => {
+  const { turn, handed, comes, turnEnds, restBegins } = await scene();
+  await restBegins();
+  comes('c');
+  comes('1', chat, true);
+  comes('d');
+  await until(() => handed.length === 2, 'what must not wait');
+  t.same(handed, ['a+b', 'c+1+d']);
+  // The rest that it asked for before finds nothing, and holds up nothing.
+  turn.wake();
+  await turnEnds();
+  comes('e');
+  await until(() => handed.length === 3, 'the next');
+  t.equal(handed[2], 'e');
+});
+
+t.test('an ordered message is the first of a rest as well', async (t) => {
+  const { turn, handed, comes, restBegins } = await scene();
+  await restBegins();
+  comes('1', chat, true);
+  comes('2', chat, true);
+  await until(() => handed.length === 2, 'both at once');
+  t.same(handed, ['a+b', '1+2']);
+  t.equal(turn.resting.length, 0);
+});
+
+t.test('one at a time, and what costs little, no topic rests', async (t) => {
+  const { turn, handed, comes, turnEnds } = await scene();
+  turn.cost = FOR_EVER_MS;
+  for (const id of ['a', 'b']) {
+    comes(id);
+    await turnEnds();
+  }
+  turn.cost = 0.5;
+  for (const pair of ['cd', 'ef']) {
+    for (const id of pair) comes(id);
+    await turnEnds();
+  }
+  t.same(handed, ['a', 'b', 'c+d', 'e+f']);
+});
+
+t.test('an offer and an SOS come first, and what is joined with them', async (t) => {
+  const { handed, first, comes, turnEnds } = await scene();
+  const alert: ServerPayload = { case: 'sosAlert', value: { alertId: 's' } };
+  const offer: ServerPayload = { case: 'jobOffer', value: { offerId: 'o' } };
+  comes('a');
+  await turnEnds();
+  comes('b');
+  comes('s', alert);
+  await turnEnds();
+  comes('1', offer, true);
+  await turnEnds();
+  comes('2', chat, true);
+  await turnEnds();
+  t.same(handed, ['a', 'b+s', '1', '2']);
+  t.same(first, [false, true, true, false]);
+});
+
+t.test('the way from sending to handing out is measured once a turn, rest and all, from the oldest', async (t) => {
+  const { turn, feed, measured, comes, turnEnds, restBegins } = await scene();
+  await restBegins();
+  t.equal(measured.length, 1);
+  comes('c', typing, false, Date.now() - 2000);
+  comes('d', typing, false, Date.now() - 5000);
+  comes('e');
+  t.equal(measured.length, 1, 'not before it is handed out');
+  turn.wake();
+  await turnEnds();
+  t.equal(measured.length, 2);
+  t.ok(measured[1]! >= 5 && measured[1]! < 60, `in seconds: ${measured[1]}`);
+  comes('f', typing, false, Date.now() + 60_000);
+  turn.wake();
+  await turnEnds();
+  t.equal(measured[2], 0, 'a clock that is ahead');
+  // What waits for Redis has not been handed out either.
+  feed.away();
+  comes('g', typing, false, Date.now() - 3000);
+  await turnEnds();
+  t.equal(measured.length, 3);
+});
