@@ -17,8 +17,8 @@ import { BEGINNING, PAGE, type Page } from './replay.ts';
 import type { Stream, Subscription } from './subscription.ts';
 import type { Joiner, Turn } from './turn.ts';
 
-/** Live messages that wait for history, at most. */
-const MAX_HELD = 1000;
+/** Live messages that wait for history, at most; history has what is beyond it. */
+const MAX_HELD = { messages: 1000, bytes: 1 << 20 };
 /** While history cannot be read, it is asked for again this often. */
 const RETRY_MS = 200;
 /** What feeds without history share: most have none. */
@@ -56,6 +56,8 @@ export class Feed implements Joiner, Stream {
   #comesFirst = false;
   /** Live messages that wait until it is known what came before them; null while nothing is in doubt. */
   #held: BusMessage[] | null = [];
+  /** Of what came to wait since nothing did. */
+  #heldBytes = 0;
   /** Until then (process clock, ms) only what must not wait is handed out; see Turn. */
   #restUntil = 0;
   #opened: Promise<void> | null = null;
@@ -129,8 +131,10 @@ export class Feed implements Joiner, Stream {
     if (this.#over) return;
     if (this.#held !== null) {
       // What does not fit is not lost: ordered messages are in the history, others are soon replaced.
-      if (this.#held.length < MAX_HELD) this.#held.push(message);
-      else if (message.offset > 0) this.#hasBroken = true;
+      if (this.#held.length < MAX_HELD.messages && this.#heldBytes < MAX_HELD.bytes) {
+        this.#held.push(message);
+        this.#heldBytes += message.payload.length;
+      } else if (message.offset > 0) this.#hasBroken = true;
       return;
     }
     const { offset, epoch } = this.received;
@@ -250,6 +254,7 @@ export class Feed implements Joiner, Stream {
     if (this.#isAway || this.#over) return;
     const held = this.#held ?? [];
     this.#held = null;
+    this.#heldBytes = 0;
     for (const message of held) this.receive(message);
   }
 

@@ -9,8 +9,8 @@ import { Batch, type Frame, type Outgoing } from './frame.ts';
 import { Place } from './place.ts';
 import { BEGINNING, type Missed, PAGE, type Page, type ReadPage, readMissed } from './replay.ts';
 
-/** Live messages that may wait for a reader that takes its time over what it missed. */
-const MAX_WAITING = 4096;
+/** Live messages that may wait for a reader that takes its time over what it missed; they are shared with all who wait for them. */
+const MAX_WAITING = { messages: 4096, bytes: 4 << 20 };
 /** Such a reader is given a page of as many messages or bytes at a time, and the next when it has taken that. */
 const PAGE_BYTES = 65_536;
 
@@ -47,6 +47,7 @@ export class Subscription {
   #epochs = 0;
   /** Live messages that wait while history is being read; null once the subscription is live. */
   #waiting: Frame[] | null = [];
+  #waitingBytes = 0;
   /** What the feed brings next is new to the sink as a whole, so that nothing has to be looked at one by one. */
   #inStep = false;
   /** The last task, while there is one. */
@@ -86,8 +87,10 @@ export class Subscription {
       return;
     }
     if (this.#waiting !== null) {
-      this.#waiting.push(...outgoing.frames);
-      if (this.#waiting.length > MAX_WAITING) this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
+      for (const frame of outgoing.frames) this.#waiting.push(frame);
+      this.#waitingBytes += outgoing.bytes;
+      if (this.#waiting.length > MAX_WAITING.messages || this.#waitingBytes > MAX_WAITING.bytes)
+        this.sink.close('RIDE_SLOW_READER', 'resume from the last offset');
       return;
     }
     for (const frame of outgoing.frames) this.#give(frame, comesFirst);
@@ -154,6 +157,7 @@ export class Subscription {
       if (frames.length === this.#waiting.length) break;
       this.#waiting = this.#waiting.slice(frames.length);
       for (const frame of frames) {
+        this.#waitingBytes -= frame.bytes;
         this.#give(frame);
         if (frame.kind === left?.kind) left = null;
       }
@@ -177,6 +181,7 @@ export class Subscription {
   goLive(newest: Frame | null = null): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
+    this.#waitingBytes = 0;
     // One that came meanwhile is no older, and another follows if it is.
     if (newest && !waiting.some(({ kind }) => kind === newest.kind)) this.sink.send(newest, false);
     for (const frame of waiting) this.#give(frame);

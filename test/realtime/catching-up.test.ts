@@ -83,6 +83,24 @@ t.test('large messages are given a few at a time', async (t) => {
   t.ok(peer.largest < 80_000, `at most ${peer.largest} bytes in one write`);
 });
 
+t.test('what waits for a reader that stopped reading is bounded in bytes too', async (t) => {
+  const node = await fresh(t);
+  for (const n of upTo(BACKLOG)) await node.publish('trip:1', String(n));
+  const { peer, session } = deliberate(node, 'ses-1');
+  peer.goesOn = false;
+  node.broker.subscribe(session, 'trip:1', START).catch(() => {});
+  await until(() => peer.frames.length > 0, 'the first page');
+  const header = { lamport: 1, nodeId: 'n', sequence: 1, eventId: 'large', topic: 'trip:1', sentAtMs: 0 };
+  const large = encodeEnvelope(header, { case: 'notification', value: { body: 'x'.repeat(60_000) } });
+  for (let n = 0; n < 60; n++) await node.bus.publishOrdered('trip:1', large);
+  const { offset } = await node.bus.position('trip:1');
+  await until(() => session.subscriptions.get('trip:1')?.feed.given.offset === offset, 'all of them to wait');
+  t.equal(peer.closed, null, 'less than may wait');
+  for (let n = 0; n < 20; n++) await node.bus.publishOrdered('trip:1', large);
+  await until(() => peer.closed !== null, 'the end');
+  t.equal(peer.closed, 'RIDE_SLOW_READER');
+});
+
 t.test('many topics at once', async (t) => {
   const node = await fresh(t);
   const topics = upTo(20).map((n) => `trip:${n}`);

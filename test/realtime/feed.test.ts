@@ -41,6 +41,8 @@ const chat: ServerPayload = { case: 'notification', value: { id: 'n' } };
 
 /** A feed with one reader, who notes what he is handed: a text for each message, several of one turn joined by `+`. */
 async function scene() {
+  /** Ordered messages, as Redis remembers them. */
+  const history: BusMessage[] = [];
   const turn = new ToldTurn();
   const handed: string[] = [];
   const first: boolean[] = [];
@@ -49,6 +51,12 @@ async function scene() {
     subscribe: async () => {},
     position: async () => ({ epoch: 'e', offset: 0 }),
     unsubscribe() {},
+    history: async (_topic: string, since: { offset: number }, limit: number) => ({
+      epoch: 'e',
+      offset: history.length,
+      messages: history.slice(since.offset, since.offset + limit),
+      complete: true,
+    }),
   } as unknown as Bus;
   const feed = new Feed(TOPIC, { bus, turn, log: quiet, meter: { fanOut: (seconds) => void measured.push(seconds) } });
   await feed.open();
@@ -68,7 +76,9 @@ async function scene() {
   function comes(eventId: string, payload = typing, isOrdered = false, sentAtMs = Date.now()): void {
     const header = { lamport: 1, nodeId: 'n', sequence: 1, eventId, topic: TOPIC, sentAtMs };
     const place = isOrdered ? { offset: ++offset, epoch: 'e' } : { offset: 0, epoch: '' };
-    feed.receive({ topic: TOPIC, payload: encodeEnvelope(header, payload), ...place } satisfies BusMessage);
+    const message: BusMessage = { topic: TOPIC, payload: encodeEnvelope(header, payload), ...place };
+    if (isOrdered) history.push(message);
+    feed.receive(message);
   }
   const turnEnds = () => new Promise((resolve) => setImmediate(resolve));
   /** Two at once, whose handing out takes long. */
@@ -175,3 +185,26 @@ t.test('the way from sending to handing out is measured once a turn, rest and al
   await turnEnds();
   t.equal(measured.length, 3);
 });
+
+t.test(
+  'what waits for Redis is bounded in bytes; of what is remembered nothing is lost or doubled by that',
+  async (t) => {
+    const { feed, handed, comes } = await scene();
+    const large = 'x'.repeat(60_000);
+    feed.away();
+    for (let n = 1; n <= 40; n++) {
+      comes(`${n}`, { case: 'notification', value: { id: large } }, true);
+      comes(`typing ${n}`, { case: 'typingNotice', value: { tripId: 't', userId: large, active: true } });
+    }
+    await feed.back();
+    const got = () => handed.flatMap((ids) => ids.split('+'));
+    await until(() => got().includes('40'), 'all that is remembered');
+    t.same(
+      got().filter((id) => !id.startsWith('typing')),
+      Array.from({ length: 40 }, (_, n) => `${n + 1}`),
+    );
+    t.equal(got().filter((id) => id.startsWith('typing')).length, 9, 'the first megabyte had room for nine of each');
+    comes('41', chat, true);
+    await until(() => got().at(-1) === '41', 'what is live');
+  },
+);
