@@ -5,6 +5,7 @@ import { type Driver, isAvailable } from '../drivers/driver.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
 import type { Routing } from '../routing/service.ts';
+import { isOut } from '../trips/rules.ts';
 import { soughtFrom, type Trip } from '../trips/trip.ts';
 import { createRingSearch, type Found, type RingSettings } from './candidates.ts';
 import { type DecisionInput, type DecisionSettings, type DriverFacts, RULES_VERSION } from './rules.ts';
@@ -87,7 +88,7 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
   }
 
   const isFitFor = (trip: Trip, { driverId, recordedAt }: { driverId: string; recordedAt: number }, now: number) =>
-    !trip.excludedDriverIds.includes(driverId) && now - recordedAt <= decision.freshnessMs;
+    !isOut(trip, driverId) && now - recordedAt <= decision.freshnessMs;
 
   /** Everything that a decision about these trips depends on, as it is now. */
   return async function gather(trips: readonly Trip[]): Promise<DecisionInput> {
@@ -110,7 +111,7 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
         tripId: trip.id,
         pickup: { lat: trip.source.lat, lng: trip.source.lng },
         vehicleClass: trip.vehicleClass,
-        excludedDriverIds: trip.excludedDriverIds,
+        excludedDriverIds: [trip.riderId, ...trip.excludedDriverIds],
         waitingSince: soughtFrom(trip),
       })),
       drivers: all,

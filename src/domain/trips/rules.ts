@@ -146,7 +146,7 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
     case 'offer':
       if (state.status !== 'requested') return illegal(state, 'be offered to a driver');
       // He was picked before he said no to an offer that somebody else's search made him meanwhile.
-      if (askedOf(command.offer).some((id) => state.excludedDriverIds.includes(id))) {
+      if (askedOf(command.offer).some((id) => isOut(state, id))) {
         return refuse(state, 'RIDE_OFFER_CLOSED', 'This driver is out of this trip');
       }
       return one({ type: 'offered', at: now, actorId: SYSTEM, driverId: command.offer.driverId, offer: command.offer });
@@ -174,6 +174,10 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
   }
 }
 
+/** Whether a driver is never asked for a trip: he was and would not, or it is his own as a rider. */
+export const isOut = (state: Pick<TripState, 'riderId' | 'excludedDriverIds'>, driverId: string): boolean =>
+  driverId === state.riderId || state.excludedDriverIds.includes(driverId);
+
 function isOpenOffer(state: TripState, offerId: string, driverId: string): boolean {
   return state.status === 'offered' && state.offer?.id === offerId && askedOf(state.offer).includes(driverId);
 }
@@ -190,6 +194,7 @@ function decideAccept(state: TripState, command: { offerId: string; driverId: st
   if (isDriven(state.status) && state.driverId === command.driverId) return alreadyDone;
   if (!isOpenOffer(state, command.offerId, command.driverId)) return offerClosed(state);
   const offer = state.offer!;
+  if (isOut(state, command.driverId)) return refuse(state, 'RIDE_FORBIDDEN', 'Nobody drives a trip of his own');
   if (offer.expiresAt <= now) return refuse(state, 'RIDE_OFFER_CLOSED', 'The offer has expired');
   return { events: taken(offer, command.driverId, now) };
 }

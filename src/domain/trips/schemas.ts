@@ -45,7 +45,7 @@ export const TripRequestSchema = Type.Object(
     pickup_at: Type.Optional(
       Type.Integer({
         minimum: 0,
-        description: 'epoch milliseconds of a ride for later; a driver is sought ahead of it',
+        description: 'epoch milliseconds of a ride for later, at most 30 days ahead; a driver is sought ahead of it',
       }),
     ),
   },

@@ -83,6 +83,8 @@ export interface TripsDeps {
 }
 
 const MAX_AHEAD_MS = 30 * 86_400_000;
+/** A pick-up so little ago is one at once, by a clock that is behind. */
+const PAST_MS = 60_000;
 
 /** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
 const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
@@ -175,6 +177,15 @@ export function createTrips(deps: TripsDeps) {
     return trip;
   }
 
+  /** What was in time when it was asked first is answered again, however late. @throws RideError RIDE_INVALID_INPUT */
+  async function checkPickupAt({ pickupAt }: TripRequest, key: IdempotencyKey | undefined): Promise<void> {
+    if (pickupAt === undefined) return;
+    const aheadMs = pickupAt - clock.now();
+    if (aheadMs > MAX_AHEAD_MS) throw invalidInput('pickup_at', 'at most 30 days from now');
+    if (aheadMs >= -PAST_MS || (key && (await deps.idempotency.knows(key)))) return;
+    throw invalidInput('pickup_at', 'not in the past');
+  }
+
   /** A request that cannot be must not use up its key; one that was answered is answered again, however late. */
   async function checkQuote(quote: Quote, key: IdempotencyKey | undefined): Promise<void> {
     if (!deps.pricing.hasExpired(quote)) return;
@@ -230,8 +241,7 @@ export function createTrips(deps: TripsDeps) {
     async request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
       // Before the key is claimed: a request that cannot be must not use it up.
       checkJourney(input);
-      const aheadMs = (input.pickupAt ?? 0) - clock.now();
-      if (aheadMs > MAX_AHEAD_MS) throw invalidInput('pickup_at', 'at most 30 days from now');
+      await checkPickupAt(input, key);
       const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
       if (quote) await checkQuote(quote, key);
       const { made, created } = await deps.idempotency.once(key, {

@@ -120,6 +120,18 @@ t.test('who gives a trip up leaves it all the time to find another', async (t) =
   });
 });
 
+t.test('nobody is asked to drive himself, nor may he', async (t) => {
+  const offer = offerTo(RIDER, 'o1', T0 + 5);
+  for (const several of [offer, offerTo('ann', 'o1', T0 + 5)]) {
+    const mine = { ...several, ...(several === offer ? {} : { others: [{ ...offer, driverId: RIDER }] }) };
+    const refused = decide(requested(), { type: 'offer', offer: mine }, T0);
+    t.match(refused, { refusal: { code: 'RIDE_OFFER_CLOSED' } });
+  }
+  const open = { ...requested(), status: 'offered' as const, offer };
+  const accepted = decide(open, { type: 'accept', offerId: 'o1', driverId: RIDER }, T0);
+  t.match(accepted, { refusal: { code: 'RIDE_FORBIDDEN' } });
+});
+
 t.test('only the driver of an open offer that has not expired gets the trip', async (t) => {
   holds(t, (all) => {
     for (const { before, command, decision, now } of all) {
