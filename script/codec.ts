@@ -50,11 +50,15 @@ function scalarKind(scalar: ScalarType): Kind {
 /** Field number and wire type, encoded. */
 export const tagOf = (field: DescField, wire: number): number => (field.number << 3) | wire;
 
+const isTexts = (field: DescField): boolean =>
+  field.fieldKind === 'map' && field.mapKey === ScalarType.STRING && field.scalar === ScalarType.STRING;
+
 function typeOf(field: DescField): string {
   if (field.fieldKind === 'message') return field.message.name;
   if (field.fieldKind === 'scalar') return scalarKind(field.scalar).type;
   if (field.fieldKind === 'list' && field.listKind === 'message') return `readonly ${field.message.name}[]`;
   if (field.fieldKind === 'list' && field.listKind === 'scalar') return `readonly ${scalarKind(field.scalar).type}[]`;
+  if (isTexts(field)) return 'Readonly<Record<string, string>>';
   throw new Error(`no type for ${field}`);
 }
 
@@ -78,6 +82,11 @@ function writeOf(field: DescField): string {
   }
   if (field.fieldKind === 'list' && field.listKind === 'scalar' && field.scalar === ScalarType.STRING) {
     return `  if (${name} !== undefined) for (const one of ${name}) w.string(${tagOf(field, LENGTH)}, one);`;
+  }
+  if (isTexts(field)) {
+    // A map is a list of entries; the key and the value of each are written whatever they are.
+    const entry = `const start = w.begin(${tagOf(field, LENGTH)});\n    w.string(10, key);\n    w.string(18, text);\n    w.end(start);`;
+    return `  if (${name} !== undefined) for (const [key, text] of Object.entries(${name})) {\n    ${entry}\n  }`;
   }
   throw new Error(`no encoder for ${field}`);
 }

@@ -135,6 +135,12 @@ export function notFound(what: string, id: string, field = `${what}_id`): RideEr
   return new RideError('RIDE_NOT_FOUND', `There is no ${what} ${id}`, { field, rule: `the id of a ${what}` });
 }
 
+/** Facts for the transports that carry texts; what is null is left out. */
+export function factTexts(facts: NonNullable<RideErrorDetails['facts']>): Record<string, string> {
+  const known = Object.entries(facts).filter(([, value]) => value !== null);
+  return Object.fromEntries(known.map(([name, value]) => [name, String(value)]));
+}
+
 /** Any thrown value as a RideError; what is not one becomes RIDE_INTERNAL and keeps its cause for the log. */
 export function asRideError(error: unknown): RideError {
   if (error instanceof RideError) return error;

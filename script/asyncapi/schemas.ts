@@ -97,6 +97,10 @@ function typeOf(field: DescField, writer: Writer): Json {
     case 'list':
       if (field.listKind === 'scalar') return { type: 'array', items: scalarSchema(field.scalar, writer) };
       if (field.listKind === 'message') return { type: 'array', items: refTo(field.message) };
+      break;
+    case 'map':
+      if (field.mapKind === 'scalar')
+        return { type: 'object', additionalProperties: scalarSchema(field.scalar, writer) };
   }
   throw new Error(`no JSON schema for ${field}`);
 }

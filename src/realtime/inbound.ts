@@ -2,7 +2,7 @@
  * One inbound message, the same on every transport: find its definition, check the role, run it, answer with an ack or an
  * error under the same corr_id. A refusal never ends the session.
  */
-import { asRideError, RideError } from '../errors.ts';
+import { asRideError, factTexts, RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -55,7 +55,8 @@ export interface Inbound {
 
 function errorOf(error: RideError): ServerPayload {
   const { code, message, field = '', rule = '', retryAfterMs = 0 } = error;
-  return { case: 'error', value: { code, message, field, rule, retryable: error.spec.retryable, retryAfterMs } };
+  const facts = error.facts && factTexts(error.facts);
+  return { case: 'error', value: { code, message, field, rule, retryable: error.spec.retryable, retryAfterMs, facts } };
 }
 
 export function createInbound(options: InboundOptions): Inbound {

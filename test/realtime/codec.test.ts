@@ -29,6 +29,7 @@ function anyValueOf(field: DescField): fc.Arbitrary<unknown> {
   if (field.fieldKind === 'scalar') return scalar(field.scalar);
   if (field.fieldKind === 'list' && field.message) return fc.array(messageOf(field.message), { maxLength: 40 });
   if (field.fieldKind === 'list') return fc.array(text, { maxLength: 5 });
+  if (field.fieldKind === 'map') return fc.dictionary(text, text, { maxKeys: 5, noNullPrototype: true });
   throw new Error(`no values for ${field}`);
 }
 
@@ -61,7 +62,8 @@ function withDefaults(message: DescMessage, value: Record<string, unknown>): Rec
       full[field.localName] = field.message
         ? list.map((one) => withDefaults(field.message!, one as Record<string, unknown>))
         : list;
-    } else if (given !== undefined) full[field.localName] = given;
+    } else if (field.fieldKind === 'map') full[field.localName] = given ?? {};
+    else if (given !== undefined) full[field.localName] = given;
     else if (field.fieldKind === 'scalar' && !field.proto.proto3Optional) {
       full[field.localName] = field.scalar === ScalarType.STRING ? '' : field.scalar === ScalarType.BOOL ? false : 0;
     }

@@ -133,6 +133,10 @@ t.test('a driver who cancelled or declined is not asked for that trip again', as
   t.hasStrict(late.body.facts, { status: 'offered', driver_id: null }, 'who lost learns how things stand');
   const path = `${trips}/${ride.id}/offers/${offered.job_offer.offer_id}/accept`;
   t.equal((await post(path, second)).status, 200);
+  const lost = await post(path, ride.driver);
+  const { version } = (await get(`${trips}/${ride.id}`, ride.rider)).body;
+  const winner = { winner_role: 'driver', winner_event: 'assigned', winner_version: version };
+  t.hasStrict(lost.body.facts, { status: 'assigned', version, driver_id: second.id, ...winner }, 'and who was faster');
   t.equal((await post(`${trips}/${ride.id}/cancel`, second)).body.status, 'requested');
   const { body } = await get(`${trips}/${ride.id}/events`, ride.rider);
   const drivers = body.items

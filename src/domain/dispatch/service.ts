@@ -3,9 +3,11 @@
  * follows from a trip's events in reactions.ts.
  */
 import { RideError } from '../../errors.ts';
+import { isDeparture } from '../departures/departure.ts';
 import { askedOf } from '../offers/rules.ts';
 import { isDriven, isTerminal } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
+import { type RaceFacts, winnerOf } from '../trips/winner.ts';
 import { createDeciding } from './deciding.ts';
 import type { DispatchDeps } from './deps.ts';
 import { createFacts } from './facts.ts';
@@ -38,7 +40,7 @@ export function createDispatch(deps: DispatchDeps) {
       // Nobody who never went on duty has been offered anything; the trip's own refusal says what is wrong.
       if (!driver) return decline(tripId, offerId, driverId);
       throw new RideError('RIDE_DRIVER_BUSY', 'The driver has an active trip', {
-        facts: { active_trip_id: driver.activeTripId },
+        facts: await busyFacts(tripId, driver.activeTripId),
       });
     }
     try {
@@ -47,6 +49,18 @@ export function createDispatch(deps: DispatchDeps) {
       await releaseUnlessDriven(driverId, tripId);
       throw error;
     }
+  }
+
+  /** What the driver is on, and since which of its versions, for that is what won him; and how the trip stands that he wanted. */
+  async function busyFacts(wantedId: string, activeId: string | null): Promise<RaceFacts> {
+    const [wanted, active] = await Promise.all([trips.find(wantedId), activeId === null ? null : trips.any(activeId)]);
+    const facts: RaceFacts = { active_trip_id: activeId };
+    if (wanted) Object.assign(facts, { status: wanted.status, version: wanted.version });
+    if (active) {
+      const { winner_version: won = active.version } = isDeparture(active) ? {} : winnerOf(active);
+      Object.assign(facts, { winner_role: 'driver', winner_event: 'assigned', winner_version: won });
+    }
+    return facts;
   }
 
   /** A claim that a crash left behind must not keep the driver from his next trip. */

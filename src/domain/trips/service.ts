@@ -28,6 +28,7 @@ import {
   type TripStatus,
 } from './rules.ts';
 import { type DispatchedKind, dispatchedKinds, lastSeq, type Trip } from './trip.ts';
+import { standingFor } from './winner.ts';
 
 export interface TripRequest {
   riderId: string;
@@ -318,7 +319,7 @@ export function createTrips(deps: TripsDeps) {
 
     /**
      * Runs one command against the stored trip; the losing write of a race decides again on what the winner left.
-     * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: status, driver_id, version),
+     * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: see ./winner.ts),
      *   RIDE_PROOF_REFUSED (facts: codes_left, takes), RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
      */
     command: (id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> =>
@@ -327,8 +328,8 @@ export function createTrips(deps: TripsDeps) {
         checkVersion('trip', trip, expectedVersion, { status: trip.status });
         const decision = decide(trip, command, clock.now());
         if ('refusal' in decision) {
-          const { code, message, facts } = decision.refusal;
-          throw new RideError(code, message, { ...FAULT[code], facts: { ...facts, version: trip.version } });
+          const { code, message } = decision.refusal;
+          throw new RideError(code, message, { ...FAULT[code], facts: standingFor(trip, command) });
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);

@@ -49,6 +49,7 @@ export interface Error {
   rule?: string | undefined;
   retryable?: boolean | undefined;
   retryAfterMs?: number | undefined;
+  facts?: Readonly<Record<string, string>> | undefined;
 }
 
 export function writeError(w: Writer, m: Error): void {
@@ -58,6 +59,12 @@ export function writeError(w: Writer, m: Error): void {
   if (m.rule !== undefined && m.rule !== '') w.string(34, m.rule);
   if (m.retryable !== undefined && m.retryable !== false) w.bool(40, m.retryable);
   if (m.retryAfterMs !== undefined && m.retryAfterMs !== 0) w.uint(48, m.retryAfterMs);
+  if (m.facts !== undefined) for (const [key, text] of Object.entries(m.facts)) {
+    const start = w.begin(58);
+    w.string(10, key);
+    w.string(18, text);
+    w.end(start);
+  }
 }
 
 export interface LatLng {

@@ -110,6 +110,24 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
+    title: 'offer_reply: who was too slow is told who was faster, and at which version; a stranger is not',
+    on: everywhere,
+    async run(c) {
+      const ride = await offeredRide(c.scope, c.place);
+      const driver = await join(c, ride.driver.token);
+      const stranger = await join(c, (await member(c.place, 'driver')).token);
+      const path = `/api/v1/trips/${ride.id}/cancel`;
+      const { body } = await c.place.rest('POST', path, ride.rider.token);
+      const accept = { offer_id: ride.offerId, trip_id: ride.id, accept: true };
+      const standing = { status: 'cancelled', version: `${body.version}` };
+      const winner = { winner_role: 'rider', winner_event: 'cancelled', winner_version: `${body.version}` };
+      const { facts } = refused(await driver.ask({ offer_reply: accept }), 'RIDE_OFFER_CLOSED');
+      assert.deepEqual({ ...facts }, { ...standing, ...winner, cancelled_by: 'rider' });
+      const late = refused(await stranger.ask({ offer_reply: accept }), 'RIDE_OFFER_CLOSED');
+      assert.deepEqual({ ...late.facts }, standing);
+    },
+  },
+  {
     title: 'offer_reply: what was declined is closed',
     on: everywhere,
     async run(c) {

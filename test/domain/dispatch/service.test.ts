@@ -65,8 +65,17 @@ t.test('one driver, two trips, two nodes: he is asked one thing at a time and is
     b.dispatch.accept(second!.id, second!.offer!.id, 'driver'),
   ]);
   t.equal(answers.filter((answer) => answer.status === 'fulfilled').length, 1, 'one of the two is his');
-  t.equal(code(answers.find((answer) => answer.status === 'rejected')!.reason), 'RIDE_DRIVER_BUSY');
+  const lost: RideError = answers.find((answer) => answer.status === 'rejected')!.reason;
+  t.equal(lost.code, 'RIDE_DRIVER_BUSY');
   const driver = (await b.drivers.get('driver'))!;
+  await Promise.all([a.idle(), b.idle()]);
+  const winner = (await b.trips.find(driver.activeTripId!))!;
+  t.hasStrict(lost.facts, { active_trip_id: winner.id, status: 'offered', version: 2 });
+  const loser = winner.id === first!.id ? second! : first!;
+  await t.rejects(b.dispatch.accept(loser.id, loser.offer!.id, 'driver'), {
+    code: 'RIDE_DRIVER_BUSY',
+    facts: { winner_role: 'driver', winner_event: 'assigned', winner_version: winner.version },
+  });
   t.equal((await b.trips.find(driver.activeTripId!))!.driverId, 'driver');
 });
 

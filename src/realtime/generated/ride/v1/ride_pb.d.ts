@@ -974,6 +974,13 @@ export declare type Error = Message<"ride.v1.Error"> & {
    * @generated from field: int64 retry_after_ms = 6;
    */
   retryAfterMs: bigint;
+
+  /**
+   * How things stand, as on REST but as texts; to the loser of a race: winner_role, winner_event, winner_version, status, version.
+   *
+   * @generated from field: map<string, string> facts = 7;
+   */
+  facts: { [key: string]: string };
 };
 
 /**
