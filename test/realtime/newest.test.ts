@@ -53,6 +53,25 @@ t.test('where the driver is, at once', async (t) => {
   );
 });
 
+t.test('where a driver was who gave the trip up is not said', async (t) => {
+  const s = await build(t);
+  const ride = await assignedRide(t, s);
+  const topic = `trip:${ride.id}`;
+  const update = { ...ride.at, recorded_at_ms: Date.now(), trip_id: ride.id };
+  t.ok((await ride.driver.peer.ask({ location_update: update })).ack);
+  t.equal((await s.rest('POST', `/api/v1/trips/${ride.id}/cancel`, ride.driver.token, {})).body.driver_id, null);
+  for (const transport of transports) {
+    const peer = await connect(t, s.at, transport, ride.rider.token);
+    t.ok((await peer.ask({ subscribe: { topic } })).subscribed);
+    t.ok((await peer.ask({ heartbeat: {} })).ack);
+    t.same(
+      peer.inbox.all.filter((m) => m.location),
+      [],
+      transport,
+    );
+  }
+});
+
 t.test('subscribing in the middle of a stream of positions never goes back in time', async (t) => {
   const s = await build(t);
   const ride = await assignedRide(t, s);

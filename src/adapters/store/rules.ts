@@ -43,8 +43,8 @@ export function checkSpec(spec: CollectionSpec<StoredDocument>): void {
 /** @throws RideError RIDE_INVALID_INPUT */
 export function checkDocument(document: StoredDocument, events: readonly OutboxEvent[], inserting: boolean): void {
   const { id, region, createdAt, version } = document;
-  if (typeof id !== 'string' || id === '' || id.length > 256)
-    throw invalidInput('id', 'a string of 1 to 256 characters');
+  if (typeof id !== 'string' || id === '' || id.length > 512)
+    throw invalidInput('id', 'a string of 1 to 512 characters');
   if (typeof region !== 'string' || region === '') throw invalidInput('region', 'a string that is not empty');
   if (!Number.isSafeInteger(createdAt)) throw invalidInput('created_at', 'whole epoch milliseconds');
   if (inserting ? version !== 1 : !Number.isSafeInteger(version) || version < 2) {

@@ -39,6 +39,10 @@ export interface ChatDeps {
   ids: Ids;
 }
 
+/** Both may hold colons: the length says where the sender ends, or two messages could be one. */
+const idOf = (tripId: string, senderId: string, messageId: string): string =>
+  `chat:${tripId}:${senderId.length}:${senderId}:${messageId}`;
+
 export type Chat = ReturnType<typeof createChat>;
 
 export function createChat({ messages, relay, trips, publisher, clock, ids }: ChatDeps) {
@@ -72,7 +76,7 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
       }
       const at = clock.now();
       const document: ChatDocument = {
-        id: `chat:${input.tripId}:${principal.userId}:${input.messageId}`,
+        id: idOf(input.tripId, principal.userId, input.messageId),
         region: ids.region,
         createdAt: at,
         version: 1,

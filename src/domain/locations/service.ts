@@ -198,9 +198,12 @@ export function createLocations(deps: LocationsDeps) {
       introduced.delete(driverId);
     },
 
+    /** Where its driver was last, for whoever begins to follow the trip. */
     async ofTrip(tripId: string): Promise<(Position & { ageMs: number; stale: boolean }) | null> {
       const position = await positions.ofTrip(tripId);
-      return position && { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+      // One of a driver who gave the trip up is nobody's to know any more.
+      if (position === null || (await deps.trips.any(tripId))?.driverId !== position.driverId) return null;
+      return { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
     },
 
     /**

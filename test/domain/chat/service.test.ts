@@ -49,6 +49,24 @@ t.test('both sides, in order; a repeat is one message', async (t) => {
   t.not(both[0], both[1], 'the ids are each sender’s own');
 });
 
+t.test('senders and message ids are told apart whatever they look like, and however long they are', async (t) => {
+  const s = await stack(t, await shared(t));
+  const tripId = await assigned(s);
+  const send = (userId: string, messageId: string) =>
+    s.chat.send(person('admin', userId), { tripId, messageId, text: `${userId} says ${messageId}` });
+  const sent = [
+    ['a', 'b:m'],
+    ['a:b', 'm'],
+    ['x'.repeat(180), 'm'.repeat(64)],
+  ] as const;
+  for (const [userId, messageId] of sent) await send(userId, messageId);
+  await s.idle();
+  t.same(
+    await texts(s, tripId),
+    sent.map(([userId, messageId]) => `${userId} says ${messageId}`),
+  );
+});
+
 t.test('one message sent many times at once on two nodes is stored once and seen once', async (t) => {
   const place = await shared(t);
   const [a, b] = [await stack(t, place), await stack(t, place)];
