@@ -1,4 +1,4 @@
-/** Walks what comes in pages, for those who want all of it. */
+/** Goes through what is taken some at a time, for those who want all of it. */
 import type { Page } from '../ports/store.ts';
 
 /** Page after page of one query, each read when the one before was seen to. @param read asks for the page of a token, or for the first */
@@ -33,4 +33,16 @@ export function stretchesOf<Q, T>(
     }
     place = { question, token };
   };
+}
+
+/** Documents that one statement removes. */
+const REMOVED_AT_ONCE = 1000;
+
+/** Removes all there is, some at a time, so that no statement holds the others up for long. Resolves how many. @param remove some, at most `limit` */
+export async function removeAll(remove: (limit: number) => Promise<number>, limit = REMOVED_AT_ONCE): Promise<number> {
+  for (let all = 0; ; ) {
+    const some = await remove(limit);
+    all += some;
+    if (some < limit) return all;
+  }
 }

@@ -7,6 +7,7 @@ import type { DecisionLog } from '../domain/dispatch/decision-log.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import type { IdempotencyRecord } from '../domain/idempotency/service.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
+import { removeAll } from '../domain/pages.ts';
 import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
@@ -112,8 +113,9 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       for (const relay of deps.relays) relayed += await relay.sweep(age);
       const trips = (await sweepTrips(now, age)) + (await deps.departures.sweep(now, deps.tripMaxDurationMs));
       const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
-      await deps.idempotency.remove({ createdAt: { lt: now - deps.idempotencyTtlMs } }, 1000);
-      await deps.decisions.removeBefore(now - deps.decisionTtlMs, 1000);
+      const usedUp = { createdAt: { lt: now - deps.idempotencyTtlMs } };
+      await removeAll((limit) => deps.idempotency.remove(usedUp, limit));
+      await deps.decisions.removeBefore(now - deps.decisionTtlMs);
       if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');
     },
   };

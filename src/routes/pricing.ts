@@ -1,6 +1,7 @@
 /** Prices: quotes, the fare of a trip, payments of trips and bookings, and the surge zones for maps. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { GEOJSON } from '../domain/geojson.ts';
 import { PaymentSchema, toPaymentWire } from '../domain/payments/schemas.ts';
 import type { TripPayments } from '../domain/payments/service.ts';
 import {
@@ -135,12 +136,15 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
         tags,
         security,
         querystring: SurgeQuerySchema,
-        response: { 200: SurgeZonesSchema, ...problems(400, 401, 429, 503) },
+        response: {
+          200: { description: 'A polygon for each zone', content: { [GEOJSON]: { schema: SurgeZonesSchema } } },
+          ...problems(400, 401, 429, 503),
+        },
       },
     },
-    async ({ query }) => {
+    async ({ query }, reply) => {
       const { at, zones } = await surge.zones(query.city);
-      return toSurgeZonesWire(at, zones);
+      return reply.type(GEOJSON).send(toSurgeZonesWire(at, zones) as never);
     },
   );
 };

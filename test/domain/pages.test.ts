@@ -1,6 +1,6 @@
 /** All pages are walked, in order, at once or stretch by stretch, and none is read that nobody wants. */
 import t from 'tap';
-import { pagesOf, stretchesOf } from '../../src/domain/pages.ts';
+import { pagesOf, removeAll, stretchesOf } from '../../src/domain/pages.ts';
 import type { Page } from '../../src/ports/store.ts';
 
 function book(pages: number[][]) {
@@ -59,4 +59,18 @@ t.test('stretch by stretch: each goes on behind the one before, with the questio
   isAway = false;
   t.same(await walk(60), [1, 2], 'and so after one that could not be read');
   t.same(questions.slice(5), [40, 40, 40, 60, 60]);
+});
+
+t.test('what is to be removed is removed whole, however much it is', async (t) => {
+  for (const there of [0, 1, 999, 1000, 1001, 12_345]) {
+    let left = there;
+    const limits = new Set<number>();
+    const removed = await removeAll(async (limit) => {
+      limits.add(limit);
+      const some = Math.min(limit, left);
+      left -= some;
+      return some;
+    });
+    t.same([removed, left, [...limits]], [there, 0, [1000]]);
+  }
 });

@@ -132,7 +132,8 @@ t.test('surge zones: GeoJSON with its inputs, and the price follows', async (t) 
   const zones = async () => (await get('surge/zones?city=testville', rider)).body;
   const busy = (f: { properties: { waiting: number } }) => f.properties.waiting >= 4;
   await until(async () => (await zones()).features.some((f: never) => busy(f) && dear(f)), 'a surge');
-  const { body: collection } = await get('surge/zones', rider);
+  const { body: collection, headers } = await get('surge/zones', rider);
+  t.equal(headers.get('content-type')?.split(';')[0], 'application/geo+json');
   t.equal(collection.type, 'FeatureCollection');
   const zone = collection.features.find(busy);
   t.hasStrict(zone.properties, { city: 'testville', waiting: 4, lost: 0, drivers: 0, demand: 4, supply: 0 });

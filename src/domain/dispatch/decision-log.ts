@@ -2,6 +2,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Page } from '../../ports/store.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import { removeAll } from '../pages.ts';
 import { Recent } from '../recent.ts';
 import type { DispatchDecision, TripDecision } from './decision.ts';
 import { type Decision, type DecisionInput, decide, explain, RULES_VERSION } from './rules.ts';
@@ -112,9 +113,10 @@ export function createDecisionLog({ decisions, tripDecisions, clock, ids }: Deci
     },
 
     /** Forgets what is older; resolves how many documents. */
-    async removeBefore(before: number, limit: number): Promise<number> {
+    async removeBefore(before: number): Promise<number> {
       const where = { createdAt: { lt: before } };
-      return (await tripDecisions.remove(where, 10 * limit)) + (await decisions.remove(where, limit));
+      const parts = await removeAll((limit) => tripDecisions.remove(where, limit));
+      return parts + (await removeAll((limit) => decisions.remove(where, limit)));
     },
   };
 }

@@ -11,7 +11,7 @@ import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts
 import { checkVersion } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf, removeAll } from '../pages.ts';
 import { coverOf, FenceIndex, MAX_CELLS } from './cover.ts';
 import type { Crossing, Geofence, Purpose } from './geofence.ts';
 import { type Area, areaViolation } from './rules.ts';
@@ -222,6 +222,7 @@ export function createGeofences(deps: GeofencesDeps) {
     },
 
     /** Removes crossings that are older; resolves how many. */
-    forget: (beforeMs: number): Promise<number> => crossings.remove({ createdAt: { lt: beforeMs } }, 1000),
+    forget: (beforeMs: number): Promise<number> =>
+      removeAll((limit) => crossings.remove({ createdAt: { lt: beforeMs } }, limit)),
   };
 }

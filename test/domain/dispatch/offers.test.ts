@@ -171,7 +171,7 @@ t.test(
       );
     const stored = first!.whole!;
     t.equal(JSON.stringify(decide(stored.input)), JSON.stringify(stored.outcome), 'bit for bit');
-    t.equal(await s.decisions.removeBefore(s.clock.now() + 1, 10), 2);
+    t.equal(await s.decisions.removeBefore(s.clock.now() + 1), 2);
     t.same((await s.decisions.ofTrip(trip.id, 10)).items, []);
   },
 );

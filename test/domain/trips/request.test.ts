@@ -35,4 +35,22 @@ t.test('a pick-up cannot lie in the past, but what was in time then is answered 
   await t.rejects(s.trips.request(input, { ...key, bodyHash: 'another' }), { code: 'RIDE_IDEMPOTENCY_MISMATCH' });
   t.equal((await s.trips.request(at(clock.now() - 1000))).created, true, 'clocks differ a little');
 });
+t.test('keys past their life are forgotten in one sweep, however many they are', async (t) => {
+  const clock = manualClock();
+  const s = await stack(t, await shared(t, clock));
+  const { idempotency: keys } = s.collections;
+  const record = (id: string) => ({
+    id,
+    region: 'test',
+    createdAt: clock.now(),
+    version: 1,
+    bodyHash: '',
+    resourceId: '',
+  });
+  await Promise.all(Array.from({ length: 1001 }, (_, i) => keys.insert(record(`key-${i}`))));
+  clock.add(86_400_001);
+  await keys.insert(record('young'));
+  await s.sweep();
+  t.equal((await keys.getMany(['key-0', 'key-500', 'key-1000', 'young'])).length, 1, 'the young one');
+});
 t.end();
