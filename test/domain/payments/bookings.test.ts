@@ -156,7 +156,8 @@ t.test('declined: the seats are free again; who is on board by then is driven, a
       .map((one) => one.passengerId);
   await until(async () => {
     await Promise.allSettled(racers.map((name, i) => book(nodes[i % 2]!, departure, name)));
-    return (await sold()).length === 2 && (await sold()).every((name) => name.startsWith('able'));
+    const names = await sold();
+    return names.length === 2 && names.every((name) => name.startsWith('able'));
   }, 'both seats to be of passengers who can pay');
   const { bookings } = await b.departures.get(departure.id);
   const declined = bookings.filter(({ passengerId }) => passengerId.startsWith('declined'));
