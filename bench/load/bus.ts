@@ -1,16 +1,26 @@
 /**
  * The way in of another node: positions of trips, encoded as the server encodes them and published to the topics' Redis
- * channels. What this leaves out is everything before the publishing. A process of its own, or part of one that also receives.
+ * channels; or events to rooms of Socket.IO, by a third node of its own with its Redis adapter. What this leaves out is everything before the publishing. A process of its own, or part of one that also receives.
  */
+import { createAdapter } from '@socket.io/redis-adapter';
 import { Redis } from 'ioredis';
+import { Server } from 'socket.io';
 import { serve } from '../harness/remote.ts';
 import { now, stamp } from '../harness/time.ts';
+import { socketIoPayload } from './dialects.ts';
 import { bytes, double, integer } from './wire/protobuf.ts';
 
 interface ConnectArgs {
   redisUrl: string;
   /** The trips that move, in turn. */
   trips: { id: string; driverId: string }[];
+}
+
+interface RoomsArgs {
+  redisUrl: string;
+  /** Rooms that get an event, in turn. */
+  rooms: string[];
+  eventBytes: number;
 }
 
 /** As a node does with positions: LOCATION_FLUSH. */
@@ -24,8 +34,9 @@ const [TRIP_ID, DRIVER_ID, LAT, LNG, SPEED_MPS, HEADING_DEG, ACCURACY_M, RECORDE
 
 const topicOf = (tripId: string): string => `trip:${tripId}`;
 
-let redis: Redis | undefined;
-let trips: ConnectArgs['trips'];
+let connections: Redis[] = [];
+/** Sends number n. */
+let send: (n: number) => void;
 let timer: NodeJS.Timeout | undefined;
 let sent = 0;
 let startedAt = 0;
@@ -55,10 +66,25 @@ function envelope({ id, driverId }: ConnectArgs['trips'][number]): Buffer {
 }
 
 export const bus = {
-  async connect(to: ConnectArgs): Promise<void> {
-    ({ trips } = to);
-    redis = new Redis(to.redisUrl, { enableAutoPipelining: true });
+  async connect({ redisUrl, trips }: ConnectArgs): Promise<void> {
+    const redis = new Redis(redisUrl, { enableAutoPipelining: true });
+    connections = [redis];
+    send = (n) => {
+      const trip = trips[n % trips.length]!;
+      redis.publish(topicOf(trip.id), envelope(trip)).catch((error: Error) => {
+        failure ??= error;
+      });
+    };
     await redis.ping();
+  },
+
+  async connectRooms({ redisUrl, rooms, eventBytes }: RoomsArgs): Promise<void> {
+    connections = [new Redis(redisUrl), new Redis(redisUrl)];
+    const io = new Server({ serveClient: false });
+    io.adapter(createAdapter(connections[0], connections[1]));
+    const payload = socketIoPayload(eventBytes);
+    send = (n) => io.to(rooms[n % rooms.length]!).emit('e', payload());
+    await Promise.all(connections.map((redis) => redis.ping()));
   },
 
   publish({ perSecond }: { perSecond: number }): void {
@@ -66,12 +92,7 @@ export const bus = {
     startedAt = now();
     timer = setInterval(() => {
       const wanted = Math.floor(((now() - startedAt) / 1000) * perSecond);
-      for (; sent < wanted; sent++) {
-        const trip = trips[sent % trips.length]!;
-        redis!.publish(topicOf(trip.id), envelope(trip)).catch((error: Error) => {
-          failure ??= error;
-        });
-      }
+      for (; sent < wanted; sent++) send(sent);
     }, TICK_MS);
   },
 
@@ -83,7 +104,8 @@ export const bus = {
 
   close(): void {
     clearInterval(timer);
-    redis?.disconnect();
+    for (const redis of connections) redis.disconnect();
+    connections = [];
   },
 };
 

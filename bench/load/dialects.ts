@@ -180,6 +180,12 @@ function echoDialect(options: DialectOptions): Dialect {
 
 const STAMP_CHARS = 12;
 const EVENT_HEAD = '42["e","';
+
+/** What an event of Socket.IO carries: the stamp and padding to so many bytes on the wire. */
+export function socketIoPayload(eventBytes: number): () => string {
+  const padding = '.'.repeat(Math.max(0, eventBytes - EVENT_HEAD.length - 2 - STAMP_CHARS));
+  return () => `${stamp().toFixed(5).padStart(STAMP_CHARS, '0')}${padding}`;
+}
 const ENGINE_MESSAGE = 52; // '4'
 const ENGINE_PING = 50; // '2'
 const SOCKET_EVENT = 50; // '2'
@@ -187,7 +193,7 @@ const SOCKET_ACK = 51; // '3'
 
 /** Engine.IO 4 and Socket.IO 5 by WebSocket alone, as the protocol documents of the project say. */
 function socketIoDialect({ eventBytes }: DialectOptions): Dialect {
-  const padding = '.'.repeat(Math.max(0, eventBytes - EVENT_HEAD.length - 2 - STAMP_CHARS));
+  const payload = socketIoPayload(eventBytes);
   const text = (content: string): Buffer => maskedFrame(TEXT, Buffer.from(content));
   return {
     welcomes: true,
@@ -201,11 +207,8 @@ function socketIoDialect({ eventBytes }: DialectOptions): Dialect {
     writer(member) {
       const head = `42["pub","${member.publishesTo}","`;
       return {
-        bytes: head.length + STAMP_CHARS + padding.length + 2 + FRAME_OVERHEAD,
-        write(target, at) {
-          const event = `${head}${stamp().toFixed(5).padStart(STAMP_CHARS, '0')}${padding}"]`;
-          return writeFrame(target, at, TEXT, Buffer.from(event, 'latin1'));
-        },
+        bytes: head.length + payload().length + 2 + FRAME_OVERHEAD,
+        write: (target, at) => writeFrame(target, at, TEXT, Buffer.from(`${head}${payload()}"]`, 'latin1')),
       };
     },
     meaning(_opcode, data, start, end) {

@@ -242,6 +242,7 @@ const api = {
 
   /** Publishing as another node does, by the same process that receives: one that only waits costs the server a wake-up an event. */
   connectBus: bus.connect,
+  connectRooms: bus.connectRooms,
   publishOnBus: bus.publish,
   quietBus: bus.quiet,
 
