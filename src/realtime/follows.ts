@@ -81,8 +81,8 @@ export class Follows {
     };
     return this.#follow(session, topic, place, (subscription, missed) => {
       const { offset, epoch } = subscription.position;
-      const { recovered, frames } = missed ?? { recovered: true, frames: [] };
-      const result = { topic, recovered, offset, epoch, replayed: frames.length };
+      const { recovered, count } = missed ?? { recovered: true, count: 0 };
+      const result = { topic, recovered, offset, epoch, replayed: count };
       announce?.(result);
       return result;
     });
@@ -96,8 +96,8 @@ export class Follows {
   async followInbox(session: Session, since: Position, announce: Announce): Promise<void> {
     const topic = ownTopic(session.principal);
     const place = (subscription: Subscription): Promise<Missed> =>
-      subscription.catchUp(since, ({ from, frames }) =>
-        announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: frames.length }),
+      subscription.catchUp(since, ({ from, count }) =>
+        announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: count }),
       );
     await this.#follow(session, topic, place, () => {});
   }

@@ -130,17 +130,33 @@ export class Subscription {
     this.#startAt(missed.from, epochs);
     this.place.begin(missed.from);
     if (!missed.recovered) onGap?.(missed);
-    for (let at = 0; at < missed.frames.length; ) {
+    let { frames } = missed;
+    const end = missed.from.offset + missed.count;
+    while (await this.#giveAll(frames, epochs)) {
+      if (this.#at.offset >= end) break;
+      const page = await read(this.#at, Math.min(PAGE, end - this.#at.offset));
+      if (!page.complete || page.epoch !== this.#at.epoch || page.frames.length === 0) {
+        // Where it is it has no hole; what follows it learns when it comes back.
+        this.sink.close('RIDE_SLOW_READER', 'what was missed is no longer kept; resume from the last offset');
+        break;
+      }
+      ({ frames } = page);
+    }
+    return missed;
+  }
+
+  /** Part of what was missed, no faster than the sink takes it; false when its session ended, or unsubscribed. */
+  async #giveAll(missed: readonly Frame[], epochs: number): Promise<boolean> {
+    for (let at = 0; at < missed.length; ) {
       await this.sink.drained();
-      // Its session ended, or unsubscribed.
-      if (!this.feed.follows(this)) break;
-      const frames = pageOf(missed.frames, at);
+      if (!this.feed.follows(this)) return false;
+      const frames = pageOf(missed, at);
       this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames), false);
       const { offset, epoch } = frames.at(-1)!;
       this.#startAt({ offset, epoch }, epochs);
       at += frames.length;
     }
-    return missed;
+    return true;
   }
 
   /**

@@ -29,9 +29,9 @@ class Deliberate extends Peer {
   }
 }
 
-async function fresh(t: Test): Promise<Node> {
+async function fresh(t: Test, historyLength = 10_000): Promise<Node> {
   const limits = { outboundMessages: BUFFER, outboundBytes: 1 << 20 };
-  return realtimeNode(t, (await startRedis(t)).url, { historyLength: 10_000, limits });
+  return realtimeNode(t, (await startRedis(t)).url, { historyLength, limits });
 }
 
 function deliberate({ broker }: Node, id: string) {
@@ -99,6 +99,51 @@ t.test('what waits for a reader that stopped reading is bounded in bytes too', a
   for (let n = 0; n < 20; n++) await node.bus.publishOrdered('trip:1', large);
   await until(() => peer.closed !== null, 'the end');
   t.equal(peer.closed, 'RIDE_SLOW_READER');
+});
+
+t.test('of very much that was missed, what is not held is read when the reader has come so far', async (t) => {
+  for (const isGone of [false, true]) {
+    const node = await fresh(t, 400);
+    const header = { lamport: 1, nodeId: 'n', sequence: 1, topic: 'trip:1', sentAtMs: 0 };
+    const publish = async (from: number, to: number, bytes: number): Promise<void> => {
+      const value = { body: 'x'.repeat(bytes) };
+      for (let n = from; n <= to; n++) {
+        const message = encodeEnvelope({ ...header, eventId: String(n) }, { case: 'notification', value });
+        await node.bus.publishOrdered('trip:1', message);
+      }
+    };
+    await publish(1, 350, 15_000);
+    let reads = 0;
+    const { history } = node.bus;
+    node.bus.history = (...args) => {
+      reads++;
+      return history(...args);
+    };
+    const { peer, session } = deliberate(node, 'ses-1');
+    peer.goesOn = false;
+    const following = node.broker.subscribe(session, 'trip:1', START);
+    await until(() => peer.frames.length > 0, 'the first page');
+    t.equal(reads, 3, 'four megabytes of five');
+    // What it has not read yet is kept, or no longer.
+    await publish(351, isGone ? 800 : 360, 10);
+    peer.goesOn = true;
+    peer.drain();
+    if (isGone) {
+      await t.rejects(following, { code: 'RIDE_CONFLICT' });
+      t.equal(peer.closed, 'RIDE_SLOW_READER');
+      const got = numbers(peer);
+      t.same(got, upTo(got.length), 'no hole in what it has');
+      t.ok(got.length <= 300);
+      const { epoch } = peer.frames[0]!;
+      const last = { offset: got.length, epoch };
+      const again = node.broker.subscribe(deliberate(node, 'ses-2').session, 'trip:1', last);
+      t.hasStrict(await again, { recovered: false }, 'which it learns when it resumes');
+    } else {
+      t.hasStrict(await following, { recovered: true, replayed: 350 });
+      await until(() => numbers(peer).length >= 360, 'everything');
+      t.same(numbers(peer), upTo(360));
+    }
+  }
 });
 
 t.test('many topics at once', async (t) => {
