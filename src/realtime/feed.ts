@@ -158,7 +158,8 @@ export class Feed implements Joiner, Stream {
     else if (Array.isArray(this.#pending)) this.#pending.push(frame);
     else this.#pending = [this.#pending, frame];
     this.#sentAtMs = isFirst ? outside.sentAtMs : Math.min(this.#sentAtMs, outside.sentAtMs);
-    if (comesFirst(outside.kind)) this.#comesFirst = true;
+    // Whatever comes first is ordered: positions, which are nearly all, need no look.
+    if (message.offset > 0 && comesFirst(outside.kind)) this.#comesFirst = true;
     const { turn } = this.#options;
     const restMs = this.#restUntil === 0 ? 0 : this.#restUntil - performance.now();
     if (restMs <= 0 || frame.delivery === 'ordered') {

@@ -4,6 +4,7 @@ import type { Bus, BusMessage } from '../../src/ports/bus.ts';
 import { encodeEnvelope } from '../../src/realtime/envelope.ts';
 import { Feed } from '../../src/realtime/feed.ts';
 import type { Outgoing } from '../../src/realtime/frame.ts';
+import { serverMessages } from '../../src/realtime/messages/index.ts';
 import type { ServerPayload } from '../../src/realtime/payload.ts';
 import { type Sink, Subscription } from '../../src/realtime/subscription.ts';
 import { Turn } from '../../src/realtime/turn.ts';
@@ -153,7 +154,7 @@ t.test('an offer and an SOS come first, and what is joined with them', async (t)
   comes('a');
   await turnEnds();
   comes('b');
-  comes('s', alert);
+  comes('s', alert, true);
   await turnEnds();
   comes('1', offer, true);
   await turnEnds();
@@ -161,6 +162,9 @@ t.test('an offer and an SOS come first, and what is joined with them', async (t)
   await turnEnds();
   t.same(handed, ['a', 'b+s', '1', '2']);
   t.same(first, [false, true, true, false]);
+  for (const { kind, delivery, comesFirst } of Object.values(serverMessages)) {
+    if (comesFirst) t.equal(delivery, 'ordered', `${kind}: only what is ordered is looked at`);
+  }
 });
 
 t.test('the way from sending to handing out is measured once a turn, rest and all, from the oldest', async (t) => {
