@@ -77,9 +77,12 @@ export function createTripPayments(deps: PaymentsDeps) {
     const evolved = evolve(payment, fact);
     const seq = payment.history.length + 1;
     const event: PaymentEvent = { ...fact, id: ids.next('evt'), seq, status: evolved.status };
-    const dueAt = stepOf(evolved.status) ? fact.at + STEP_PATIENCE_MS : null;
+    const history = [...payment.history, event];
     const { failure: _, ...rest } = evolved;
-    const next: Payment = { ...rest, attempts: 0, dueAt, history: [...payment.history, event] };
+    const dueAt = stepOf(evolved.status) ? fact.at + STEP_PATIENCE_MS : null;
+    // One that was given up before is looked after as it was, whatever else becomes known of it.
+    const isStillFailed = payment.status === 'failed' && evolved.status === 'failed';
+    const next: Payment = isStillFailed ? { ...evolved, history } : { ...rest, attempts: 0, dueAt, history };
     return { next, outbox: [{ id: event.id, seq, type: `payment.${fact.type}`, at: fact.at, data: { ...event } }] };
   }
 
@@ -190,6 +193,9 @@ export function createTripPayments(deps: PaymentsDeps) {
     if (!payment) return;
     const doing = nextStep(payment);
     if (!doing) return;
+    // One that was given up is not hurried by work that was scheduled before that.
+    const isEarly = payment.dueAt === null || payment.dueAt > clock.now();
+    if (payment.status === 'failed' && isEarly) return;
     const spentS = meter.stopwatch();
     let next: PaymentCommand;
     try {
