@@ -4,6 +4,7 @@ import { type FastifyServerOptions, LogController } from 'fastify';
 import type { Config } from './config.ts';
 import { safetyLimits } from './domain/safety/rules.ts';
 import type { DomainSettings } from './domain/services.ts';
+import { traceIdOf } from './domain/trace-context.ts';
 import { invalidInput } from './errors.ts';
 import type { GrpcOptions } from './grpc/server.ts';
 import { sendProblem } from './plugins/errors.ts';
@@ -157,7 +158,9 @@ export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
     }),
     genReqId: (request) => {
       const given = request.headers['x-correlation-id'];
-      return typeof given === 'string' && CORR_ID.test(given) ? given : nextId();
+      if (typeof given === 'string' && CORR_ID.test(given)) return given;
+      // Who traces his calls finds ours by the same id.
+      return traceIdOf(request.headers.traceparent) ?? nextId();
     },
     // A slow-loris client must not hold a connection for ever.
     requestTimeout: 30_000,

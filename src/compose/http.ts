@@ -13,6 +13,7 @@ import { payByAddress, RATE_WINDOW_MS, type RateLimitOptions, rateLimitPlugin } 
 import { redisPlugin } from '../plugins/redis.ts';
 import { requestsPlugin } from '../plugins/requests.ts';
 import { storePlugin } from '../plugins/store.ts';
+import { tracingPlugin } from '../plugins/tracing.ts';
 import type { Logger } from '../ports/logger.ts';
 import { Limiter } from '../realtime/limiter.ts';
 import { createMembers } from '../realtime/members.ts';
@@ -65,6 +66,7 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   await app.register(webSocketPlugin, { ...config, door: realtime.door });
   await app.register(requestsPlugin, { state });
   await app.register(inputPlugin);
+  await app.register(tracingPlugin, { tracing: outside.tracing });
   await app.register(storePlugin, { store });
   await app.register(redisPlugin, { commands: redis, bus });
   await app.register(restMetricsPlugin, { registry });

@@ -19,6 +19,7 @@ import { createRedisTokenBuckets } from '../adapters/redis/token-buckets.ts';
 import { createClock } from '../adapters/system/clock.ts';
 import { createRandom } from '../adapters/system/random.ts';
 import { createSeal } from '../adapters/system/seal.ts';
+import { createTracing } from '../adapters/system/tracing.ts';
 import type { Config } from '../config.ts';
 import { createIds } from '../domain/ids.ts';
 import { createDispatchMeter } from '../plugins/dispatch-metrics.ts';
@@ -61,6 +62,7 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     nodeId,
     clock,
     ids: createIds(config.region, clock, createRandom()),
+    tracing: createTracing(),
     registry,
     meter,
     gauge,

@@ -79,7 +79,18 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
       presence.gone(userId);
     },
   });
-  const inbound = createInbound({ broker, services, recovery, lamport, limiter, clock, nodeId, meter, log });
+  const inbound = createInbound({
+    broker,
+    services,
+    recovery,
+    lamport,
+    limiter,
+    clock,
+    nodeId,
+    meter,
+    tracing: outside.tracing,
+    log,
+  });
   const gateway = createGateway({
     broker,
     inbound,

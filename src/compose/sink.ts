@@ -26,12 +26,12 @@ export interface Sinks {
 /** Large enough to make few files, small enough to give the disk back soon. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
-type Parts = Pick<Outside, 'registry' | 'gauge' | 'bus' | 'lamport' | 'nodeId'>;
+type Parts = Pick<Outside, 'registry' | 'tracing' | 'gauge' | 'bus' | 'lamport' | 'nodeId'>;
 
 export async function openSinks(config: NodeConfig, outside: Parts, log: Logger): Promise<Sinks> {
   const durable = await openDurable(config, outside, log);
   const consumer = await openConsumer(config, outside, log);
-  const sink = durable && createEventSink({ region: config.region, send: durable.send, log });
+  const sink = durable && createEventSink({ region: config.region, tracing: outside.tracing, send: durable.send, log });
   return {
     sink,
     startConsumer: () => consumer?.start(),

@@ -17,6 +17,7 @@ import type { SosTracking } from '../ports/sos-tracking.ts';
 import type { Collection, Store } from '../ports/store.ts';
 import type { Supply } from '../ports/supply.ts';
 import type { SurgeBoards } from '../ports/surge-boards.ts';
+import type { Tracing } from '../ports/tracing.ts';
 import type { Bookings } from './bookings/service.ts';
 import type { Chat } from './chat/service.ts';
 import type { Deliveries } from './deliveries/service.ts';
@@ -70,6 +71,7 @@ export interface Ports {
   clock: Clock;
   ids: Ids;
   log: Logger;
+  tracing: Tracing;
   zoneOf(lat: number, lng: number): string;
   onLocationsKept(count: number): void;
   onWatched?: WatchCount;

@@ -1,12 +1,13 @@
 /** All use cases, put together over the ports. What an event of a document leads to is said here, once. */
 import type { Position } from '../ports/positions.ts';
-import type { Collection } from '../ports/store.ts';
+import type { Collection, StoredDocument } from '../ports/store.ts';
 import { type Chat, createChat } from './chat/service.ts';
 import { openCollections } from './collections.ts';
 import { createDeliveries } from './deliveries/service.ts';
 import { isDeparture } from './departures/departure.ts';
 import { createScheduled } from './departures/parts.ts';
 import type { DepartureEvent } from './departures/rules.ts';
+import { createCallers } from './dispatch/callers.ts';
 import { countFact } from './dispatch/counting.ts';
 import { createDecisionLog } from './dispatch/decision-log.ts';
 import { createDispatch } from './dispatch/service.ts';
@@ -15,7 +16,8 @@ import { createIdempotency } from './idempotency/service.ts';
 import { createLocations } from './locations/service.ts';
 import { createZoneBoard } from './locations/zone-board.ts';
 import { recordChat, recordTripEvent, samplePosition } from './outbox/leaving.ts';
-import { createRelay, type Relay } from './outbox/relay.ts';
+import { createRelay, type OutboxHandler, type Relay } from './outbox/relay.ts';
+import { tracedHandler, tracedLog, tracedStore } from './outbox/tracing.ts';
 import type { DomainServices, DomainSettings, Ports } from './parts.ts';
 import type { PaymentEvent } from './payments/payment.ts';
 import { createTripPayments, type TripPayments } from './payments/service.ts';
@@ -34,9 +36,13 @@ import { createIntelligence, type Intelligence } from './watch/parts.ts';
 
 export type { DomainServices, DomainSettings, Ports } from './parts.ts';
 
-export function createServices(ports: Ports, settings: DomainSettings): DomainServices {
+export function createServices(given: Ports, settings: DomainSettings): DomainServices {
+  const { tracing } = given;
+  const ports = { ...given, store: tracedStore(given.store, tracing), log: tracedLog(given.log, tracing) };
   const { store, positions, offers, scheduler, publisher, sink, clock, ids, log } = ports;
   const collections = openCollections(store);
+  const relayOf = <T extends StoredDocument>(documents: Collection<T>, handler: OutboxHandler): Relay =>
+    createRelay(documents, tracedHandler(handler, tracing), clock, log);
 
   const { routing, accuracy } = createEstimates(ports, settings, collections.traffic);
   const drivers = createDrivers({
@@ -93,6 +99,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     ids,
     routing,
     decisions,
+    callers: createCallers(tracing),
     settings: settings.dispatch,
     meter: ports.dispatchMeter,
     log,
@@ -143,7 +150,7 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
     clock,
     ids,
   });
-  const ratingRelay: Relay = createRelay(collections.ratings, ratings.handler, clock, log);
+  const ratingRelay: Relay = relayOf(collections.ratings, ratings.handler);
   const zones = createZoneBoard(publisher, clock, freshnessMs, ports.zoneOf, settings.zoneBroadcastMax);
   const locations = createLocations({
     positions,
@@ -177,60 +184,43 @@ export function createServices(ports: Ports, settings: DomainSettings): DomainSe
       meter: ports.moneyMeter,
     });
 
-  const tripRelay = createRelay(
-    collections.trips,
-    {
-      publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
-      async react(tripId, event) {
-        // A search reads the trip itself, together with others that came at the same moment; nothing else follows from a request.
-        if (event.type === 'trip.requested') return void (await dispatch.match(tripId));
-        const trip = await trips.any(tripId);
-        if (!trip) return;
-        if (isDeparture(trip)) {
-          const departed = event.data as unknown as DepartureEvent;
-          await scheduled.react(trip, departed);
-          await payments?.reactToDeparture(trip, departed);
-          if (isTerminal(departed.status)) await intelligence.checkIns.end(tripId);
-          return;
-        }
-        const happened = event.data as unknown as TripEvent;
-        await dispatch.react(trip, happened);
-        await accuracy.react(trip, happened);
-        await payments?.reactToTrip(trip, happened);
-        await afterTripEvent(intelligence, positions, trip, happened);
-      },
-      ...(sink ? { record: (tripId, event) => recordTripEvent(sink, tripId, event) } : {}),
+  const tripRelay = relayOf(collections.trips, {
+    publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
+    async react(tripId, event) {
+      // A search reads the trip itself, together with others that came at the same moment; nothing else follows from a request.
+      if (event.type === 'trip.requested') return void (await dispatch.match(tripId));
+      const trip = await trips.any(tripId);
+      if (!trip) return;
+      if (isDeparture(trip)) {
+        const departed = event.data as unknown as DepartureEvent;
+        await scheduled.react(trip, departed);
+        await payments?.reactToDeparture(trip, departed);
+        if (isTerminal(departed.status)) await intelligence.checkIns.end(tripId);
+        return;
+      }
+      const happened = event.data as unknown as TripEvent;
+      await dispatch.react(trip, happened);
+      await accuracy.react(trip, happened);
+      await payments?.reactToTrip(trip, happened);
+      await afterTripEvent(intelligence, positions, trip, happened);
     },
-    clock,
-    log,
-  );
-  const chatRelay = createRelay(
-    collections.chat,
-    {
-      publish: (_id, event) => chat.publish(event),
-      react: async () => {},
-      ...(sink ? { record: (_id, event) => recordChat(sink, event) } : {}),
-    },
-    clock,
-    log,
-  );
-  const sosRelay = createRelay(
-    collections.alerts,
-    { publish: (_id, event) => sos.publish(event), react: (_id, event) => sos.react(event) },
-    clock,
-    log,
-  );
+    ...(sink ? { record: (tripId, event) => recordTripEvent(sink, tripId, event) } : {}),
+  });
+  const chatRelay = relayOf(collections.chat, {
+    publish: (_id, event) => chat.publish(event),
+    react: async () => {},
+    ...(sink ? { record: (_id, event) => recordChat(sink, event) } : {}),
+  });
+  const sosRelay = relayOf(collections.alerts, {
+    publish: (_id, event) => sos.publish(event),
+    react: (_id, event) => sos.react(event),
+  });
 
-  const paymentRelay: Relay = createRelay(
-    collections.payments,
-    {
-      // Nobody follows a payment; what its rider is told of it is a step of its own.
-      publish: async () => 'published',
-      react: async (id, event) => payments?.react(id, event.data as unknown as PaymentEvent),
-    },
-    clock,
-    log,
-  );
+  const paymentRelay: Relay = relayOf(collections.payments, {
+    // Nobody follows a payment; what its rider is told of it is a step of its own.
+    publish: async () => 'published',
+    react: async (id, event) => payments?.react(id, event.data as unknown as PaymentEvent),
+  });
 
   return {
     trips,

@@ -88,7 +88,8 @@ function interceptor(options: GrpcOptions): ServerInterceptor {
     door.knock(hostOf(stream.getPeer()));
     const signedIn = await signIn(credentialsOf(metadata));
     unsigned.leave(stream.carrier);
-    return gateway.accept(signedIn, 'grpc', stream);
+    const [traceparent] = metadata.get('traceparent');
+    return gateway.accept(signedIn, 'grpc', stream, { traceparent, tracestate: metadata.get('tracestate').join() });
   };
   const streams = {
     open,

@@ -13,7 +13,7 @@ export interface CorsOptions {
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 /** What a request may carry beyond what every page may send. */
 const REQUEST_HEADERS =
-  'authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-correlation-id';
+  'authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, tracestate, x-correlation-id';
 /** What the page's script may read of an answer beyond what it always may. */
 const RESPONSE_HEADERS =
   'etag, location, allow, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, x-correlation-id';

@@ -14,7 +14,7 @@ const info = {
   version: '1.0.0',
   description:
     'REST API of Ridestream. Errors are RFC 9457 problem documents whose `code` is one of docs/errors.md. Every answer names its ' +
-    'request in `x-correlation-id`, which the caller may choose.',
+    'request in `x-correlation-id`, which the caller may choose. A W3C `traceparent` goes on with the events that a call leads to.',
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
 

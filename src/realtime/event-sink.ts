@@ -10,6 +10,7 @@ import {
   type SinkRecord,
 } from '../ports/event-sink.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Trace, Tracing } from '../ports/tracing.ts';
 import { type DomainEventPayload, writeDomainEvent } from './generated/server-envelope.ts';
 import { serverMessages } from './messages/index.ts';
 import { Writer } from './wire.ts';
@@ -19,7 +20,20 @@ export const OUR_SOURCE = 'ridestream/';
 
 const writer = new Writer();
 
-export function encodeRecord<K extends LeavingKind>(event: LeavingEvent<K>, region: string): SinkRecord {
+/**
+ * Of whom it came from. `traceparent` by CloudEvents' extension for distributed tracing, and by the name that tracers of Kafka look for.
+ */
+const traceHeaders = ({ corrId, traceparent, tracestate }: Trace): Record<string, string> => ({
+  ...(corrId ? { ce_correlationid: corrId } : {}),
+  ...(traceparent ? { traceparent, ce_traceparent: traceparent } : {}),
+  ...(tracestate ? { tracestate, ce_tracestate: tracestate } : {}),
+});
+
+export function encodeRecord<K extends LeavingKind>(
+  event: LeavingEvent<K>,
+  region: string,
+  trace?: Trace | undefined,
+): SinkRecord {
   const { id, type, at, key, seq, kind, message } = event;
   const source = `${OUR_SOURCE}${region}`;
   // Every kind that leaves is a payload of DomainEvent; a test holds the two together.
@@ -38,6 +52,7 @@ export function encodeRecord<K extends LeavingKind>(event: LeavingEvent<K>, regi
       ce_subject: key,
       ce_time: new Date(at).toISOString(),
       'content-type': 'application/protobuf',
+      ...(trace && traceHeaders(trace)),
     },
     payload: writer.finish(),
   };
@@ -45,14 +60,15 @@ export function encodeRecord<K extends LeavingKind>(event: LeavingEvent<K>, regi
 
 export interface EventSinkOptions {
   region: string;
+  tracing: Pick<Tracing, 'current'>;
   /** As DurableSink of the adapters. */
   send(record: SinkRecord, isSample?: boolean): Promise<void>;
   log: Logger;
 }
 
-export function createEventSink({ region, send, log }: EventSinkOptions): EventSink {
+export function createEventSink({ region, tracing, send, log }: EventSinkOptions): EventSink {
   return {
-    record: (event) => send(encodeRecord(event, region)),
+    record: (event) => send(encodeRecord(event, region, tracing.current())),
     sample(event) {
       send(encodeRecord(event, region), true).catch((error: unknown) => log.debug({ err: error }, 'sample not kept'));
     },

@@ -4,6 +4,7 @@
  */
 
 import { isOperator, type Principal } from '../domain/roles.ts';
+import { traceOf } from '../domain/trace-context.ts';
 import { asRideError, type RideError } from '../errors.ts';
 import type { TopicPosition as Position } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -32,6 +33,12 @@ export interface GatewayOptions {
   log: Logger;
 }
 
+/** What a client may say at the beginning of the trace that its messages belong to, as it says it. */
+export interface TraceHeaders {
+  traceparent?: unknown;
+  tracestate?: unknown;
+}
+
 /** The sending end of a session whose peer only listens. */
 export interface Listener {
   readonly session: Session;
@@ -41,7 +48,7 @@ export interface Listener {
 
 export interface Gateway {
   /** @throws RideError RIDE_TOO_MANY_SESSIONS, RIDE_DRAINING */
-  accept(signedIn: SignedIn, namespace: string, transport: Transport): Connection;
+  accept(signedIn: SignedIn, namespace: string, transport: Transport, headers?: TraceHeaders): Connection;
   /**
    * A session of a peer that can only listen, to one topic, which it may follow: what it missed since its position, then
    * `subscribed`, then what is live. It has no welcome.
@@ -167,7 +174,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       return { session, gone: () => broker.lost(session) };
     },
 
-    accept({ principal, saved }, namespace, transport) {
+    accept({ principal, saved }, namespace, transport, headers) {
       let session: Session;
       try {
         session = broker.open(options.newSessionId(), principal, namespace, transport);
@@ -175,6 +182,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         recovery.giveBack(saved);
         throw error;
       }
+      if (headers?.traceparent) session.traceContext = traceOf(headers.traceparent, headers.tracestate);
       return new Connection(session, options, welcome(session, saved));
     },
 

@@ -6,6 +6,7 @@ import { asRideError, factTexts, RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
+import type { Tracing } from '../ports/tracing.ts';
 import type { Broker } from './broker.ts';
 import { encodeEnvelope, kindOf, unknownMessage } from './envelope.ts';
 import { Frame } from './frame.ts';
@@ -28,6 +29,7 @@ export interface InboundOptions {
   limiter: Limiter;
   nodeId: string;
   meter: Meter;
+  tracing: Pick<Tracing, 'within'>;
   log: Logger;
 }
 
@@ -60,7 +62,7 @@ function errorOf(error: RideError): ServerPayload {
 }
 
 export function createInbound(options: InboundOptions): Inbound {
-  const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, log } = options;
+  const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, tracing, log } = options;
   const parts = { broker, services, recovery, reply };
 
   function answerOf(corrId: string, payload: ServerPayload): Frame {
@@ -100,7 +102,10 @@ export function createInbound(options: InboundOptions): Inbound {
         rule: `sent by ${roles.join(' or ')}`,
       });
     }
-    return definition.handle(new MessageHandle(session, corrId, parts), payload.value as never, services);
+    const handle = () => definition.handle(new MessageHandle(session, corrId, parts), payload.value as never, services);
+    // Positions lead to no event, and are by far the most.
+    if (definition.rate === 'location' || (corrId === '' && session.traceContext === null)) return handle();
+    return tracing.within({ corrId, ...session.traceContext }, handle);
   }
 
   function answer(session: Session, corrId: string, made: Reply): void {

@@ -6,6 +6,7 @@ import type { Principal } from '../domain/roles.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { SavedSession } from '../ports/reconnects.ts';
+import type { Trace } from '../ports/tracing.ts';
 import { Frame, type Outgoing } from './frame.ts';
 import { Ring } from './ring.ts';
 import { Subscriptions } from './subscription.ts';
@@ -42,6 +43,8 @@ export class Session {
   /** Wall time, epoch ms. */
   readonly connectedAt: number;
   readonly subscriptions = new Subscriptions();
+  /** What its client said of the trace that it belongs to; null when nothing. */
+  traceContext: Omit<Trace, 'corrId'> | null = null;
   /** Wall time of the last inbound message, epoch ms. */
   lastSeen: number;
   closed = false;

@@ -177,12 +177,13 @@ export async function webSocketRoutes(app: FastifyInstance, options: WebSocketOp
       wsHandler: (socket: WebSocket, request: FastifyRequest) => {
         // As upgrades.ts has it.
         const ws = socket as SessionSocket;
+        const { traceparent, tracestate } = request.headers;
         upgraded(request);
         letGo(ws, request);
         const encoding: Encoding = ws.protocol === BINARY_PROTOCOL ? 'binary' : 'json';
         const transport = new WebSocketTransport(ws, request.socket, encoding);
         try {
-          ws.serve(options.gateway.accept(request.signedIn, name, transport));
+          ws.serve(options.gateway.accept(request.signedIn, name, transport, { traceparent, tracestate }));
         } catch (thrown) {
           // The last free place was taken between the upgrade and now: a message says what the refused upgrade would have.
           const error = asRideError(thrown);

@@ -23,6 +23,7 @@ import { createSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { createClock } from '../../src/adapters/system/clock.ts';
 import { createRandom } from '../../src/adapters/system/random.ts';
 import { createSeal } from '../../src/adapters/system/seal.ts';
+import { createTracing } from '../../src/adapters/system/tracing.ts';
 import { createIds } from '../../src/domain/ids.ts';
 import type { TripPayments } from '../../src/domain/payments/service.ts';
 import type { Principal, Role } from '../../src/domain/roles.ts';
@@ -240,6 +241,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     clock,
     ids: createIds('test', clock, createRandom()),
     log: quiet,
+    tracing: createTracing(),
     zoneOf: (lat, lng) => latLngToCell(lat, lng, 7),
     onLocationsKept() {},
     moneyMeter: createMoneyMeter(new Registry()),

@@ -111,6 +111,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
     });
     const [first] = orders.filter(({ key }) => key === ride.id);
     t.match(first?.headers, { ce_specversion: '1.0', ce_type: 'ride.v1.trip.requested', ce_subject: ride.id });
+    t.match(first?.headers, { ce_correlationid: /^[0-9a-f]{32}$/ }, 'of the request that it came from');
     t.equal(
       new Set(
         orders

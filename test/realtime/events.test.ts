@@ -60,6 +60,20 @@ const record = (init: Init, topic = 'order-events'): InboundRecord => ({
   value: Buffer.from(toBinary(DomainEventSchema, create(DomainEventSchema, init))),
 });
 
+t.test('an event names the call that it came from, and the trace of its caller, where there is one', async (t) => {
+  const message = serverMessages.trip_event.example as OutboundMessages['trip_event'];
+  const event = { id: 'e', type: 'trip.assigned', at: 1, key: 'k', seq: 1, kind: 'trip_event' as const, message };
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const headersOf = (trace?: Parameters<typeof encodeRecord>[2]) =>
+    Object.entries(encodeRecord(event, 'nyc', trace).headers).filter(([name]) => /trace|correlation/.test(name));
+  t.same(headersOf(), []);
+  t.same(headersOf({ corrId: 'c' }), [['ce_correlationid', 'c']]);
+  t.same(Object.fromEntries(headersOf({ corrId: '', traceparent, tracestate: 'a=1' })), {
+    ...{ traceparent, ce_traceparent: traceparent },
+    ...{ tracestate: 'a=1', ce_tracestate: 'a=1' },
+  });
+});
+
 t.test('on the way in', async (t) => {
   const { url } = await startRedis(t);
   const { bus } = await realtimeNode(t, url);

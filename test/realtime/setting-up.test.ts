@@ -2,6 +2,7 @@
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import { createRedisReconnects } from '../../src/adapters/redis/reconnects.ts';
+import { createTracing } from '../../src/adapters/system/tracing.ts';
 import { RideError } from '../../src/errors.ts';
 import { createGateway } from '../../src/realtime/gateway.ts';
 import { createInbound, type InboundOptions } from '../../src/realtime/inbound.ts';
@@ -44,6 +45,7 @@ async function scene(t: Test, maxSessions = 1000) {
     limiter: {} as InboundOptions['limiter'],
     nodeId: 'n',
     meter: node.meter,
+    tracing: createTracing(),
   });
   const gateway = createGateway({
     ...common,

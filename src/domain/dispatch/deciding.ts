@@ -11,6 +11,7 @@ import { type Settled, settled } from '../joined.ts';
 import type { Asked, Offer } from '../offers/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
+import type { Callers } from './callers.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { type MatchingSettings, RESERVATION_GRACE_MS } from './deps.ts';
 import type { createFacts } from './facts.ts';
@@ -23,6 +24,7 @@ export interface DecidingDeps {
   ids: Ids;
   gather: ReturnType<typeof createFacts>;
   decisions: DecisionLog;
+  callers: Callers;
   settings: MatchingSettings;
   meter: DispatchMeter;
 }
@@ -37,7 +39,7 @@ const isAway = (error: unknown): boolean => error instanceof RideError && error.
 
 /** @returns decides about some waiting trips of a city together, and says what came of it for each */
 export function createDeciding(deps: DecidingDeps) {
-  const { trips, offers, clock, ids, gather, decisions, settings, meter } = deps;
+  const { trips, offers, clock, ids, gather, decisions, callers, settings, meter } = deps;
 
   /** Decides within the time allowed; the input that is returned gives the same decision without a clock. */
   function decideInTime(input: DecisionInput): { input: DecisionInput; decision: Decision } {
@@ -90,7 +92,8 @@ export function createDeciding(deps: DecidingDeps) {
   async function ask(input: DecisionInput, choice: Choice, offerId: string, held: Held): Promise<Decided> {
     if (choice.driverIds.length === 0) return 'no_driver';
     try {
-      await trips.command(choice.tripId, { type: 'offer', offer: offerOf(input, choice, offerId) });
+      const offer = offerOf(input, choice, offerId);
+      await callers.within(choice.tripId, () => trips.command(choice.tripId, { type: 'offer', offer }));
       return 'offered';
     } catch (error) {
       await release(held, choice.driverIds);

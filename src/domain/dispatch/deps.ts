@@ -10,6 +10,7 @@ import type { Drivers } from '../drivers/service.ts';
 import type { Ids } from '../ids.ts';
 import type { Routing } from '../routing/service.ts';
 import type { Trips } from '../trips/service.ts';
+import type { Callers } from './callers.ts';
 import type { RingSettings } from './candidates.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { DecisionSettings } from './rules.ts';
@@ -42,6 +43,7 @@ export interface DispatchDeps {
   ids: Ids;
   routing: Routing;
   decisions: DecisionLog;
+  callers: Callers;
   settings: DispatchSettings;
   meter: DispatchMeter;
   log: Logger;

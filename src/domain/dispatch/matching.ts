@@ -7,6 +7,7 @@ import type { CohortLook } from '../../ports/scheduler.ts';
 import { joined, type Settled, settled, unsettle } from '../joined.ts';
 import type { Trips } from '../trips/service.ts';
 import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Callers } from './callers.ts';
 import type { createDeciding, Decided } from './deciding.ts';
 import type { MatchingSettings } from './deps.ts';
 import type { Looks } from './looks.ts';
@@ -15,6 +16,7 @@ export interface MatchingDeps {
   trips: Trips;
   clock: Clock;
   looks: Looks;
+  callers: Callers;
   decideAll: ReturnType<typeof createDeciding>;
   settings: MatchingSettings;
 }
@@ -28,7 +30,7 @@ const GROUPS = 2;
 /** Most trips of such a group, and of a page of a cohort: what is decided together without a window is not much. */
 const TOGETHER = 200;
 
-export function createMatching({ trips, clock, looks, decideAll, settings }: MatchingDeps) {
+export function createMatching({ trips, clock, looks, callers, decideAll, settings }: MatchingDeps) {
   async function expire(tripId: string, reason: string): Promise<MatchOutcome> {
     await trips.command(tripId, { type: 'expire', reason });
     return 'expired';
@@ -103,9 +105,12 @@ export function createMatching({ trips, clock, looks, decideAll, settings }: Mat
     return outcomes.map(unsettle).filter((outcome) => outcome === 'offered').length;
   }
 
+  const most = Math.min(TOGETHER, settings.windowTrips);
+  const matchJoined = joined<string, MatchOutcome>(matchMany, { groups: GROUPS, most });
+
   return {
     /** Looks for a driver for a waiting trip; asks again later when there is none, gives up at the trip's deadline. */
-    match: joined<string, MatchOutcome>(matchMany, { groups: GROUPS, most: Math.min(TOGETHER, settings.windowTrips) }),
+    match: (tripId: string): Promise<MatchOutcome> => callers.asks(tripId, () => matchJoined(tripId)),
 
     /** Decides about all trips that wait in a city, at the window that was due `at`; resolves how many drivers were found. */
     matchWindow: (city: string, at = clock.now()): Promise<number> =>

@@ -5,7 +5,8 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Position, Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Collection, Store, StoredDocument } from '../../ports/store.ts';
+import type { Tracing } from '../../ports/tracing.ts';
 import { createDuty, type Duty } from '../anomalies/duty.ts';
 import { type Anomalies, anomalyCollection, conductCollection, createAnomalies } from '../anomalies/service.ts';
 import { checkInCollection } from '../check-ins/check-in.ts';
@@ -14,7 +15,8 @@ import type { Drivers } from '../drivers/service.ts';
 import { crossingCollection, geofenceCollection } from '../geofences/geofence.ts';
 import { createGeofences, type Geofences } from '../geofences/service.ts';
 import type { Ids } from '../ids.ts';
-import { createRelay, type Relay } from '../outbox/relay.ts';
+import { createRelay, type OutboxHandler, type Relay } from '../outbox/relay.ts';
+import { tracedHandler } from '../outbox/tracing.ts';
 import type { Routing } from '../routing/service.ts';
 import type { SafetyLimits } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
@@ -45,6 +47,7 @@ export interface WatchPorts {
   clock: Clock;
   ids: Ids;
   log: Logger;
+  tracing: Tracing;
   zoneOf(lat: number, lng: number): string;
   onWatched?: WatchCount;
   onSample?(position: Position): void;
@@ -132,23 +135,16 @@ export function createIntelligence(
   });
 
   const quietly = async (): Promise<void> => {};
-  const crossingRelay = createRelay(
-    crossings,
-    { publish: (_id, event) => geofences.publish(event), react: quietly },
-    clock,
-    log,
-  );
-  const checkInRelay = createRelay(
-    checkInDocuments,
-    { publish: (_id, event) => checkIns.publish(event), react: (_id, event) => checkIns.react(event) },
-    clock,
-    log,
-  );
-  const flagRelay = createRelay(
-    flags,
-    { publish: (_id, event) => anomalies.publish(event), react: quietly },
-    clock,
-    log,
-  );
+  const relayOf = <T extends StoredDocument>(documents: Collection<T>, handler: OutboxHandler): Relay =>
+    createRelay(documents, tracedHandler(handler, ports.tracing), clock, log);
+  const crossingRelay = relayOf(crossings, {
+    publish: (_id, event) => geofences.publish(event),
+    react: quietly,
+  });
+  const checkInRelay = relayOf(checkInDocuments, {
+    publish: (_id, event) => checkIns.publish(event),
+    react: (_id, event) => checkIns.react(event),
+  });
+  const flagRelay = relayOf(flags, { publish: (_id, event) => anomalies.publish(event), react: quietly });
   return { tracks, geofences, checkIns, anomalies, watch, duty, watchRelays: [crossingRelay, checkInRelay, flagRelay] };
 }

@@ -10,6 +10,7 @@ import { withScripts } from '../../../src/adapters/redis/scripts.ts';
 import { claimSpools } from '../../../src/adapters/spool/folders.ts';
 import { createSpooledSink } from '../../../src/adapters/spool/spooled-sink.ts';
 import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
+import { createTracing } from '../../../src/adapters/system/tracing.ts';
 import { createRelay } from '../../../src/domain/outbox/relay.ts';
 import type { EventSink } from '../../../src/ports/event-sink.ts';
 import type { OutboxEvent } from '../../../src/ports/store.ts';
@@ -46,7 +47,7 @@ async function openSink(): Promise<{ events: EventSink; idle(): boolean; close()
     onOutcome: (outcome) => outcome === 'spooled' && pass('spooled'),
   });
   return {
-    events: createEventSink({ region: 'test', send: durable.send, log: quiet }),
+    events: createEventSink({ region: 'test', tracing: createTracing(), send: durable.send, log: quiet }),
     idle: () => durable.waiting().records === 0,
     close: () => durable.close(),
   };
