@@ -12,6 +12,8 @@ import { requestLog } from './plugins/request-log.ts';
 
 /** Candidates that one assignment may look at, whatever the clock says: some seconds of work. */
 const ASSIGNMENT_STEPS = 500_000_000;
+/** A position is on its way for less, wall ms. */
+const STALE_CLOCK_WALL_MS = 30_000;
 
 export function domainSettings(c: Config): DomainSettings {
   return {
@@ -100,6 +102,8 @@ export function domainSettings(c: Config): DomainSettings {
       sampleEvery: c.locationSample,
       checkInAnswerMs: c.checkInAnswer,
       distrustMs: c.spoofingDistrust,
+      // Where domain time flies, the way of a message takes long in it.
+      staleClockMs: Math.max(c.staleClock, STALE_CLOCK_WALL_MS * c.clockSpeed),
       safety: {
         ...safetyLimits,
         deviation: { ...safetyLimits.deviation, setAt: c.routeDeviationM, clearAt: c.routeDeviationM / 2 },

@@ -50,6 +50,12 @@ export const intelligenceSettings = {
     '10m',
     'How long matching passes a driver over after a sign that his positions are spoofed (domain time); 0s: not at all. One whose position jumps is passed over until it is believed again.',
   ),
+  staleClock: required(
+    'STALE_CLOCK',
+    duration(30 * SECOND, DAY),
+    '5m',
+    'A position that comes so long after it was measured is of a clock that is not believed: matching passes its driver over until one is (domain time).',
+  ),
   routeDeviationM: required(
     'ROUTE_DEVIATION_M',
     integer(50, 100_000),

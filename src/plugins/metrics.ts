@@ -110,7 +110,7 @@ export function createMetrics(): Metrics {
   const watched = {
     refused: new Counter({
       name: 'realtime_location_refused_total',
-      help: 'Positions that cleansing left out of tracks and detectors',
+      help: 'Positions that were not believed: left out of tracks and detectors, or of a stale clock and kept out of matching',
       labelNames: ['reason'],
       registers,
     }),

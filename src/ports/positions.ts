@@ -21,6 +21,8 @@ export interface Position extends LatLng {
   city: string;
   /** How it came: stream or rest. */
   source: string;
+  /** The device says that an app made it up; of positions that come, not of those that are read. */
+  isMock?: boolean;
 }
 
 export interface NearbyDriver {

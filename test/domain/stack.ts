@@ -179,7 +179,7 @@ const defaults: DomainSettings = {
   },
   dispatchAheadMs: 900_000,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
-  watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000 },
+  watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000, staleClockMs: 300_000 },
 };
 
 export const unmetered: RoutingMeter = { asked() {}, cached() {}, breaker() {}, answered() {}, arrived() {} };

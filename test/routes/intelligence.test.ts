@@ -1,7 +1,7 @@
 /** Tracks, geofences, places, check-ins and flags over REST and the streams, as documented and for whom. */
 import t from 'tap';
 import { decodePolyline } from '../../src/domain/polyline.ts';
-import { connect } from '../clients/peer.ts';
+import { connect, transports } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { build } from '../helper.ts';
 import { assignedRide, locate, member, north, type Place, somewhere } from '../scene.ts';
@@ -182,6 +182,25 @@ t.test('a rider asks for help on the stream: an SOS at once', async (t) => {
   t.hasStrict(alert.sos_alert, { user_id: ride.rider.id, role: 'rider' });
   const nameless = await rider.ask({ check_in_reply: { is_safe: true } });
   t.equal(nameless.error.field, 'trip_id');
+});
+
+t.test('positions that an app made up are known by every way they come', async (t) => {
+  const flagOf = (id: string) => rest('GET', `/admin/anomalies?subject_id=${id}&kind=spoofed_gps`, admin.token);
+  const flagged = async (id: string, way: string) => {
+    await until(async () => (await flagOf(id)).body.items.length === 1, `the flag of ${way}`);
+    t.equal((await flagOf(id)).body.items[0].evidence[0].facts.sign, 'mock_provider', way);
+  };
+  const mocked = { ...somewhere(), recorded_at_ms: Date.now(), is_mock: true };
+  for (const transport of transports) {
+    const driver = await member(s, 'driver');
+    const peer = await connect(t, s.at, transport, driver.token);
+    t.ok((await peer.ask({ location_update: mocked })).ack, transport);
+    await flagged(driver.id, transport);
+  }
+  const driver = await member(s, 'driver');
+  const updates = [mocked];
+  t.equal((await rest('POST', `${api}/drivers/me/locations`, driver.token, { updates })).status, 200);
+  await flagged(driver.id, 'REST');
 });
 
 t.test('flags: listed, read and reviewed by operators', async (t) => {

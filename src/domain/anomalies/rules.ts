@@ -180,6 +180,8 @@ function surgeGaming(deeds: readonly Deed[], limits: AnomalyLimits): Finding | n
 export interface Heard extends LatLng {
   at: number;
   speedMps?: number;
+  /** The device itself says that it is made up. */
+  isMock?: boolean;
 }
 
 export interface SpoofLimits {
@@ -204,6 +206,7 @@ export interface SpoofState {
   seen: number;
   jumps: number;
   mismatched: number;
+  mocked: number;
   /** The last places it moved to, as a ring of numbers that are equal for the same place. */
   places: Int32Array;
   /** Where in the ring a place may stand, by its last bits: the latest with these bits, so that finding one is one look. */
@@ -219,6 +222,7 @@ export const freshSpoof = (): SpoofState => ({
   seen: 0,
   jumps: 0,
   mismatched: 0,
+  mocked: 0,
   places: new Int32Array(PLACES),
   spots: new Uint8Array(PLACES),
   moved: 0,
@@ -241,12 +245,16 @@ export function suspect(
     state.seen = 1;
     state.jumps = 0;
     state.mismatched = 0;
+    state.mocked = 0;
   }
   if (isJump) state.jumps++;
   else if (last && speedMismatches(last, fix, limits)) state.mismatched++;
   // Standing still is not a repeat.
   if (!last || last.lat !== fix.lat || last.lng !== fix.lng) repeat(state, fix);
   state.last = fix;
+  // What the device admits needs no second sign; a window is told of once.
+  if (fix.isMock === true && ++state.mocked === 1)
+    return { kind: 'spoofed_gps', score: 1, evidence: { sign: 'mock_provider', fixes: state.seen } };
   const finding = spoofFinding(state, limits);
   if (finding) Object.assign(state, { ...freshSpoof(), last: fix });
   return finding;

@@ -17,6 +17,8 @@ export interface PositionInput extends LatLng {
   accuracyM?: number;
   /** Empty: on no trip. */
   tripId: string;
+  /** The device says that an app made it up. */
+  isMock?: boolean;
 }
 
 /** One broken rule of one field, as on the wire. */

@@ -19,6 +19,7 @@ export const PositionInputSchema = Type.Object(
     recorded_at_ms: EpochMs,
     ...motion,
     trip_id: Type.Optional(Type.String({ maxLength: 128 })),
+    is_mock: Type.Optional(Type.Boolean({ description: 'the device says that an app made this position up' })),
   },
   { ...Closed, title: 'PositionInput' },
 );
@@ -103,6 +104,7 @@ export function fromPositionWire(p: Static<typeof PositionInputSchema>): Positio
     headingDeg: p.heading_deg,
     accuracyM: p.accuracy_m,
     tripId: p.trip_id ?? '',
+    isMock: p.is_mock,
   };
 }
 

@@ -130,6 +130,7 @@ export function createLocations(deps: LocationsDeps) {
     vehicleClass: principal.vehicleClass,
     city: principal.city,
     source,
+    isMock: input.isMock,
   });
 
   /** What follows from a position that was kept. */

@@ -29,6 +29,7 @@ export interface HeardFix extends LatLng {
   at: number;
   accuracyM: number | undefined;
   speedMps: number | undefined;
+  isMock: boolean;
 }
 
 /** A ride with its rider on board. */
@@ -62,6 +63,8 @@ export interface DriverWatch {
   ride: RideWatch | null;
   /** Until when matching is not to see him, domain ms; null: he is believed. */
   distrustedUntil: number | null;
+  /** When others may let him be, as Redis was told, domain ms. */
+  overdueAt: number;
   /** Whether matching sees him is written one after the other. */
   tail: Promise<void>;
 }
@@ -80,6 +83,7 @@ export const newDriver = (position: Position): DriverWatch => ({
   isReading: false,
   ride: null,
   distrustedUntil: null,
+  overdueAt: 0,
   tail: SETTLED,
 });
 

@@ -36,6 +36,8 @@ export interface WatchSettings {
   checkInAnswerMs: number;
   /** How long after a sign of spoofing matching does not see a driver, domain ms. */
   distrustMs: number;
+  /** A clock that is farther behind is not believed, domain ms. */
+  staleClockMs: number;
 }
 
 export interface WatchPorts {
@@ -120,6 +122,7 @@ export function createIntelligence(
     onSample: ports.onSample ?? (() => {}),
     lineTo: routing.lineTo,
     distrustMs: settings.distrustMs,
+    staleClockMs: settings.staleClockMs,
     onRefused: (reason) => count('refused', reason),
     onDistrusted: (reason) => count('distrusted', reason),
     log,

@@ -21,6 +21,7 @@ import { isOtherWay, missed, observe, type SafetyLimits, type Warning } from '..
 import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
 import type { Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
+import { createDoubts, type Doubt } from './doubts.ts';
 import {
   type BoundRide,
   type DriverWatch,
@@ -50,10 +51,12 @@ export interface WatchDeps {
   lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null>;
   /** How long after a sign of spoofing matching does not see a driver, domain ms; 0: it sees him. */
   distrustMs: number;
+  /** A clock that is farther behind is not believed, domain ms. */
+  staleClockMs: number;
   /** Counts a position that was not believed. */
-  onRefused(reason: Exclude<Verdict, 'kept'>): void;
+  onRefused(reason: Exclude<Verdict, 'kept'> | 'stale_clock'): void;
   /** Counts a driver whom matching sees no more. */
-  onDistrusted(reason: 'jump' | 'spoofed_gps'): void;
+  onDistrusted(reason: Doubt): void;
   log: Logger;
 }
 
@@ -65,8 +68,6 @@ const MANY = 500;
 const APART_MS = 5000;
 /** A driver who says nothing for so long is forgotten, domain ms. */
 const FORGET_MS = 15 * 60_000;
-/** When the node that distrusts a driver has not come back to it for so long, another lets him be, domain ms. */
-const OVERDUE_MS = 120_000;
 /** Distrusted drivers that are looked after in one sweep. */
 const OVERDUE_MAX = 500;
 
@@ -83,6 +84,7 @@ export function createWatch(deps: WatchDeps) {
   const riding = new Set<DriverWatch>();
   const running = new Set<Promise<void>>();
   let prunedAt = clock.now();
+  const doubts = createDoubts({ ...deps, background });
 
   /** Runs something nobody waits for; `undo` lets a later position try again. */
   function background(
@@ -127,7 +129,7 @@ export function createWatch(deps: WatchDeps) {
     if (ride) tracks.keep(ride.tripId, pointOf(position));
     const { recordedAt: at, lat, lng, accuracyM, speedMps } = position;
     // One object a position, of one shape; who needs a part of it takes this.
-    const fix: HeardFix = { at, lat, lng, accuracyM, speedMps };
+    const fix: HeardFix = { at, lat, lng, accuracyM, speedMps, isMock: position.isMock === true };
     const verdict = judge(driver.cleansing, fix);
     if (verdict !== 'kept') deps.onRefused(verdict);
     if (verdict === 'late' || verdict === 'duplicate' || verdict === 'inaccurate') return;
@@ -136,43 +138,19 @@ export function createWatch(deps: WatchDeps) {
       const { driverId: userId, city } = position;
       const flagged = deps.anomalies.flag({ userId, role: 'driver', city }, finding);
       background(flagged, 'a sign of spoofing was not flagged', userId);
-      if (deps.distrustMs > 0) distrust(driver, now, deps.distrustMs, 'spoofed_gps');
     }
+    if (finding || fix.isMock) doubts.spoofed(driver, now);
     if (verdict !== 'kept') {
-      distrust(driver, now, 0, 'jump');
+      doubts.doubted(driver, now, 'jump');
       return;
     }
-    if (driver.distrustedUntil !== null && now >= driver.distrustedUntil) trust(driver);
+    if (now - at > deps.staleClockMs) {
+      deps.onRefused('stale_clock');
+      doubts.doubted(driver, now, 'stale_clock');
+    } else doubts.believed(driver, now);
     driver.last = position;
     lookAtFences(driver);
     lookAtRide(driver, fix, ride);
-  }
-
-  /** Where he says to be he cannot be: he is no candidate until a fix is believed again, and `forMs` at least. */
-  function distrust(driver: DriverWatch, now: number, forMs: number, reason: 'jump' | 'spoofed_gps'): void {
-    const before = driver.distrustedUntil;
-    const until = now + forMs;
-    if (before !== null && before >= until) return;
-    driver.distrustedUntil = until;
-    if (before === null || forMs > 0) deps.onDistrusted(reason);
-    const told = driver.tail.then(() => deps.positions.distrust(driver.driverId, until + OVERDUE_MS));
-    driver.tail = background(told, 'a driver was not kept out of matching', driver.driverId, () => {
-      driver.distrustedUntil = before;
-    });
-  }
-
-  function trust(driver: DriverWatch): void {
-    driver.distrustedUntil = null;
-    const told = driver.tail.then(() => admit(driver.driverId));
-    driver.tail = background(told, 'a driver was not let back into matching', driver.driverId, () => {
-      driver.distrustedUntil = 0;
-    });
-  }
-
-  async function admit(driverId: string): Promise<void> {
-    await deps.positions.trust(driverId);
-    const driver = await deps.drivers.get(driverId);
-    if (driver) await deps.drivers.reindex(driver);
   }
 
   function lookAtFences(driver: DriverWatch): void {
@@ -340,7 +318,7 @@ export function createWatch(deps: WatchDeps) {
     /** Lets drivers be whom a node distrusted that is gone, or whom nobody hears; resolves how many. @throws RideError RIDE_UNAVAILABLE */
     async release(): Promise<number> {
       const driverIds = await deps.positions.overdue(clock.now(), OVERDUE_MAX);
-      for (const driverId of driverIds) await admit(driverId);
+      for (const driverId of driverIds) await doubts.admit(driverId);
       return driverIds.length;
     },
 

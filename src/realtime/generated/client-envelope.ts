@@ -42,6 +42,9 @@ export function readLocationUpdate(r: Reader, end: number): LocationUpdate {
       case 58:
         m.tripId = r.string();
         break;
+      case 64:
+        m.isMock = r.bool();
+        break;
       default:
         throw UNUSUAL;
     }

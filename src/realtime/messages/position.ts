@@ -12,5 +12,6 @@ export function toPositionInput(update: LocationUpdate): PositionInput {
     headingDeg: update.headingDeg,
     accuracyM: update.accuracyM,
     tripId: update.tripId,
+    isMock: update.isMock,
   };
 }

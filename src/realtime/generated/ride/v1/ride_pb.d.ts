@@ -205,6 +205,13 @@ export declare type LocationUpdate = Message<"ride.v1.LocationUpdate"> & {
    * @generated from field: string trip_id = 7;
    */
   tripId: string;
+
+  /**
+   * The device says that an app made this position up, as Android's Location.isMock() tells.
+   *
+   * @generated from field: optional bool is_mock = 8;
+   */
+  isMock?: boolean | undefined;
 };
 
 /**
