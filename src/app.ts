@@ -66,7 +66,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   async function listen(): Promise<Listening> {
     await app.ready();
     await startJobs(config, outside, services, log);
-    await Promise.all([calls.listen(), presence.tick(), services.geofences.refresh()]);
+    await Promise.all([calls.listen(), presence.tick(), services.geofences.refresh(), services.sos.alarmed.refresh()]);
     stopTimers = startTimers(config, outside, services, realtime, log);
     sinks.startConsumer();
     // Fastify hands on what Node knows beyond Fastify's own types.

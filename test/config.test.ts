@@ -98,6 +98,8 @@ const bad: Record<string, readonly string[]> = {
   WATCH_INTERVAL: ['49ms', '11s'],
   WATCH_SWEEP_INTERVAL: ['199ms'],
   GEOFENCE_REFRESH: ['99ms'],
+  SOS_REFRESH: ['99ms'],
+  STALE_CLOCK: ['29s', '25h'],
   CHECK_IN_ANSWER: ['999ms', '2h'],
   SPOOFING_DISTRUST: ['-1s', '25h'],
   ROUTE_DEVIATION_M: ['49', '1km'],

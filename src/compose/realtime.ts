@@ -121,7 +121,7 @@ function roomForSessions(config: NodeConfig, log: Logger): number {
 export function startTimers(
   config: NodeConfig,
   { directory }: Outside,
-  { zones, watch, tracks, geofences }: DomainServices,
+  { zones, watch, tracks, geofences, sos }: DomainServices,
   { broker, presence }: Realtime,
   log: Logger,
 ): () => void {
@@ -139,6 +139,11 @@ export function startTimers(
     geofences
       .refresh()
       .catch((error: unknown) => log.warn({ err: error }, 'geofences not refreshed; the next time will'));
+  });
+  every(config.sosRefresh, () => {
+    sos.alarmed
+      .refresh()
+      .catch((error: unknown) => log.warn({ err: error }, 'open alerts not read; the next time will'));
   });
   const leaseMs = config.heartbeatTimeout / 3;
   const lease = new NodeLease({ directory, broker, everyMs: leaseMs, entryTtlMs: config.sessionEntryTtl, log });

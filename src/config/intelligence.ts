@@ -6,7 +6,7 @@ export const intelligenceSettings = {
     'LOCATION_SAMPLE',
     integer(0, 10_000),
     '10',
-    'One position in so many of each driver is sampled for the sink, and kept where he is on no trip, at most one in 5 s; 0: none. Those of a trip are all kept.',
+    'One position in so many of each driver is sampled for the sink, and kept where he is on no trip, at most one in 5 s; 0: none. Those of a trip, and of a driver with an open SOS, are all kept.',
   ),
   trackFlush: required(
     'TRACK_FLUSH',
@@ -37,6 +37,12 @@ export const intelligenceSettings = {
     duration(100, HOUR),
     '5s',
     'How soon a node knows of a geofence that was changed at another.',
+  ),
+  sosRefresh: required(
+    'SOS_REFRESH',
+    duration(100, HOUR),
+    '5s',
+    'How soon a node knows of an SOS that was raised or resolved at another: until it is, the track of who raised it is kept whole.',
   ),
   checkInAnswer: required(
     'CHECK_IN_ANSWER',

@@ -18,6 +18,7 @@ import { placeViolation } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import type { Trips } from '../trips/service.ts';
+import { Alarmed } from './alarmed.ts';
 import type { SosDocument, SosStatus } from './schemas.ts';
 
 /** One per user that ever raised an alert; owns which alert is open. */
@@ -57,6 +58,8 @@ const MAX_TRIP_ID = 128;
 export type Sos = ReturnType<typeof createSos>;
 
 export function createSos({ alerts, desks, trips, relay, tracking, publisher, clock, ids, log, closed }: SosDeps) {
+  const alarmed = new Alarmed(alerts);
+
   /** The id of the user's open alert: `fresh`, or the one that is open already. */
   async function openAlert(userId: string, fresh: string): Promise<string> {
     for (;;) {
@@ -143,6 +146,8 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
   }
 
   return {
+    alarmed,
+
     /**
      * Resolves the alert's id once it is stored.
      * @param deed id of the alert that this makes unless it folds into an open one; called again with it, it makes no other
@@ -216,10 +221,12 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     async react(event: OutboxEvent): Promise<void> {
       const a = event.data as unknown as SosDocument;
       if (event.type === 'sos.resolved') {
+        alarmed.closed(a.userId, a.id);
         await freeDesk(a.userId, a.id);
         await tracking.end(a.id);
         return closed(a.id, a.resolvedBy ?? '');
       }
+      alarmed.opened(a.userId, a.id);
       await tracking.start({ alertId: a.id, tripId: a.tripId, startedAt: a.createdAt, lastLocation: a.position });
     },
   };

@@ -1,6 +1,6 @@
 /**
  * Tracks: every position of a trip that is on, gathered for some seconds and written in one go; of drivers on no trip one in
- * LOCATION_SAMPLE, under the driver's own id. What is stored is raw; what is read is cleansed unless the caller wants it raw.
+ * LOCATION_SAMPLE, and all while they have an open SOS, under the driver's own id. What is stored is raw; what is read is cleansed unless the caller wants it raw.
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';

@@ -112,6 +112,7 @@ export function createIntelligence(
     tracks,
     geofences,
     checkIns,
+    alarmed: sos.alarmed,
     anomalies,
     positions,
     drivers,

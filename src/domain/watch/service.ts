@@ -18,6 +18,7 @@ import { distanceM, type LatLng } from '../geo.ts';
 import type { Geofences } from '../geofences/service.ts';
 import { quiet } from '../hysteresis.ts';
 import { isOtherWay, missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
+import type { Alarmed } from '../sos/alarmed.ts';
 import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
 import type { Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
@@ -37,6 +38,8 @@ export interface WatchDeps {
   tracks: Tracks;
   geofences: Geofences;
   checkIns: CheckIns;
+  /** Whose track is kept whole, on a trip or not. */
+  alarmed: Pick<Alarmed, 'has'>;
   anomalies: Anomalies;
   positions: Pick<Positions, 'ofTrip' | 'distrust' | 'trust' | 'overdue'>;
   drivers: Pick<Drivers, 'get' | 'reindex'>;
@@ -118,15 +121,17 @@ export function createWatch(deps: WatchDeps) {
     const driver = driverOf(position);
     const now = clock.now();
     driver.heardAt = now;
+    const isAlarmed = deps.alarmed.has(position.driverId);
     if (isSampled(driver.heard++, deps.sampleEvery)) {
       deps.onSample(position);
-      if (!ride && position.recordedAt - driver.keptAt >= APART_MS) {
+      if (!ride && !isAlarmed && position.recordedAt - driver.keptAt >= APART_MS) {
         driver.keptAt = position.recordedAt;
         tracks.keep(position.driverId, pointOf(position));
       }
     }
     // Late ones too: a track is put in order when it is read.
     if (ride) tracks.keep(ride.tripId, pointOf(position));
+    else if (isAlarmed) tracks.keep(position.driverId, pointOf(position));
     const { recordedAt: at, lat, lng, accuracyM, speedMps } = position;
     // One object a position, of one shape; who needs a part of it takes this.
     const fix: HeardFix = { at, lat, lng, accuracyM, speedMps, isMock: position.isMock === true };
