@@ -139,8 +139,8 @@ export async function tripRequests(context: Context): Promise<CaseResult> {
   return {
     title: 'Trip requests over REST',
     method: [
-      `\`POST /api/v1/trips\` on ${scale.clients} kept connections, one request at a time on each, every one by another rider. Ours verifies the token, counts the request against its limit, prices the ride with the surge of its zone, and writes the trip with its event to SQLite, on the disk before it is answered. While it takes further requests it tells the followers of each trip and looks for a driver, of whom there is none: what follows from a request is in the figure, and all trips go on waiting.`,
-      'The peer is Fastify with @fastify/jwt, which remembers verified tokens, @fastify/rate-limit over the same Redis, so that its limit too is one of all nodes, and the same schemas for body and answer. It keeps the trip in a Map, or inserts it into SQLite, on the disk before it is answered too; nothing follows.',
+      `\`POST /api/v1/trips\` on ${scale.clients} kept connections, one request at a time on each, every one by another rider. Ours verifies the token, counts the request against its limit, prices the ride with the surge of its zone, and writes the trip with its event to SQLite, on the disk before it is answered. While it takes further requests it tells the followers of each trip, looks for a driver, of whom there is none, writes down why, and looks again: what follows from a request runs in the same process and is in the figure, and all trips go on waiting.`,
+      'The peer is Fastify with @fastify/jwt, which remembers verified tokens, @fastify/rate-limit over the same Redis, so that its limit too is one of all nodes, and the same schemas for body and answer. It keeps the trip in a Map, or inserts it into SQLite, on the disk before it is answered too; nothing follows. Only the second promises what ours does: what the first has answered is gone with the process, so beside it stands what keeping the promise costs on this disk.',
     ],
     tables: [
       {

@@ -144,8 +144,8 @@ export class Link {
   }
 
   /** Atomic; see WriteRequest. */
-  async write(guarded: boolean, statements: readonly Statement[]): Promise<number> {
-    return this.#call([this.#nextId++, 'write', guarded, statements]);
+  async write(guarded: boolean, statements: readonly Statement[], kind: 'write' | 'late' = 'write'): Promise<number> {
+    return this.#call([this.#nextId++, kind, guarded, statements]);
   }
 
   async close(): Promise<void> {

@@ -21,13 +21,17 @@ import {
 const MAX_GROUP = 256;
 /** Pause before another try for a lock that another process holds, milliseconds: this and up to as much again. */
 const RETRY_MS = 1;
+/** Longest wait of a write that nobody waits for, for others with which it may share a transaction, milliseconds. */
+const LATE_MS = 20;
 
 const port = parentPort!;
 const settings = workerData as WorkerSettings;
 
 interface Waiting {
   request: WriteRequest;
-  /** After this it is given up, milliseconds of performance.now(). */
+  /** From this on it is to be written, also if by itself; milliseconds of performance.now(), as is the next. */
+  due: number;
+  /** After this it is given up. */
   deadline: number;
 }
 
@@ -36,6 +40,7 @@ let readsBusySince: number | null = null;
 let writes: Waiting[] = [];
 let replies: unknown[] = [];
 let scheduled = false;
+let late: NodeJS.Timeout | undefined;
 let closing = false;
 
 /** A later statement of an op failed, so that the group has to be run again with each op in a savepoint. */
@@ -60,11 +65,21 @@ function accept(message: Inbound): void {
     closing = true;
     return;
   }
-  const deadline = performance.now() + settings.busyTimeoutMs;
+  const now = performance.now();
   for (const request of message) {
-    if (request[1] === 'write') writes.push({ request, deadline });
-    else reads.push(request);
+    if (request[1] === 'rows' || request[1] === 'pending') {
+      reads.push(request);
+      continue;
+    }
+    const due = request[1] === 'late' ? now + LATE_MS : now;
+    writes.push({ request, due, deadline: due + settings.busyTimeoutMs });
   }
+}
+
+/** A write is due, and with it all that wait. */
+function isDue(): boolean {
+  const now = performance.now();
+  return writes.length > 0 && (closing || writes.length >= MAX_GROUP || writes.some(({ due }) => due <= now));
 }
 
 function receive(message: Inbound): void {
@@ -84,13 +99,16 @@ function turn(): void {
   let waitMs = 0;
   serveReads();
   flush();
-  if (writes.length > 0 && !commitGroup()) waitMs = RETRY_MS + Math.random() * RETRY_MS;
+  if (isDue() && !commitGroup()) waitMs = RETRY_MS + Math.random() * RETRY_MS;
   flush();
-  if (reads.length > 0 || writes.length > 0) {
+  if (reads.length > 0 || isDue()) {
     scheduled = true;
     if (waitMs > 0 || readsBusySince !== null) setTimeout(again, waitMs || RETRY_MS);
     else setImmediate(again);
+  } else if (writes.length > 0) {
+    late ??= setTimeout(lateTurn, LATE_MS);
   } else if (closing) {
+    clearTimeout(late);
     db!.close();
     port.close();
   }
@@ -99,6 +117,11 @@ function turn(): void {
 function again(): void {
   drain();
   turn();
+}
+
+function lateTurn(): void {
+  late = undefined;
+  if (!scheduled) again();
 }
 
 function serveReads(): void {

@@ -44,7 +44,7 @@ export function createRelay<T extends StoredDocument>(
 ): Relay {
   /** The last task of each document that has one: the next waits for it. */
   const relaying = new Map<string, Promise<void>>();
-  /** The same for what is handed to other systems. */
+  /** The same for what is handed to other systems, and acknowledged. */
   const recording = new Map<string, Promise<void>>();
   /** Date from which the next sweep goes on. */
   let sweptTo = 0;
@@ -54,13 +54,13 @@ export function createRelay<T extends StoredDocument>(
     for (const event of events) {
       const outcome = await handler.publish(documentId, event, false);
       if (isOutOfStep(outcome)) {
-        await finish(documentId, done);
+        void finish(documentId, done);
         return relayStored(documentId);
       }
       await handler.react(documentId, event);
       done.push(event);
     }
-    await finish(documentId, done);
+    void finish(documentId, done);
   }
 
   /** The slow path: someone else's earlier events, or our own of a former life, have to go first. */
@@ -79,18 +79,19 @@ export function createRelay<T extends StoredDocument>(
     await finish(documentId, done);
   }
 
+  /** In the background: what happens next to the document does not wait for it. Resolves then, but for what other systems keep waiting. */
   async function finish(documentId: string, done: readonly OutboxEvent[]): Promise<void> {
     if (done.length === 0) return;
     const { record } = handler;
-    if (!record) return acknowledge(documentId, done);
-    void enqueue(
+    const finished = enqueue(
       documentId,
       async () => {
-        await recordAll(documentId, done, record);
+        if (record) await recordAll(documentId, done, record);
         await acknowledge(documentId, done);
       },
       recording,
     );
+    if (!record) await finished;
   }
 
   /**
