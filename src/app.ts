@@ -56,6 +56,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   const { broker, gateway, door, presence, calls } = realtime;
   const { signIn } = await registerHttp(app, { config, outside, services, realtime, state, log });
   outside.gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
+  outside.gauge('ride_stream_draining', 'Processes that send their sessions away', () => Number(broker.draining));
   watchGauges(outside, services);
   paymentGauges(outside, services, log);
 

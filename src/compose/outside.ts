@@ -77,11 +77,24 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     }),
     ...streamsInRedis(config, redis, meter.redisHit, onRedisError, log),
     ...driversInRedis(config, redis, meter.redisHit, log),
-    presences: createRedisPresences(redis, {
-      nodeId,
-      leaseMs: config.heartbeatTimeout,
-      encode: createPresenceEncoder({ lamport, nodeId }),
-    }),
+    presences: counted(
+      createRedisPresences(redis, {
+        nodeId,
+        leaseMs: config.heartbeatTimeout,
+        encode: createPresenceEncoder({ lamport, nodeId }),
+        onChanged: (state, users) => meter.stream('presence', state, users),
+      }),
+      {
+        join: 'presence',
+        leave: 'presence',
+        renew: 'presence',
+        sweep: 'presence',
+        recorded: 'presence',
+        retire: 'presence',
+        read: 'presence',
+      },
+      meter.redisHit,
+    ),
     routingMeter,
     routingEngine: composeRouting(config, redis, routingMeter, log),
     seal: createSeal(quoteSecrets(config), 'quotes'),
@@ -140,7 +153,7 @@ function streamsInRedis(
       onHit,
     ),
     inboxes: counted(createRedisInboxes(redis, inboxMemoryTtlMs, log), { position: 'inbox', advance: 'inbox' }, onHit),
-    buckets: createRedisTokenBuckets(redis),
+    buckets: counted(createRedisTokenBuckets(redis), { take: 'bucket', giveBack: 'bucket' }, onHit),
   };
 }
 
@@ -173,7 +186,7 @@ function driversInRedis(
       { reserve: 'offer', release: 'offer', save: 'offer', remove: 'offer' },
       onHit,
     ),
-    tracking: createRedisSosTracking(redis),
+    tracking: counted(createRedisSosTracking(redis), { start: 'sos_tracking', end: 'sos_tracking' }, onHit),
     marks: counted(createRedisFenceMarks(redis), { of: 'geofence', enter: 'geofence', leave: 'geofence' }, onHit),
     supply: counted(createRedisSupply(redis), { available: 'supply' }, onHit),
     surgeBoards: counted(createRedisSurgeBoards(redis), { read: 'surge', save: 'surge' }, onHit),

@@ -28,6 +28,7 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
     newToken: () => randomBytes(18).toString('base64url'),
     tokenTtlMs: config.reconnectTokenTtl,
     intervalMs: config.heartbeatInterval,
+    meter,
     log,
   });
   const limiter = new Limiter({
@@ -103,7 +104,7 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
     maxPayloadBytes: config.maxPayloadBytes,
     log,
   });
-  const door = new Door({ broker, ratePerS: config.connectionRate, burst: config.connectionBurst });
+  const door = new Door({ broker, meter, ratePerS: config.connectionRate, burst: config.connectionBurst });
   return { recovery, limiter, calls, presence, broker, door, gateway };
 }
 

@@ -86,7 +86,7 @@ function interceptor(options: GrpcOptions): ServerInterceptor {
   const unsigned = new UnsignedCalls(options.maxUnsignedCalls);
   const open: Open = async (stream, metadata) => {
     door.knock(hostOf(stream.getPeer()));
-    const signedIn = await signIn(credentialsOf(metadata));
+    const signedIn = await signIn(credentialsOf(metadata), ({ userId }) => door.enter(userId));
     unsigned.leave(stream.carrier);
     const [traceparent] = metadata.get('traceparent');
     return gateway.accept(signedIn, 'grpc', stream, { traceparent, tracestate: metadata.get('tracestate').join() });

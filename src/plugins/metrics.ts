@@ -11,6 +11,7 @@ import type { ListenAddress } from '../config.ts';
 import type { Meter } from '../ports/meter.ts';
 import { type Count, PlainCounter } from './plain-counter.ts';
 import { PlainHistogram } from './plain-histogram.ts';
+import { createStreamCounters } from './stream-metrics.ts';
 
 /** All values of a registry, as plain data. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -167,6 +168,7 @@ export function createMetrics(): Metrics {
       fanOut: (seconds) => fanOut.observe(NO_LABELS, seconds),
       handled: (kind, seconds) => latency.observe({ event: kind }, seconds),
       authenticationFailed: (reason) => authErrors.inc({ reason }),
+      stream: createStreamCounters(registry),
       watched: (what, label) => watched[what].labels(label).inc(),
       redisHit(operation, count = 1) {
         let hit = hits.get(operation);

@@ -142,6 +142,7 @@ export class Broker {
     this.#count(session, -1);
     this.#follows.release(session);
     this.#options.meter.sessionClosed(session.namespace);
+    this.#options.meter.stream('ended', code ?? 'gone');
     this.#options.directory.closed(this.#entry(session));
     this.#options.onEnded?.(session, code);
     const { userId } = session.principal;
@@ -217,6 +218,10 @@ export class Broker {
     let depth = 0;
     for (const session of this.sessions()) depth += session.queued;
     return depth;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** No new sessions from now on. */

@@ -3,11 +3,13 @@
  * how many sessions the process holds, how fast one address connects, how many sessions one user has.
  */
 import { isIPv6 } from 'node:net';
-import { RideError } from '../errors.ts';
+import { asRideError, RideError } from '../errors.ts';
+import type { Meter } from '../ports/meter.ts';
 import type { Broker } from './broker.ts';
 
 export interface DoorOptions {
   broker: Pick<Broker, 'assertOpen'>;
+  meter: Pick<Meter, 'stream'>;
   /** Connections of one address a second, in the long run. */
   ratePerS: number;
   /** Connections of one address at once. */
@@ -60,6 +62,10 @@ export class Door {
    * @throws RideError RIDE_DRAINING, RIDE_TOO_MANY_SESSIONS, RIDE_RATE_LIMITED
    */
   knock(address: string): void {
+    this.#counted(() => this.#knock(address));
+  }
+
+  #knock(address: string): void {
     this.#options.broker.assertOpen();
     const now = this.#now();
     const key = addressKey(address);
@@ -80,7 +86,16 @@ export class Door {
 
   /** Once it is known who connects. @throws RideError RIDE_DRAINING, RIDE_TOO_MANY_SESSIONS, RIDE_USER_SESSIONS */
   enter(userId: string): void {
-    this.#options.broker.assertOpen(userId);
+    this.#counted(() => this.#options.broker.assertOpen(userId));
+  }
+
+  #counted(ask: () => void): void {
+    try {
+      ask();
+    } catch (error) {
+      this.#options.meter.stream('turned_away', asRideError(error).code);
+      throw error;
+    }
   }
 
   /** Two generations: what is in the former one was last touched so long ago that it may connect freely again. */

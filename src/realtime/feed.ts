@@ -33,7 +33,7 @@ export interface FeedOptions {
   bus: Bus;
   turn: Turn;
   log: Logger;
-  meter: Pick<Meter, 'fanOut'>;
+  meter: Pick<Meter, 'fanOut' | 'stream'>;
   /** Every message that reaches this node, before its subscribers. */
   onFrame?(frame: Frame): void;
 }
@@ -199,10 +199,12 @@ export class Feed implements Joiner, Stream {
         let more = true;
         while (more) more = await this.#fill(broken);
       } while (this.#hasBroken);
+      this.#options.meter.stream('repair', 'repaired');
     } catch (error) {
       if (this.#over) return;
       this.#options.log.warn({ err: error, topic: this.topic }, 'messages of a topic were lost; its readers resume');
       this.#over = true;
+      this.#options.meter.stream('repair', 'lost');
       for (const { sink } of [...this.subscriptions])
         sink.close('RIDE_SLOW_READER', 'a message was lost; resume from the last offset');
     }

@@ -80,6 +80,7 @@ export class Follows {
       return null;
     };
     return this.#follow(session, topic, place, (subscription, missed) => {
+      if (missed) this.#count(missed, missed.recovered ? 'recovered' : 'gap', 'topic');
       const { offset, epoch } = subscription.position;
       const { recovered, count } = missed ?? { recovered: true, count: 0 };
       const result = { topic, recovered, offset, epoch, replayed: count };
@@ -99,7 +100,15 @@ export class Follows {
       subscription.catchUp(since, ({ from, count }) =>
         announce({ topic, recovered: false, offset: from.offset, epoch: from.epoch, replayed: count }),
       );
-    await this.#follow(session, topic, place, () => {});
+    await this.#follow(session, topic, place, (_, missed) =>
+      this.#count(missed, missed.recovered ? 'inbox' : 'inbox_gap', 'inbox'),
+    );
+  }
+
+  #count({ frames }: Missed, outcome: string, source: 'topic' | 'inbox'): void {
+    const { meter } = this.#options;
+    meter.stream('recovery', outcome);
+    meter.stream('replayed', source, frames.length);
   }
 
   /** @param done called between what was missed and what is live */

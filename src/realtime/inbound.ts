@@ -76,6 +76,7 @@ export function createInbound(options: InboundOptions): Inbound {
 
   function refuse(session: Session, thrown: unknown, corrId: string): void {
     const error = asRideError(thrown);
+    meter.stream('refused', error.code);
     const facts = { corr_id: corrId, user_id: session.principal.userId, code: error.code };
     if (error.code === 'RIDE_INTERNAL') log.error({ ...facts, err: error.cause }, 'message failed');
     else log.debug({ ...facts, field: error.field }, 'message refused');

@@ -8,6 +8,7 @@
 import type { TopicPosition } from '../ports/bus.ts';
 import type { Inboxes } from '../ports/inboxes.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Meter } from '../ports/meter.ts';
 import type { Reconnects, SavedSession } from '../ports/reconnects.ts';
 import { BEGINNING } from './replay.ts';
 import type { SavedTopics, Session } from './session.ts';
@@ -21,6 +22,7 @@ export interface RecoveryOptions {
   tokenTtlMs: number;
   /** What the client has is noted at most this often. */
   intervalMs: number;
+  meter: Pick<Meter, 'stream'>;
   log: Logger;
 }
 
@@ -70,6 +72,7 @@ export class Recovery {
   /** A session that could not be opened leaves its token as good as it was. */
   giveBack(redeemed: Redeemed | null): void {
     if (!redeemed) return;
+    this.#options.meter.stream('reconnect', 'given_back');
     const { token, session } = redeemed;
     this.#options.reconnects.create(token, session, this.#ttlOf(session.expiresAt)).catch((error: unknown) => {
       this.#options.log.warn({ err: error, user_id: session.userId }, 'a reconnect token is lost');

@@ -235,6 +235,7 @@ export class Session {
     ring.push(frame);
     if (!this.#full && ring.fill > PAUSE_ABOVE) {
       this.#full = true;
+      this.#owner.meter.stream('backpressure', 'held');
       this.hold();
     }
   }
@@ -283,6 +284,7 @@ export class Session {
   pause(): void {
     if (this.paused) return;
     this.paused = true;
+    this.#owner.meter.stream('backpressure', 'paused');
     this.transport.pauseReading();
   }
 

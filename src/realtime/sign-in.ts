@@ -47,7 +47,11 @@ export function createSignIn({ verifyToken, recovery, meter, log }: SignInOption
   }
 
   /** Null when the token stands for nothing. */
-  const redeem = async (token: string): Promise<Redeemed | null> => (TOKEN.test(token) ? recovery.redeem(token) : null);
+  async function redeem(token: string): Promise<Redeemed | null> {
+    const saved = TOKEN.test(token) ? await recovery.redeem(token) : null;
+    meter.stream('reconnect', saved ? 'redeemed' : 'unknown');
+    return saved;
+  }
 
   async function resume(token: string): Promise<SignedIn> {
     const saved = await redeem(token);

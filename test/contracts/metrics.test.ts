@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import t from 'tap';
 import { parseMetrics, readMetrics, type Sample, sum } from '../clients/metrics.ts';
-import { connect, openGrpc, openWebSocket } from '../clients/peer.ts';
+import { connect, openGrpc, openWebSocket, resuming } from '../clients/peer.ts';
 import { build } from '../helper.ts';
 import { assignedRide, member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
@@ -92,6 +92,47 @@ t.test('refused sign-ins, by reason, wherever they happen', async (t) => {
   t.equal(failed('invalid'), 2);
 });
 
+t.test('what becomes of sessions, places, tokens and refusals', async (t) => {
+  const before = await read();
+  const ride = await assignedRide(t, s);
+  const topic = `trip:${ride.id}`;
+  const peer = await connect(t, s.at, 'grpc', ride.rider.token);
+  const { subscribed } = await peer.ask({ subscribe: { topic, since_offset: 0 } });
+  t.ok(subscribed.replayed > 0);
+  await peer.ask({ subscribe: { topic, since_offset: 3, epoch: 'another' } });
+  await peer.ask({ location_update: { ...somewhere(), recorded_at_ms: Date.now() } });
+  const { reconnect_token: token } = peer.inbox.all.find((m) => m.welcome)!.welcome;
+  peer.cut();
+  const back = await connect(t, s.at, 'grpc', undefined, resuming('grpc', token));
+  await openGrpc(s.at, undefined, resuming('grpc', token).headers).ended;
+  const since = (name: string, labels: object) => async () => grown(before, await read(), name, labels) >= 1;
+  for (const [name, labels] of [
+    ['ride_stream_recoveries_total', { outcome: 'recovered' }],
+    ['ride_stream_recoveries_total', { outcome: 'gap' }],
+    ['ride_stream_recoveries_total', { outcome: 'inbox' }],
+    ['ride_stream_replayed_total', { source: 'topic' }],
+    ['ride_stream_refused_total', { code: 'RIDE_FORBIDDEN' }],
+    ['ride_stream_reconnect_tokens_total', { outcome: 'redeemed' }],
+    ['ride_stream_reconnect_tokens_total', { outcome: 'unknown' }],
+    ['ride_stream_sessions_ended_total', { code: 'gone' }],
+    ['ride_presence_changes_total', { state: 'online' }],
+  ] as const)
+    await until(since(name, labels), `${name} ${JSON.stringify(labels)}`);
+  t.equal(sum(await read(), 'ride_stream_draining'), 0);
+  back.cut();
+});
+
+t.test('who is turned away at the door is counted by the reason, on every transport', async (t) => {
+  const full = await build(t, { env: { MAX_SESSIONS_PER_USER: '1', REDIS_URL: s.redisUrl } });
+  const { token } = await member(full, 'rider');
+  await connect(t, full.at, 'grpc', token);
+  await openGrpc(full.at, token).ended;
+  await openWebSocket(full.at, 'websocket-json', token).catch(() => {});
+  const turnedAway = async () =>
+    sum(await readMetrics(full.at.metrics), 'ride_stream_turned_away_total', { code: 'RIDE_USER_SESSIONS' });
+  t.equal(await turnedAway(), 2);
+});
+
 t.test('what Redis answered, by operation', async (t) => {
   const before = await read();
   const ride = await assignedRide(t, s);
@@ -106,6 +147,7 @@ t.test('what Redis answered, by operation', async (t) => {
     'offer',
     'publish',
     'session',
+    'presence',
   ]) {
     t.ok(grown(before, after, 'realtime_redis_hits_total', { operation }) > 0, operation);
   }

@@ -7,7 +7,7 @@ import { addressKey, Door } from '../../src/realtime/door.ts';
 
 function doorAt(ratePerS: number, burst: number) {
   let now = 0;
-  const door = new Door({ broker: { assertOpen() {} }, ratePerS, burst, now: () => now });
+  const door = new Door({ broker: { assertOpen() {} }, meter: { stream() {} }, ratePerS, burst, now: () => now });
   /** 0, or how long to wait. */
   const knock = (address: string): number => {
     try {

@@ -59,7 +59,12 @@ async function scene() {
       complete: true,
     }),
   } as unknown as Bus;
-  const feed = new Feed(TOPIC, { bus, turn, log: quiet, meter: { fanOut: (seconds) => void measured.push(seconds) } });
+  const feed = new Feed(TOPIC, {
+    bus,
+    turn,
+    log: quiet,
+    meter: { stream() {}, fanOut: (seconds) => void measured.push(seconds) },
+  });
   await feed.open();
   const sink: Sink = {
     send(outgoing: Outgoing, comesFirst) {

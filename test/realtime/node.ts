@@ -43,6 +43,7 @@ export function countingMeter(): Meter & { drops: Record<string, number> } {
     handled() {},
     authenticationFailed() {},
     redisHit() {},
+    stream() {},
     watched() {},
   };
 }

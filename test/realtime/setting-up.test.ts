@@ -29,6 +29,7 @@ async function scene(t: Test, maxSessions = 1000) {
     reconnects,
     inboxes: { position: () => inbox.promise, advance() {} },
     newToken: () => 'new',
+    meter: { stream() {} },
     tokenTtlMs: 60_000,
     intervalMs: 1000,
     log: quiet,

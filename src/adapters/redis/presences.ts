@@ -16,6 +16,8 @@ export interface RedisPresencesOptions {
   leaseMs: number;
   /** The finished envelope that subscribers get. */
   encode(state: { userId: string; online: boolean; lastSeenMs: number }): Buffer;
+  /** So many users have come online, or gone offline. */
+  onChanged?(state: 'online' | 'offline', users: number): void;
 }
 
 const NODES = '{presence}:nodes';
@@ -56,8 +58,14 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
    * @param steps one for each user
    * Resolves the users whose step failed. @throws RideError RIDE_UNAVAILABLE when all did
    */
-  async function failing(userIds: readonly string[], steps: readonly KeyCommand[]): Promise<string[]> {
+  async function failing(
+    state: 'online' | 'offline',
+    userIds: readonly string[],
+    steps: readonly KeyCommand[],
+  ): Promise<string[]> {
     const replies = await sendAll(redis, steps);
+    const changed = replies.filter(([error, reply]) => error === null && reply === 1).length;
+    if (changed > 0) options.onChanged?.(state, changed);
     const failed = userIds.filter((_, index) => replies[index]![0] !== null);
     if (failed.length === userIds.length) throw redisAway(replies[0]![0]);
     return failed;
@@ -75,7 +83,7 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
         seenMs,
       ],
     );
-    const failed = new Set(await failing(userIds, steps));
+    const failed = new Set(await failing('offline', userIds, steps));
     // Last: whoever goes on after a crash in between finds them here.
     await orAway(redis.srem(usersKey(from), ...userIds.filter((userId) => !failed.has(userId))));
     return [...failed];
@@ -105,7 +113,7 @@ export function createRedisPresences(connection: Redis, options: RedisPresencesO
       const steps = userIds.map(
         (userId): KeyCommand => ['ridePresenceJoin', userKey(userId), own, ...told(userId, true, at)],
       );
-      return failing(userIds, steps);
+      return failing('online', userIds, steps);
     },
 
     leave: (leaving) => leaveFrom(incarnation, leaving),
