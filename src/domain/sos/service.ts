@@ -145,6 +145,18 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     return { id, isNew: true };
   }
 
+  /** By user. What he says while a call of his is being stored folds into it: it is not limited, and must not cost a write each. */
+  const calling = new Map<string, Promise<string>>();
+
+  async function call(principal: Principal, input: SosInput, deed?: string): Promise<string> {
+    for (;;) {
+      const { id, isNew } = await raise(principal, input, deed ?? ids.next('sos'));
+      // A repeat: the alert is stored already and its announcement is on the way, unless it was just closed.
+      if (isNew || id === deed || (await alerts.get(id))?.status !== 'resolved') return id;
+      await freeDesk(principal.userId, id);
+    }
+  }
+
   return {
     alarmed,
 
@@ -158,13 +170,13 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
       if (violation) throw invalidInput(violation.field, violation.rule);
       if (input.tripId.length > MAX_TRIP_ID) throw invalidInput('trip_id', `at most ${MAX_TRIP_ID} characters`);
       if (input.note.length > MAX_NOTE) throw invalidInput('note', `at most ${MAX_NOTE} characters`);
-      if (deed && (await alerts.get(deed))) return deed;
-      for (;;) {
-        const { id, isNew } = await raise(principal, input, deed ?? ids.next('sos'));
-        // A repeat: the alert is stored already and its announcement is on the way, unless it was just closed.
-        if (isNew || id === deed || (await alerts.get(id))?.status !== 'resolved') return id;
-        await freeDesk(principal.userId, id);
-      }
+      if (deed) return (await alerts.get(deed)) ? deed : call(principal, input, deed);
+      const { userId } = principal;
+      const before = calling.get(userId);
+      if (before) return before;
+      const mine = call(principal, input).finally(() => calling.delete(userId));
+      calling.set(userId, mine);
+      return mine;
     },
 
     /** For use inside the domain: no question of who asks. */

@@ -63,6 +63,22 @@ t.test('property 3: whatever is raised and whoever raises it, nobody is told bef
   await t.resolves(fc.assert(property, { numRuns: 15 }));
 });
 
+t.test('a storm of calls of one user costs as many writes as there are moments, not as there are calls', async (t) => {
+  let writes = 0;
+  const s = await watched(t, await shared(t), async () => {
+    writes++;
+  });
+  const rider = person('rider', 'rider');
+  const storm = () => Promise.all(Array.from({ length: 500 }, () => s.sos.trigger(rider, input)));
+  const [first, second] = [await storm(), await storm()];
+  t.equal(new Set([...first, ...second]).size, 1, 'one alert');
+  t.equal(writes, 2, 'each storm is one look');
+  const others = Array.from({ length: 20 }, (_, i) => s.sos.trigger(person('rider', `other-${i}`), input));
+  t.equal(new Set(await Promise.all(others)).size, 20, 'nobody else is in it');
+  await s.idle();
+  t.equal(await alertsIn(s), 21);
+});
+
 t.test('the store is away: it is refused, nobody is told, and the repeat is the same alert', async (t) => {
   const place = await shared(t);
   let isAway = true;
