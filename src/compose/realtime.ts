@@ -132,7 +132,7 @@ export function startTimers(
   every(Math.min(1000, config.heartbeatTimeout / 4), () => setImmediate(() => broker.tick(Date.now())));
   const checkMs = Math.min(1000, config.topicCheckInterval);
   every(checkMs, () => broker.check(checkMs / config.topicCheckInterval));
-  every(config.zoneBroadcastInterval, () => zones.flush());
+  every(config.zoneBroadcastInterval, () => void zones.flush());
   every(config.watchInterval, lookAround(watch));
   every(1000, () => watch.tick());
   every(config.trackFlush, () => void tracks.flush());

@@ -29,6 +29,12 @@ export class Recent<V extends object | true> {
     return old;
   }
 
+  /** As `get`, but it is not kept longer for that. */
+  peek(key: string): V | undefined {
+    this.#age();
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
   /** Whether it is remembered; it is not kept longer for that. */
   has(key: string): boolean {
     this.#age();

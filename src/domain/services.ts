@@ -151,7 +151,16 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     ids,
   });
   const ratingRelay: Relay = relayOf(collections.ratings, ratings.handler);
-  const zones = createZoneBoard(publisher, clock, freshnessMs, ports.zoneOf, settings.zoneBroadcastMax);
+  const zones = createZoneBoard({
+    publisher,
+    positions,
+    drivers,
+    clock,
+    freshnessMs,
+    zoneOf: ports.zoneOf,
+    batchMax: settings.zoneBroadcastMax,
+    log,
+  });
   const locations = createLocations({
     positions,
     trips,

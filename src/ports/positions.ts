@@ -58,5 +58,7 @@ export interface Positions {
   trust(driverId: string): Promise<void>;
   /** Some of the distrusted whose time is over at `now`: nobody looks after them any more. */
   overdue(now: number, limit: number): Promise<string[]>;
+  /** Which of these drivers are among the available ones, in their order. */
+  areAvailable(driverIds: readonly string[]): Promise<boolean[]>;
   countAvailable(): Promise<number>;
 }

@@ -164,6 +164,14 @@ const cases: Record<string, Case> = {
     for (const { driverId } of far) t.equal(await a.setAvailable(driverId, 'standard'), true);
     t.equal(await a.setAvailable('no-such-driver', 'standard'), false, 'nobody knows where that is');
     t.equal(await b.countAvailable(), before + 4);
+    const asked = [far[0]!, busy, far[3]!].map(({ driverId }) => driverId);
+    t.same(await b.areAvailable([...asked, 'no-such-driver']), [true, false, true, false]);
+    const many = Array.from({ length: 1200 }, (_, i) => (i % 600 === 7 ? asked[0]! : `nobody-${i}`));
+    t.same(
+      (await b.areAvailable(many)).flatMap((is, i) => (is ? [i] : [])),
+      [7, 607],
+    );
+    t.same(await b.areAvailable([]), []);
     const mine = new Set([...far, busy].map(({ driverId }) => driverId));
     const found = (await b.nearby(CENTER, 1000, 500)).filter(({ position }) => mine.has(position.driverId));
     t.same(

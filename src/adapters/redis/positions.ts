@@ -30,6 +30,8 @@ const ACTIVE_DRIVERS = 'active-drivers';
 const ACTIVE_CLASSES = 'active-drivers:class';
 /** Sorted by when they are overdue. In the slot of the index: what is sent together is done in its order. */
 const DISTRUSTED = '{active-drivers}:distrusted';
+/** Drivers who are looked up by one command: Redis does nothing else meanwhile. */
+const ASKED_TOGETHER = 500;
 /** Redis GEO cannot hold latitudes beyond this (EPSG:3857). */
 const GEO_LAT_MAX = 85.05112878;
 
@@ -127,6 +129,13 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
       await orAway(redis.zrem(DISTRUSTED, driverId));
     },
     overdue: (now, limit) => orAway(redis.zrangebyscore(DISTRUSTED, '-inf', now, 'LIMIT', 0, limit)),
+    async areAvailable(driverIds) {
+      const asked: Promise<(string | null)[]>[] = [];
+      for (let from = 0; from < driverIds.length; from += ASKED_TOGETHER) {
+        asked.push(redis.zmscore(ACTIVE_DRIVERS, ...driverIds.slice(from, from + ASKED_TOGETHER)));
+      }
+      return (await orAway(Promise.all(asked))).flat().map((place) => place !== null);
+    },
     countAvailable: () => orAway(redis.zcard(ACTIVE_DRIVERS)),
   };
 }

@@ -91,7 +91,7 @@ export function createLocations(deps: LocationsDeps) {
   }
 
   function fanOut(position: Position, binding: Binding | null): void {
-    deps.zones.moved(position, binding ? 'on_trip' : 'available');
+    deps.zones.moved(position, binding !== null);
     if (!binding) return;
     const now = clock.now();
     const { ageMs, stale } = freshnessOf(position.recordedAt, now, settings.freshnessMs);

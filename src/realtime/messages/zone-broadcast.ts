@@ -5,7 +5,7 @@ export const zoneBroadcast = defineServerMessage({
   kind: 'zone_broadcast',
   delivery: 'ephemeral',
   topics: ['zone', 'city'],
-  doc: 'Drivers that moved in a zone or city since the last one.',
+  doc: 'Drivers on duty that moved in a zone or city since the last one.',
   example: {
     zone: '872a100d2ffffff',
     city: 'nyc',

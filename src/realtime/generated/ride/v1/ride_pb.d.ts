@@ -1708,7 +1708,7 @@ export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
   headingDeg?: number | undefined;
 
   /**
-   * available or on_trip.
+   * available or on_trip; who is off duty is not told of.
    *
    * @generated from field: string status = 5;
    */
