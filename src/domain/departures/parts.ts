@@ -25,7 +25,7 @@ export interface ScheduledDeps {
   };
   idempotency: Idempotency;
   drivers: Drivers;
-  dispatch: Pick<Dispatch, 'claim' | 'releaseUnlessDriven'>;
+  dispatch: Pick<Dispatch, 'claim' | 'busy' | 'releaseUnlessDriven'>;
   routing: Pick<Routing, 'leg'>;
   relay: () => Relay;
   publisher: Publisher;
@@ -43,9 +43,9 @@ export function createScheduled(deps: ScheduledDeps) {
   const departures = collections.trips as unknown as Collection<Departure>;
   const changes = createChanges({ departures, relay, clock, ids });
   const project = createProjection(collections.bookings, ids);
-  const { claim, releaseUnlessDriven: freeUnlessDriven } = dispatch;
+  const { claim, busy, releaseUnlessDriven: freeUnlessDriven } = dispatch;
   return {
-    departures: createDepartures({ ...deps, departures, changes, claim }),
+    departures: createDepartures({ ...deps, departures, changes, claim, busy }),
     bookings: createBookings({ bookings: collections.bookings, changes, project, idempotency, ids, log }),
     react: createReactions({ ...deps, changes, project, claim, freeUnlessDriven }),
   };

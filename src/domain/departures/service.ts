@@ -36,6 +36,8 @@ export interface DeparturesDeps {
   drivers: Pick<Drivers, 'ensure' | 'get' | 'release'>;
   /** Binds the driver to it; false while he is on another trip. */
   claim(driverId: string, tripId: string): Promise<boolean>;
+  /** What refuses a driver this departure who is on another trip. */
+  busy(departureId: string, activeTripId: string | null): Promise<RideError>;
   clock: Clock;
   ids: Ids;
   routing: Pick<Routing, 'leg'>;
@@ -133,9 +135,7 @@ export function createDepartures(deps: DeparturesDeps) {
     await deps.drivers.ensure(principal);
     if (!(await deps.claim(principal.userId, id))) {
       const driver = await deps.drivers.get(principal.userId);
-      throw new RideError('RIDE_DRIVER_BUSY', 'The driver has an active trip', {
-        facts: { active_trip_id: driver?.activeTripId ?? null },
-      });
+      throw await deps.busy(id, driver?.activeTripId ?? null);
     }
     try {
       return await command(id, step, expectedVersion);

@@ -39,9 +39,7 @@ export function createDispatch(deps: DispatchDeps) {
       const driver = await drivers.get(driverId);
       // Nobody who never went on duty has been offered anything; the trip's own refusal says what is wrong.
       if (!driver) return decline(tripId, offerId, driverId);
-      throw new RideError('RIDE_DRIVER_BUSY', 'The driver has an active trip', {
-        facts: await busyFacts(tripId, driver.activeTripId),
-      });
+      throw await busy(tripId, driver.activeTripId);
     }
     try {
       return await trips.command(tripId, { type: 'accept', offerId, driverId });
@@ -51,16 +49,17 @@ export function createDispatch(deps: DispatchDeps) {
     }
   }
 
-  /** What the driver is on, and since which of its versions, for that is what won him; and how the trip stands that he wanted. */
-  async function busyFacts(wantedId: string, activeId: string | null): Promise<RaceFacts> {
-    const [wanted, active] = await Promise.all([trips.find(wantedId), activeId === null ? null : trips.any(activeId)]);
+  /** Refuses a driver who is on another trip: since which of its versions it is his, for that is what won him, and how the one stands that he wanted. */
+  async function busy(wantedId: string, activeId: string | null): Promise<RideError> {
+    const [wanted, active] = await Promise.all([trips.any(wantedId), activeId === null ? null : trips.any(activeId)]);
     const facts: RaceFacts = { active_trip_id: activeId };
     if (wanted) Object.assign(facts, { status: wanted.status, version: wanted.version });
     if (active) {
-      const { winner_version: won = active.version } = isDeparture(active) ? {} : winnerOf(active);
-      Object.assign(facts, { winner_role: 'driver', winner_event: 'assigned', winner_version: won });
+      const { winner_version: version = active.version } = isDeparture(active) ? {} : winnerOf(active);
+      const event = isDeparture(active) ? active.status : 'assigned';
+      Object.assign(facts, { winner_role: 'driver', winner_event: event, winner_version: version });
     }
-    return facts;
+    return new RideError('RIDE_DRIVER_BUSY', 'The driver has an active trip', { facts });
   }
 
   /** A claim that a crash left behind must not keep the driver from his next trip. */
@@ -122,6 +121,7 @@ export function createDispatch(deps: DispatchDeps) {
     callAgain,
     accept,
     claim,
+    busy,
     releaseUnlessDriven,
 
     decline,

@@ -211,7 +211,10 @@ t.test('a driver is on one trip: a departure binds him, and is refused while he 
     b.departures.arrive(driver, other.id),
   ]);
   const [won, lost] = first.status === 'fulfilled' ? [departure, second] : [other, first];
-  t.match(lost, { reason: { code: 'RIDE_DRIVER_BUSY', facts: { active_trip_id: won.id } } });
+  t.match(lost, {
+    reason: { code: 'RIDE_DRIVER_BUSY', facts: { active_trip_id: won.id, status: 'scheduled', version: 1 } },
+  });
+  t.match(lost, { reason: { facts: { winner_role: 'driver', winner_version: Number } } });
   t.equal((await a.drivers.get(driver.userId))!.activeTripId, won.id);
   t.equal(await a.dispatch.reconcile(0, 100), 0, 'he is bound for good reason');
   const trip = await request(b, 'rider-in-vain');
