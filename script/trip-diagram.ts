@@ -3,14 +3,8 @@
  * that can be reached, so a transition that the rules allow cannot be missing, and one that they refuse cannot be there.
  */
 import { writeFileSync } from 'node:fs';
-import {
-  decide,
-  evolve,
-  isTerminal,
-  type TripCommand,
-  type TripState,
-  tripStatuses,
-} from '../src/domain/trips/rules.ts';
+import { isTerminal, tripStatuses } from '../src/domain/statuses.ts';
+import { decide, evolve, type TripCommand, type TripState } from '../src/domain/trips/rules.ts';
 import { proofs } from './trip-diagram/deliveries.ts';
 import { departuresPart } from './trip-diagram/departures.ts';
 

@@ -7,9 +7,9 @@ import {
   decideDeparture,
   departureStatuses,
   evolveDeparture,
-  isOver,
 } from '../../src/domain/departures/rules.ts';
 import { decideSeats, type SeatCommand } from '../../src/domain/seats/rules.ts';
+import { isTerminal } from '../../src/domain/statuses.ts';
 
 const DRIVER = 'driver';
 const PASSENGER = 'passenger';
@@ -134,7 +134,9 @@ export function departuresPart(): string[] {
     '',
     'Made from `src/domain/departures/rules.ts` and `src/domain/seats/rules.ts`.',
     '',
-    ...diagram(exploreDepartures('departure'), departureStatuses.filter(isOver), ['  [*] --> scheduled: published']),
+    ...diagram(exploreDepartures('departure'), departureStatuses.filter(isTerminal), [
+      '  [*] --> scheduled: published',
+    ]),
     'A departure is boarded from DEPARTURE_BOARDING before its time on, and leaves before its time only with everybody who booked.',
     '',
     '## A booking of seats',

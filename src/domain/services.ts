@@ -28,9 +28,10 @@ import { createAccuracy } from './routing/accuracy.ts';
 import { createRouting, STRAIGHT_LINE } from './routing/service.ts';
 import { createTraffic, type TrafficRecord } from './routing/traffic.ts';
 import { createSos, type Sos } from './sos/service.ts';
+import { isTerminal } from './statuses.ts';
 import { createSurge } from './surge/service.ts';
 import { afterTripEvent, publishTripEvent } from './trips/events.ts';
-import { isTerminal, type TripEvent } from './trips/rules.ts';
+import type { TripEvent } from './trips/rules.ts';
 import { createTrips, type Trips } from './trips/service.ts';
 import { createIntelligence, type Intelligence } from './watch/parts.ts';
 

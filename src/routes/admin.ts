@@ -1,8 +1,7 @@
 /** Statistics for operators (getConnectionStats of document C): sessions by node, trips by status, drivers, queues. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type TInteger, Type } from 'typebox';
-import type { TripStatus } from '../domain/trips/rules.ts';
-import { tripStatuses } from '../domain/trips/schemas.ts';
+import { type TripStatus, tripStatuses } from '../domain/statuses.ts';
 import type { QueueStats } from '../ports/jobs.ts';
 import type { NodeStats } from '../ports/session-directory.ts';
 import { problems } from './problems.ts';

@@ -5,7 +5,8 @@ import { exploreDepartures } from '../../script/trip-diagram/departures.ts';
 import { explore, tripStatesPage } from '../../script/trip-diagram.ts';
 import { bookingStatuses } from '../../src/domain/bookings/rules.ts';
 import { departureEventTypes, departureStatuses } from '../../src/domain/departures/rules.ts';
-import { statusAfter, tripEventTypes, tripStatuses } from '../../src/domain/trips/rules.ts';
+import { tripStatuses } from '../../src/domain/statuses.ts';
+import { statusAfter, tripEventTypes } from '../../src/domain/trips/rules.ts';
 
 t.test('the page is up to date', async (t) => {
   const page = readFileSync(new URL('../../docs/trip-states.md', import.meta.url), 'utf8');

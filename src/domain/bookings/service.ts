@@ -7,11 +7,11 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import type { Changes } from '../departures/changes.ts';
 import type { Departure } from '../departures/departure.ts';
-import { isUnderWay } from '../departures/rules.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import type { Ids } from '../ids.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import { decideSeats, type SeatCommand } from '../seats/rules.ts';
+import { isDriven } from '../statuses.ts';
 import type { BookingDocument } from './booking.ts';
 import type { Project } from './projection.ts';
 import type { Booking, BookingStatus } from './rules.ts';
@@ -127,7 +127,7 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
       const first = { orderBy: 'departureTime', direction: 'asc', pageSize: 10 } as const;
       const { items } = await bookings.page({ where, ...first });
       const departures = await Promise.all(items.map(({ tripId }) => changes.get(tripId)));
-      return departures.flatMap((departure) => (departure && isUnderWay(departure.status) ? [departure.id] : []));
+      return departures.flatMap((departure) => (departure && isDriven(departure.status) ? [departure.id] : []));
     },
 
     /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */

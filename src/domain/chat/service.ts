@@ -10,7 +10,7 @@ import { isTaken } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
-import { isTerminal } from '../trips/rules.ts';
+import { isTerminal } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 

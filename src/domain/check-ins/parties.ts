@@ -4,7 +4,7 @@
  */
 import { holdsSeats } from '../bookings/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
-import { isUnderWay } from '../departures/rules.ts';
+import { isDriven } from '../statuses.ts';
 
 /** The ride that a hazard is about. */
 export interface WatchedRide {
@@ -22,6 +22,6 @@ export function partiesOf(trip: AnyTrip): WatchedRide | null {
   const { id: tripId, riderId, driverId, source } = trip;
   const ride = { tripId, riderId, driverId: driverId ?? '', city: source.city };
   if (!isDeparture(trip)) return ride;
-  const passengerIds = isUnderWay(trip.status) ? trip.bookings.filter(holdsSeats).map((one) => one.passengerId) : [];
+  const passengerIds = isDriven(trip.status) ? trip.bookings.filter(holdsSeats).map((one) => one.passengerId) : [];
   return passengerIds.length === 0 ? null : { ...ride, passengerIds };
 }

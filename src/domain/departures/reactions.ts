@@ -6,9 +6,10 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Project } from '../bookings/projection.ts';
 import type { Drivers } from '../drivers/service.ts';
+import { isDriven } from '../statuses.ts';
 import type { Changes } from './changes.ts';
 import type { Departure } from './departure.ts';
-import { type DepartureEvent, decideDeparture, isUnderWay } from './rules.ts';
+import { type DepartureEvent, decideDeparture } from './rules.ts';
 
 export interface ReactionsDeps {
   changes: Changes;
@@ -55,7 +56,7 @@ export function createReactions(deps: ReactionsDeps): (departure: Departure, eve
     }
     await project(departure);
     for (const passengerId of passengerIds) await tell(passengerId, passengerId, id, event);
-    if (event.type === 'driver_arrived' && isUnderWay(departure.status)) await holdDriver(departure);
+    if (event.type === 'driver_arrived' && isDriven(departure.status)) await holdDriver(departure);
     if (['recalled', 'completed', 'cancelled', 'expired'].includes(event.type)) await drivers.release(driverId, id);
   };
 }

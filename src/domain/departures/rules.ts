@@ -10,6 +10,7 @@
  */
 import { type Booking, type BookingStatus, type BookingTerms, holdsSeats } from '../bookings/rules.ts';
 import { isOperator, type Role } from '../roles.ts';
+import { isTerminal, type Steps, SYSTEM } from '../statuses.ts';
 
 export const departureStatuses = [
   'scheduled',
@@ -67,7 +68,7 @@ export interface DepartureEvent extends DepartureFact {
   seatsFree: number;
 }
 
-export interface DepartureState {
+export interface DepartureState extends Steps {
   status: DepartureStatus;
   version: number;
   driverId: string;
@@ -78,13 +79,6 @@ export interface DepartureState {
   terms: BookingTerms;
   bookings: Booking[];
   updatedAt: number;
-  arrivedAt?: number;
-  startedAt?: number;
-  completedAt?: number;
-  cancelledAt?: number;
-  expiredAt?: number;
-  cancelReason?: string;
-  cancelledBy?: string;
 }
 
 export type DepartureCommand =
@@ -108,17 +102,9 @@ export type DepartureDecision =
   | { events: DepartureFact[] }
   | { refusal: { code: DepartureRefusalCode; message: string; facts: RefusalFacts } };
 
-export const SYSTEM = 'system';
-
-const terminal: ReadonlySet<DepartureStatus> = new Set(['completed', 'cancelled', 'expired']);
-export const isOver = (status: DepartureStatus): boolean => terminal.has(status);
-
-/** Statuses in which the driver is bound to the departure, and tracked on it. */
-export const isUnderWay = (status: DepartureStatus): boolean => status === 'driver_arrived' || status === 'in_progress';
-
 /** What is owed for its seats does not change any more: it has left, or never will. */
 export const isSettled = ({ status, startedAt }: Pick<DepartureState, 'status' | 'startedAt'>): boolean =>
-  startedAt !== undefined || isOver(status);
+  startedAt !== undefined || isTerminal(status);
 
 /** Who had seats on it and was not refused them may follow it, also when it is over. */
 export const isPassenger = ({ bookings }: Pick<DepartureState, 'bookings'>, userId: string): boolean =>
@@ -195,7 +181,7 @@ function decideCancel(
   if (!byDriver && !isOperator(role))
     return refuse(state, 'RIDE_FORBIDDEN', 'Only the driver of the departure or an operator may cancel it');
   if (state.status === 'cancelled' && state.cancelledBy === actorId) return alreadyDone;
-  if (isOver(state.status) || (byDriver && state.status === 'in_progress')) return illegal(state, 'be cancelled');
+  if (isTerminal(state.status) || (byDriver && state.status === 'in_progress')) return illegal(state, 'be cancelled');
   return one({ ...whole(state, 'cancelled', actorId, now), ...(reason ? { reason } : {}) });
 }
 

@@ -14,11 +14,12 @@ import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { isOperator, type Principal, type Role, type VehicleClass } from '../roles.ts';
 import type { Eta, Routing } from '../routing/service.ts';
+import { isDriven, SYSTEM } from '../statuses.ts';
 import type { Place } from '../trips/rules.ts';
 import type { Changes } from './changes.ts';
 import { cellOf } from './cover.ts';
 import type { Departure, DeparturePlace } from './departure.ts';
-import { type DepartureCommand, decideDeparture, isUnderWay, SYSTEM } from './rules.ts';
+import { type DepartureCommand, decideDeparture } from './rules.ts';
 import { createSearch, type DepartureSearch } from './search.ts';
 
 export interface DepartureSettings {
@@ -142,7 +143,7 @@ export function createDepartures(deps: DeparturesDeps) {
     } catch (error) {
       // Unless he is there by another request of his.
       const now = await changes.get(id);
-      if (!now || !isUnderWay(now.status)) await deps.drivers.release(principal.userId, id);
+      if (!now || !isDriven(now.status)) await deps.drivers.release(principal.userId, id);
       throw error;
     }
   }

@@ -5,7 +5,7 @@
 import { RideError } from '../../errors.ts';
 import { isDeparture } from '../departures/departure.ts';
 import { askedOf } from '../offers/rules.ts';
-import { isDriven, isTerminal } from '../trips/rules.ts';
+import { isDriven, isTerminal, SYSTEM } from '../statuses.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type RaceFacts, winnerOf } from '../trips/winner.ts';
 import { createDeciding } from './deciding.ts';
@@ -132,7 +132,7 @@ export function createDispatch(deps: DispatchDeps) {
 
     /** Closes a trip that never came to an end, so that its driver is free again. */
     async abandon(tripId: string): Promise<void> {
-      await trips.command(tripId, { type: 'cancel', actorId: 'system', role: 'service', reason: 'no_end_in_time' });
+      await trips.command(tripId, { type: 'cancel', actorId: SYSTEM, role: 'service', reason: 'no_end_in_time' });
     },
 
     /** STATUS_LOOKING of a rider: search again at once for his open trips, the newest of them; resolves all that wait or are under way. */

@@ -7,7 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { Recent } from '../recent.ts';
-import { isDriven, isTerminal, type TripStatus } from '../trips/rules.ts';
+import { isDriven, isTerminal, type TripStatus } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 
 /** What is known of the trip that a driver is on. */

@@ -13,7 +13,7 @@ import type { LatLng } from '../geo.ts';
 import { Recent } from '../recent.ts';
 import type { Principal } from '../roles.ts';
 import type { Routing } from '../routing/service.ts';
-import type { TripStatus } from '../trips/rules.ts';
+import type { TripStatus } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Watch } from '../watch/service.ts';
 import { type Binding, Bindings } from './bindings.ts';

@@ -9,7 +9,7 @@ import { type Departure, isDeparture } from '../departures/departure.ts';
 import { isSettled } from '../departures/rules.ts';
 import { LOST, untilWritten } from '../documents/writing.ts';
 import { holdMinor } from '../pricing/rules.ts';
-import { isTerminal } from '../trips/rules.ts';
+import { isTerminal, SYSTEM } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
 import type { Payment } from './payment.ts';
@@ -36,7 +36,7 @@ export interface PayablesDeps {
   waitingAllowanceS: number;
 }
 
-const SYSTEM = { userId: 'system', role: 'service' } as const;
+const SELF = { userId: SYSTEM, role: 'service' } as const;
 const REASON = 'payment_declined';
 
 export type Payables = ReturnType<typeof createPayables>;
@@ -70,14 +70,14 @@ export function createPayables({ trips, bookings, waitingAllowanceS }: PayablesD
   async function undoRide(tripId: string): Promise<void> {
     const trip = await trips.find(tripId);
     if (!trip || isTerminal(trip.status) || trip.status === 'in_progress') return;
-    const cancel = { type: 'cancel', actorId: SYSTEM.userId, role: SYSTEM.role, reason: REASON } as const;
+    const cancel = { type: 'cancel', actorId: SELF.userId, role: SELF.role, reason: REASON } as const;
     await trips.command(tripId, cancel, trip.version);
   }
 
   /** The same of a booking. */
   async function undoBooking(tripId: string, bookingId: string): Promise<void> {
     const booking = (await bookings.find(tripId, bookingId))?.booking;
-    if (booking?.status === 'confirmed') await bookings.cancel(SYSTEM, bookingId, REASON, booking.version);
+    if (booking?.status === 'confirmed') await bookings.cancel(SELF, bookingId, REASON, booking.version);
   }
 
   return {

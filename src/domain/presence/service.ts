@@ -3,7 +3,7 @@ import { RideError } from '../../errors.ts';
 import type { PresenceState, Presences } from '../../ports/presences.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { isOperator, type Principal } from '../roles.ts';
-import { isDriven } from '../trips/rules.ts';
+import { isDriven } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 
 export interface PresenceDeps {

@@ -3,7 +3,7 @@
  * departure rate its driver, who rates nobody, for he has many passengers.
  */
 import type { BookingStatus } from '../bookings/rules.ts';
-import type { AnyStatus } from '../trips/rules.ts';
+import type { AnyStatus } from '../statuses.ts';
 
 export const STARS_MIN = 1;
 export const STARS_MAX = 5;

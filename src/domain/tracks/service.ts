@@ -9,7 +9,7 @@ import type { TrackPoint, TrackStore } from '../../ports/store.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
 import { isOperator, type Principal } from '../roles.ts';
-import { isTerminal } from '../trips/rules.ts';
+import { isTerminal } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 import { type Cleansed, type CleansingState, cleanse, freshState } from './rules.ts';
 

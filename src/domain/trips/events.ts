@@ -3,8 +3,9 @@ import type { Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { OutboxEvent } from '../../ports/store.ts';
 import type { DepartureEvent } from '../departures/rules.ts';
+import { isDriven, isTerminal } from '../statuses.ts';
 import type { Intelligence } from '../watch/parts.ts';
-import { isDriven, isTerminal, type TripEvent } from './rules.ts';
+import type { TripEvent } from './rules.ts';
 import type { Trip } from './trip.ts';
 
 /**

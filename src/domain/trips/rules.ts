@@ -15,18 +15,7 @@ import { type Delivery, judge, type Proof, proofsTaken, type Shown } from '../de
 import type { LatLng } from '../geo.ts';
 import { askedOf, declined, lapsed, type Offer, taken, without } from '../offers/rules.ts';
 import { isOperator, type Role } from '../roles.ts';
-
-export const tripStatuses = [
-  'requested',
-  'offered',
-  'assigned',
-  'driver_arrived',
-  'in_progress',
-  'completed',
-  'cancelled',
-  'expired',
-] as const;
-export type TripStatus = (typeof tripStatuses)[number];
+import { isDriven, isTerminal, type Steps, SYSTEM, type TripStatus } from '../statuses.ts';
 
 export const tripEventTypes = [
   'requested',
@@ -74,7 +63,7 @@ export interface TripEvent extends TripFact {
 }
 
 /** The part of a trip that the rules read and write. */
-export interface TripState {
+export interface TripState extends Steps {
   status: TripStatus;
   riderId: string;
   driverId: string | null;
@@ -83,13 +72,6 @@ export interface TripState {
   offersMade: number;
   updatedAt: number;
   matchedAt?: number;
-  arrivedAt?: number;
-  startedAt?: number;
-  completedAt?: number;
-  cancelledAt?: number;
-  expiredAt?: number;
-  cancelReason?: string;
-  cancelledBy?: string;
   /** Instant by which a driver must be found, epoch ms. */
   matchDeadline: number;
   /** How long a driver is sought, ms: anew from when one gives the trip up. Absent in trips of a time before, which keep their deadline. */
@@ -121,18 +103,6 @@ export interface Refusal {
 
 /** No events means: this has been done already by the same actor; the answer is the present state. */
 export type Decision = { events: TripFact[] } | { refusal: Refusal };
-
-const SYSTEM = 'system';
-/** A departure that passengers book seats of waits in a status of its own; ../departures/rules.ts has the rest of its life. */
-export type AnyStatus = TripStatus | 'scheduled';
-
-const terminal: ReadonlySet<AnyStatus> = new Set<AnyStatus>(['completed', 'cancelled', 'expired']);
-
-export const isTerminal = (status: AnyStatus): boolean => terminal.has(status);
-
-/** Statuses in which a driver is bound to the trip. */
-export const isDriven = (status: AnyStatus): status is 'assigned' | 'driver_arrived' | 'in_progress' =>
-  status === 'assigned' || status === 'driver_arrived' || status === 'in_progress';
 
 function refuse(state: TripState, code: RefusalCode, message: string): Decision {
   return { refusal: { code, message, facts: { status: state.status, driver_id: state.driverId } } };

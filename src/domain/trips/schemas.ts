@@ -15,10 +15,9 @@ import {
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
-import { type Place, type TripEvent, type TripState, tripEventTypes, tripStatuses } from './rules.ts';
+import { tripStatuses } from '../statuses.ts';
+import { type Place, type TripEvent, type TripState, tripEventTypes } from './rules.ts';
 import { dispatchedKinds, lastSeq, type Trip } from './trip.ts';
-
-export { tripStatuses };
 
 export const TripStatusSchema = OneOf(tripStatuses);
 

@@ -16,6 +16,7 @@ import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
 import { checkJourney, type Pricing } from '../pricing/service.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
+import type { TripStatus } from '../statuses.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import {
   decide,
@@ -25,7 +26,6 @@ import {
   type TripCommand,
   type TripEvent,
   type TripFact,
-  type TripStatus,
 } from './rules.ts';
 import { type DispatchedKind, dispatchedKinds, lastSeq, type Trip } from './trip.ts';
 import { standingFor } from './winner.ts';

@@ -2,7 +2,8 @@
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
 import { charge, type Fare, noSurge, type Terms } from '../pricing/rules.ts';
 import type { VehicleClass } from '../roles.ts';
-import { isTerminal, type Place, type TripEvent, type TripState } from './rules.ts';
+import { isTerminal } from '../statuses.ts';
+import type { Place, TripEvent, TripState } from './rules.ts';
 
 /** Kinds of trip that are matched to drivers; a departure with seats is of the third, `scheduled`. */
 export const dispatchedKinds = ['ride', 'delivery'] as const;

@@ -7,8 +7,8 @@ import type { WatchedRide } from '../check-ins/parties.ts';
 import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { freshSafety, type SafetyState } from '../safety/rules.ts';
+import type { TripStatus } from '../statuses.ts';
 import { type CleansingState, freshState } from '../tracks/rules.ts';
-import type { TripStatus } from '../trips/rules.ts';
 
 /** The trip of a position, as the locations know it; its status follows the trip. */
 export interface BoundRide {

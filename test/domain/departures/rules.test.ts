@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import { cancelFeeMinor, cancelSteps, holdsSeats } from '../../../src/domain/bookings/rules.ts';
 import { cellOf, cellsAround, RADIUS_MAX_M } from '../../../src/domain/departures/cover.ts';
-import { type DepartureState, evolveDeparture, isOver, isPassenger } from '../../../src/domain/departures/rules.ts';
+import { type DepartureState, evolveDeparture, isPassenger } from '../../../src/domain/departures/rules.ts';
 import { distanceM } from '../../../src/domain/geo.ts';
+import { isTerminal } from '../../../src/domain/statuses.ts';
 import { type Command, command, DRIVER, decideAny, LEAVES, moment, published, TERMS } from './arbitraries.ts';
 
 const HOUR = 3_600_000;
@@ -49,7 +50,7 @@ t.test('whatever is done: no seat twice, one booking a passenger, nothing after 
   const property = fc.property(fc.integer({ min: 1, max: 4 }), fc.nat(way.length), acts, (seats, gone, acts) => {
     let state = published(seats);
     for (const [command, now] of [...way.slice(0, gone), ...acts]) {
-      const over = isOver(state.status);
+      const over = isTerminal(state.status);
       const { state: next, refused } = act(state, command, now);
       seen.add(refused ?? `${command.type} → ${next.status}`);
       const taken = next.bookings.filter((b) => b.status !== 'cancelled').reduce((sum, b) => sum + b.seats, 0);
@@ -57,7 +58,7 @@ t.test('whatever is done: no seat twice, one booking a passenger, nothing after 
       const holders = next.bookings.filter(holdsSeats).map((b) => b.passengerId);
       if (new Set(holders).size !== holders.length || holders.includes(DRIVER)) throw new Error(`${holders}`);
       if (over && next !== state) throw new Error('changed after its end');
-      if (isOver(next.status) && next.bookings.some(holdsSeats)) throw new Error('a seat is held for ever');
+      if (isTerminal(next.status) && next.bookings.some(holdsSeats)) throw new Error('a seat is held for ever');
       // A repeat changes nothing more.
       if (!refused && act(next, command, now).state !== next) throw new Error(`${command.type} repeated`);
       for (const [i, booking] of state.bookings.entries()) {

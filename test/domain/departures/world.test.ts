@@ -8,7 +8,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { holdsSeats, owedMinor } from '../../../src/domain/bookings/rules.ts';
 import type { Departure } from '../../../src/domain/departures/departure.ts';
-import { evolveDeparture, isOver, isSettled, isUnderWay } from '../../../src/domain/departures/rules.ts';
+import { evolveDeparture, isSettled } from '../../../src/domain/departures/rules.ts';
+import { isDriven, isTerminal } from '../../../src/domain/statuses.ts';
 import { RideError } from '../../../src/errors.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
@@ -149,7 +150,7 @@ async function checkLists(departures: readonly Departure[], world: World): Promi
   }
   for (const i of [0, 1]) {
     const driver = world.driver(i).userId;
-    const driven = departures.filter((d) => d.driverId === driver && isUnderWay(d.status)).map(({ id }) => id);
+    const driven = departures.filter((d) => d.driverId === driver && isDriven(d.status)).map(({ id }) => id);
     if (driven.length > 1) throw new Error(`${driver} on two departures`);
     const bound = (await nodes[1].drivers.get(driver))?.activeTripId ?? null;
     if (bound !== (driven[0] ?? null)) throw new Error(`${driver} is bound to ${bound}, and drives ${driven}`);
@@ -188,7 +189,7 @@ t.test('whatever passengers and drivers do on two nodes at once', async (t) => {
     await world.finish();
     const departures = await Promise.all(world.ids.map((id) => nodes[runs % 2]!.departures.get(id)));
     for (const departure of departures) {
-      if (!isOver(departure.status)) throw new Error(`${departure.id} is ${departure.status} for ever`);
+      if (!isTerminal(departure.status)) throw new Error(`${departure.id} is ${departure.status} for ever`);
       checkSeats(departure);
       await checkTold(departure, nodes[0]);
       for (const { status } of [departure, ...departure.bookings]) seen.set(status, (seen.get(status) ?? 0) + 1);

@@ -1,7 +1,7 @@
 /** What a node remembers of a driver's trip is true by the trip's events, and by its age where they were lost. */
 import t from 'tap';
 import { Bindings } from '../../../src/domain/locations/bindings.ts';
-import type { TripStatus } from '../../../src/domain/trips/rules.ts';
+import type { TripStatus } from '../../../src/domain/statuses.ts';
 import type { Trips } from '../../../src/domain/trips/service.ts';
 import { manualClock } from '../stack.ts';
 

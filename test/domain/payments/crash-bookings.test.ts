@@ -8,8 +8,9 @@ import t, { type Test } from 'tap';
 import { owedMinor } from '../../../src/domain/bookings/rules.ts';
 import type { Booked } from '../../../src/domain/bookings/service.ts';
 import type { Departure } from '../../../src/domain/departures/departure.ts';
-import { isOver, isSettled } from '../../../src/domain/departures/rules.ts';
+import { isSettled } from '../../../src/domain/departures/rules.ts';
 import { ledgerIdOf } from '../../../src/domain/payments/payment.ts';
+import { isTerminal } from '../../../src/domain/statuses.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
 import { shortLife } from '../lives.ts';
@@ -79,7 +80,7 @@ let journeys = 0;
 
 async function hasEnded(id: string): Promise<boolean> {
   const departure = await survivor.departures.get(id);
-  if (!isOver(departure.status)) return false;
+  if (!isTerminal(departure.status)) return false;
   const payments = await Promise.all(departure.bookings.map((one) => survivor.payments.find(one.id)));
   return payments.every((payment) => payment !== null && payment.dueAt === null && payment.owedMinor !== null);
 }

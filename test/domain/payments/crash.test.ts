@@ -6,7 +6,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import t, { type Test } from 'tap';
 import { ledgerIdOf, paymentIdOf } from '../../../src/domain/payments/payment.ts';
-import { isTerminal } from '../../../src/domain/trips/rules.ts';
+import { isTerminal } from '../../../src/domain/statuses.ts';
 import { chargeOf, type Trip } from '../../../src/domain/trips/trip.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { bookingStatuses } from '../../../src/domain/bookings/rules.ts';
 import { type RatedTrip, reputationOf, whomToRate } from '../../../src/domain/ratings/rules.ts';
-import { tripStatuses } from '../../../src/domain/trips/rules.ts';
+import { tripStatuses } from '../../../src/domain/statuses.ts';
 
 const ride: RatedTrip = { status: 'completed', riderId: 'r', driverId: 'd' };
 const departure: RatedTrip = { ...ride, riderId: '', bookings: [{ passengerId: 'p', status: 'completed' }] };

@@ -2,18 +2,16 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { askedOf } from '../../../src/domain/offers/rules.ts';
+import { isDriven, isTerminal, tripStatuses } from '../../../src/domain/statuses.ts';
 import {
   type Decision,
   decide,
   evolve,
-  isDriven,
-  isTerminal,
   statusAfter,
   type TripCommand,
   type TripFact,
   type TripState,
   tripEventTypes,
-  tripStatuses,
 } from '../../../src/domain/trips/rules.ts';
 import { DRIVERS, type Intent, intent, offerTo, RIDER, requested, SEARCH_MS, T0, toCommand } from './arbitraries.ts';
 
