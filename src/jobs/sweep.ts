@@ -6,6 +6,7 @@ import type { Departures } from '../domain/departures/service.ts';
 import type { DecisionLog } from '../domain/dispatch/decision-log.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import type { IdempotencyRecord } from '../domain/idempotency/service.ts';
+import { mendEach } from '../domain/mending.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
 import { removeAll } from '../domain/pages.ts';
 import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
@@ -66,18 +67,10 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
     return [...(await stuck('requested', { lt: before }, { matchFrom: null })), ...due];
   }
 
-  /** One document that cannot be mended must not keep the others from it. */
-  async function mend(trips: readonly Trip[], how: (trip: Trip) => Promise<boolean>): Promise<number> {
-    let mended = 0;
-    for (const trip of trips) {
-      try {
-        if (await how(trip)) mended++;
-      } catch (error) {
-        deps.log.warn({ err: error, trip_id: trip.id }, 'trip not mended; the next sweep tries again');
-      }
-    }
-    return mended;
-  }
+  const mend = (trips: readonly Trip[], how: (trip: Trip) => Promise<unknown>): Promise<number> =>
+    mendEach(trips, how, (error, { id }) =>
+      deps.log.warn({ err: error, trip_id: id }, 'trip not mended; the next sweep tries again'),
+    );
 
   async function sweepTrips(now: number, age: number): Promise<number> {
     let mended = await mend(await stuck('offered', { lt: now - age }), async ({ id, offer }) => {
@@ -92,10 +85,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       return false;
     });
     for (const status of ['assigned', 'driver_arrived', 'in_progress'] as const) {
-      mended += await mend(await stuck(status, { lt: now - deps.tripMaxDurationMs }), async ({ id }) => {
-        await dispatch.abandon(id);
-        return true;
-      });
+      mended += await mend(await stuck(status, { lt: now - deps.tripMaxDurationMs }), ({ id }) => dispatch.abandon(id));
     }
     return mended;
   }

@@ -12,6 +12,7 @@ import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import { mendEach } from '../mending.ts';
 import { isOperator, type Principal, type Role, type VehicleClass } from '../roles.ts';
 import type { Eta, Routing } from '../routing/service.ts';
 import { isDriven, SYSTEM } from '../statuses.ts';
@@ -155,14 +156,9 @@ export function createDepartures(deps: DeparturesDeps) {
       direction: 'asc',
       pageSize: SWEEP_BATCH,
     });
-    for (const departure of page.items) {
-      try {
-        await how(departure);
-      } catch (error) {
-        log.warn({ err: error, trip_id: departure.id }, 'departure not mended; the next sweep tries again');
-      }
-    }
-    return page.items.length;
+    return mendEach(page.items, how, (error, { id }) =>
+      log.warn({ err: error, trip_id: id }, 'departure not mended; the next sweep tries again'),
+    );
   }
 
   return {

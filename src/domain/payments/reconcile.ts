@@ -8,6 +8,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Payments as Provider } from '../../ports/payments.ts';
 import type { Collection } from '../../ports/store.ts';
+import { mendEach } from '../mending.ts';
 import { stretchesOf } from '../pages.ts';
 import type { Payable, Payables } from './payables.ts';
 import type { Payment } from './payment.ts';
@@ -50,30 +51,14 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
     provider.openHolds(before, BATCH, pageToken),
   );
 
-  /** One that cannot be mended must not keep the others from it. */
-  async function mend<T extends { id: string }>(
-    list: readonly T[],
-    how: (one: T) => Promise<boolean>,
-  ): Promise<number> {
-    let mended = 0;
-    for (const one of list) {
-      try {
-        if (await how(one)) mended++;
-      } catch (error) {
-        log.warn({ err: error, id: one.id }, 'not reconciled; the next turn tries again');
-      }
-    }
-    return mended;
-  }
+  const mend = <T extends { id: string }>(list: readonly T[], how: (one: T) => Promise<unknown>): Promise<number> =>
+    mendEach(list, how, (error, { id }) => log.warn({ err: error, id }, 'not reconciled; the next turn tries again'));
 
   /** A step that is taken is due later, or no more: what is left comes in the next turn. */
   async function overdue(now: number): Promise<number> {
     const where = { dueAt: { lte: now } };
     const { items } = await payments.page({ where, orderBy: 'dueAt', direction: 'asc', pageSize: BATCH });
-    return mend(items, async ({ id }) => {
-      await deps.step(id);
-      return true;
-    });
+    return mend(items, ({ id }) => deps.step(id));
   }
 
   async function tell(list: readonly Payment[]): Promise<number> {
