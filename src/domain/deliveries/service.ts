@@ -7,7 +7,8 @@ import type { Page } from '../../ports/store.ts';
 import type { IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, sixDigitsOf } from '../ids.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
-import type { TripRequest, Trips } from '../trips/service.ts';
+import type { TripRequest } from '../trips/requests.ts';
+import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type Contact, carries, classFor, type Parcel, type ProofKind, type Shown, type Sight } from './rules.ts';
 

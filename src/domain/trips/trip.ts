@@ -1,9 +1,9 @@
 /** The trip as it is stored: one document, one transaction. Field names inside follow document C's indexes. */
-import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
+import type { CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
 import { charge, type Fare, noSurge, type Terms } from '../pricing/rules.ts';
 import type { VehicleClass } from '../roles.ts';
 import { isTerminal } from '../statuses.ts';
-import type { Place, TripEvent, TripState } from './rules.ts';
+import type { Place, TripEvent, TripFact, TripState } from './rules.ts';
 
 /** Kinds of trip that are matched to drivers; a departure with seats is of the third, `scheduled`. */
 export const dispatchedKinds = ['ride', 'delivery'] as const;
@@ -57,6 +57,21 @@ export const tripCollection: CollectionSpec<Trip> = {
 
 /** Number of the last event; the next has this plus one. */
 export const lastSeq = (trip: Trip): number => trip.history.length;
+
+/** A fact as the next event of the trip that it made. */
+export const eventOf = (id: string, fact: TripFact, trip: Trip): TripEvent => ({
+  ...fact,
+  id,
+  seq: lastSeq(trip) + 1,
+  status: trip.status,
+  version: trip.version,
+});
+
+/** The event as it waits to be told. */
+export function outboxOf(trip: Trip, event: TripEvent): OutboxEvent {
+  const data = { ...event, riderId: trip.riderId, city: trip.source.city };
+  return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
+}
 
 /** A trip that was stored before there were rides for later was sought a driver for at once. */
 export const soughtFrom = ({ matchFrom, createdAt }: Pick<Trip, 'matchFrom' | 'createdAt'>): number =>
