@@ -1,6 +1,6 @@
 /** What leaves for other systems and comes from them: the sink by its setting, the spool behind it, the consumer of Kafka. */
 import { join } from 'node:path';
-import { Counter } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import type { KafkaConnection } from '../adapters/kafka/connection.ts';
 import type { EventConsumer } from '../adapters/kafka/consumer.ts';
 import { createPulsarSink } from '../adapters/pulsar/sink.ts';
@@ -122,8 +122,22 @@ async function openConsumer(c: NodeConfig, outside: Parts, log: Logger): Promise
     lagEveryMs: c.kafkaLagInterval,
     log,
   });
-  gauge('realtime_kafka_consumer_lag', 'Events of other systems that this process has yet to take', () =>
-    [...consumer.lag().values()].reduce((sum, behind) => sum + behind, 0),
+  new Gauge({
+    name: 'realtime_kafka_consumer_lag',
+    help: 'Events of other systems that this process has yet to take',
+    labelNames: ['topic'],
+    registers: [registry],
+    collect() {
+      for (const [topic, behind] of consumer.lag()) this.set({ topic }, behind);
+    },
+  });
+  gauge(
+    'realtime_kafka_consumer_lag_age_seconds',
+    'Since this process measured its lag',
+    () => consumer.lagAgeMs() / 1000,
+  );
+  gauge('realtime_kafka_consumer_partitions', 'Partitions of other systems’ events that this process reads', () =>
+    consumer.partitions(),
   );
   return consumer;
 }

@@ -1,6 +1,7 @@
 /** All use cases, put together over the ports. What an event of a document leads to is said here, once. */
+import type { EventSink } from '../ports/event-sink.ts';
 import type { Position } from '../ports/positions.ts';
-import type { Collection, StoredDocument } from '../ports/store.ts';
+import type { Collection, OutboxEvent, StoredDocument } from '../ports/store.ts';
 import { type Chat, createChat } from './chat/service.ts';
 import { openCollections } from './collections.ts';
 import { createDeliveries } from './deliveries/service.ts';
@@ -15,12 +16,12 @@ import { createDrivers } from './drivers/service.ts';
 import { createIdempotency } from './idempotency/service.ts';
 import { createLocations } from './locations/service.ts';
 import { createZoneBoard } from './locations/zone-board.ts';
-import { recordChat, recordTripEvent, samplePosition } from './outbox/leaving.ts';
+import { recordChat, recordNotification, recordTripEvent, samplePosition } from './outbox/leaving.ts';
 import { createRelay, type OutboxHandler, type Relay } from './outbox/relay.ts';
 import { tracedHandler, tracedLog, tracedStore } from './outbox/tracing.ts';
 import type { DomainServices, DomainSettings, Ports } from './parts.ts';
-import type { PaymentEvent } from './payments/payment.ts';
-import { createTripPayments, type TripPayments } from './payments/service.ts';
+import type { Payment, PaymentEvent } from './payments/payment.ts';
+import { createTripPayments, receiptOf, type TripPayments } from './payments/service.ts';
 import { createPresence } from './presence/service.ts';
 import { createPricing } from './pricing/service.ts';
 import { createRatings } from './ratings/service.ts';
@@ -230,6 +231,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     // Nobody follows a payment; what its rider is told of it is a step of its own.
     publish: async () => 'published',
     react: async (id, event) => payments?.react(id, event.data as unknown as PaymentEvent),
+    ...(sink ? { record: (id, event) => recordReceipt(sink, collections.payments, id, event) } : {}),
   });
 
   return {
@@ -254,6 +256,18 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ratingRelay, ...intelligence.watchRelays],
     collections,
   };
+}
+
+/** Other systems are told of a receipt when its rider was. @throws RideError RIDE_UNAVAILABLE */
+async function recordReceipt(
+  sink: EventSink,
+  payments: Collection<Payment>,
+  paymentId: string,
+  { type, at }: OutboxEvent,
+): Promise<void> {
+  if (type !== 'payment.settled') return;
+  const payment = await payments.get(paymentId);
+  if (payment) await recordNotification(sink, payment.riderId, receiptOf(payment), at);
 }
 
 /** Estimates of ways, and what finished trips say of them. */

@@ -39,7 +39,7 @@ t.test('every alert is about metrics of ours, and says how bad it is and what it
 });
 
 t.test('the lag of the consumer: a warning at 1000, critical at 5000', async (t) => {
-  const lag = rules.filter(({ expr }) => expr.includes('realtime_kafka_consumer_lag'));
+  const lag = rules.filter(({ expr }) => expr.includes('realtime_kafka_consumer_lag)'));
   t.same(
     lag.map(({ expr, labels }) => [Number(expr.split('>')[1]), labels.severity]),
     [

@@ -68,7 +68,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       }),
     );
 
-  const orders = await reader(t, broker, ['order-events', 'chat-events', 'porter-events']);
+  const orders = await reader(t, broker, [...SINK_TOPICS]);
   /** What other systems know of a trip when they drop repeats. */
   function ofTrip(id: string): DomainEvent[] {
     const events = orders.filter(({ key }) => key === id).map(eventOf);
@@ -132,6 +132,13 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       type: 'location.sampled',
       payload: { case: 'location', value: { driverId: ride.driver.id, stale: false } },
     });
+    const isReceipt = ({ topic, key }: { topic: string; key: string }) =>
+      topic === 'notification-events' && key === ride.rider.id;
+    await until(() => orders.some(isReceipt), 'the receipt that the rider was sent', LIMIT_MS);
+    t.match(eventOf(orders.find(isReceipt)!), {
+      type: 'notification.sent',
+      payload: { case: 'notification', value: { tripId: ride.id, title: 'Receipt' } },
+    });
   });
 
   await t.test('an order event of another system reaches the sockets of all nodes, once', async (t) => {
@@ -150,6 +157,8 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
     const isOwnTaken = async () => (await onAll('realtime_kafka_events_total', { outcome: 'own' })) >= 6;
     await until(isOwnTaken, 'what these nodes said themselves to be passed over', LIMIT_MS);
     await until(async () => (await onAll('realtime_kafka_consumer_lag')) === 0, 'the lag to be none', LIMIT_MS);
+    t.equal(await onAll('realtime_kafka_consumer_partitions'), 8, 'the partitions of both topics are read');
+    t.ok((await onAll('realtime_kafka_consumer_lag_age_seconds')) < 60, 'the lag is measured');
   });
 
   await t.test('what is no event goes to the dead letters, and what comes behind it goes on', async (t) => {

@@ -29,8 +29,12 @@ export interface KafkaConsumerOptions {
 
 export interface EventConsumer {
   start(): void;
-  /** Events of the partitions of this process that were not taken yet, by topic. */
+  /** Events of the partitions of this process that were not taken yet, by topic, as they were measured last. */
   lag(): ReadonlyMap<string, number>;
+  /** Partitions that this process reads; while those of all processes are 0, nobody takes anything and nobody measures the lag. */
+  partitions(): number;
+  /** How long ago the lag was measured, milliseconds; from the start on while it never was. */
+  lagAgeMs(): number;
   /** Resolves when what is under way has had its effect and its offsets are committed; what cannot have it now is left to others. */
   close(): Promise<void>;
 }
@@ -50,6 +54,8 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
   let consumer: Consumer | null = null;
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  /** Process clock, ms. */
+  let measuredAt = performance.now();
 
   /** Until it succeeds or this is closed. @returns whether it did */
   async function persist(what: string, action: () => Promise<void>): Promise<boolean> {
@@ -216,6 +222,7 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
       }
     }
     for (const [topic, behind] of now) lags.set(topic, behind);
+    if (member) measuredAt = performance.now();
   }
 
   return {
@@ -227,6 +234,8 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
       timer.unref();
     },
     lag: () => lags,
+    partitions: () => (consumer?.assignments ?? []).reduce((sum, { partitions }) => sum + partitions.length, 0),
+    lagAgeMs: () => performance.now() - measuredAt,
     async close() {
       closing.abort();
       clearInterval(timer);

@@ -1,10 +1,13 @@
 /** What other systems are told, and by which key it is kept in order: the trip's events and its chat by the trip, samples by the driver. */
 import type { EventSink } from '../../ports/event-sink.ts';
 import type { Position } from '../../ports/positions.ts';
+import type { OutboundMessages } from '../../ports/publisher.ts';
 import type { OutboxEvent } from '../../ports/store.ts';
 import type { ChatDocument } from '../chat/service.ts';
 import { freshnessOf } from '../locations/rules.ts';
 import type { TripEvent } from '../trips/rules.ts';
+
+type Notification = OutboundMessages['notification'];
 
 /** On `order-events`. @throws RideError RIDE_UNAVAILABLE */
 export function recordTripEvent(sink: EventSink, tripId: string, outbox: OutboxEvent): Promise<void> {
@@ -32,6 +35,19 @@ export function recordChat(sink: EventSink, outbox: OutboxEvent): Promise<void> 
     seq: 0,
     kind: 'chat_message',
     message: { tripId, messageId, senderId, senderRole, text, at: createdAt },
+  });
+}
+
+/** On `notification-events`: what its user was told. @throws RideError RIDE_UNAVAILABLE */
+export function recordNotification(sink: EventSink, userId: string, message: Notification, at: number): Promise<void> {
+  return sink.record({
+    id: message.id,
+    type: 'notification.sent',
+    at,
+    key: userId,
+    seq: 0,
+    kind: 'notification',
+    message,
   });
 }
 

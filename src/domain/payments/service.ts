@@ -66,6 +66,14 @@ export interface PaymentsDeps {
 /** A step that nobody reported on after this long is taken again, domain ms. */
 const STEP_PATIENCE_MS = 30_000;
 
+/** What the rider is told of a payment that is settled. */
+export const receiptOf = ({ id, tripId, capturedMinor, currency }: Payment) => ({
+  id: `${id}.receipt`,
+  title: 'Receipt',
+  body: `${capturedMinor} ${currency}`,
+  tripId,
+});
+
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
 export function createTripPayments(deps: PaymentsDeps) {
@@ -157,7 +165,7 @@ export function createTripPayments(deps: PaymentsDeps) {
 
   /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */
   async function settle(payment: Payment): Promise<PaymentCommand> {
-    const { id: paymentId, tripId, bookingId, riderId, currency, capturedMinor } = payment;
+    const { id: paymentId, tripId, bookingId, riderId, currency } = payment;
     const id = ledgerIdOf(bookingId ?? tripId);
     const key = shardKeyOf(id, payment.region, payment.createdAt);
     const what = { paymentId, tripId, ...(bookingId ? { bookingId } : {}) };
@@ -166,7 +174,7 @@ export function createTripPayments(deps: PaymentsDeps) {
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
-    const receipt = { id: `${paymentId}.receipt`, title: 'Receipt', body: `${capturedMinor} ${currency}`, tripId };
+    const receipt = receiptOf(payment);
     await publisher.publishOrdered(`user:${riderId}`, 'notification', receipt, receipt.id);
     return { type: 'settled' };
   }
