@@ -154,6 +154,7 @@ export function serverOptions(c: Config): Omit<FastifyServerOptions, 'logger'> {
   const nextId = correlationIds();
   return {
     bodyLimit: c.maxPayloadBytes,
+    trustProxy: c.trustedProxies ? [...c.trustedProxies] : false,
     childLoggerFactory: requestLog,
     logController: new LogController({
       requestIdLogLabel: 'corr_id',

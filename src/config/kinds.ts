@@ -101,6 +101,26 @@ export const origins: Kind<readonly string[]> = {
   },
 };
 
+/** An IPv4 address. */
+const FOUR = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
+
+/** An address or a network of them, as `10.0.0.0/8`. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const isFour = FOUR.test(address);
+  const isSix = /^[\da-f:.]+$/i.test(address) && URL.canParse(`http://[${address}]`);
+  if (!(isFour || isSix) || more.length > 0) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (isFour ? 32 : 128));
+}
+
+export const networks: Kind<readonly string[]> = {
+  rule: 'IP addresses or networks such as 10.0.0.0/8 separated by commas',
+  parse: (s) => {
+    const list = s.split(',').map((network) => network.trim());
+    return list.every(isNetwork) ? list : undefined;
+  },
+};
+
 export function url(...protocols: readonly string[]): Kind<string> {
   return {
     rule: `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,

@@ -3,7 +3,7 @@ import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import { connect, openGrpc, openWebSocket, type TransportName, transports, UpgradeRefused } from '../clients/peer.ts';
 import { build, type TestServer } from '../helper.ts';
-import { member } from '../scene.ts';
+import { assignedRide, member, type Ride } from '../scene.ts';
 import { until } from '../until.ts';
 
 interface Refusal {
@@ -81,6 +81,60 @@ t.test('many devices at once: never more than the limit, the others are told', a
   }
   const { body } = await s.rest('GET', '/admin/stats', (await member(s, 'admin')).token);
   t.equal(body.sessions.total, 5);
+});
+
+t.test(
+  'server-sent events are refused like other connections: by the sessions of the process and the address that is too fast',
+  async (t) => {
+    const listen = (s: TestServer, ride: Ride) =>
+      openEvents(t, s.at.http, `/api/v1/trips/${ride.id}/events/stream`, {
+        authorization: `Bearer ${ride.rider.token}`,
+      });
+    const s = await build(t);
+    const ride = await assignedRide(t, s);
+    const shared = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile! };
+    const full = await build(t, { env: { ...shared, MAX_SESSIONS: '1' } });
+    t.equal((await listen(full, ride)).status, 200);
+    const tooMany = await listen(full, ride);
+    t.equal(tooMany.status, 503);
+    t.hasStrict(await tooMany.problem(), { code: 'RIDE_TOO_MANY_SESSIONS' });
+    t.match(tooMany.headers['retry-after'], /^[1-9]/, 'with a time to come back');
+    // So slow that nothing comes back while the test runs.
+    const slow = await build(t, { env: { ...shared, CONNECTION_RATE: '1', CONNECTION_BURST: '1' } });
+    await until(async () => {
+      const answer = await listen(slow, ride);
+      if (answer.status === 200) return false;
+      t.equal(answer.status, 429);
+      t.hasStrict(await answer.problem(), { code: 'RIDE_RATE_LIMITED' });
+      t.match(answer.headers['retry-after'], /^[1-9]/);
+      return true;
+    }, 'a refusal');
+  },
+);
+
+t.test('behind a trusted proxy each caller counts by his own address; nobody else is believed about his', async (t) => {
+  const env = { CONNECTION_RATE: '1', CONNECTION_BURST: '2' };
+  const knocks = async (s: TestServer, from: (n: number) => string): Promise<string> => {
+    const { token } = await member(s, 'rider');
+    for (let n = 0; n < 20; n++) {
+      try {
+        await connect(t, s.at, 'websocket-json', token, { headers: { 'x-forwarded-for': from(n) } });
+      } catch (error) {
+        return (error as UpgradeRefused).body.code;
+      }
+    }
+    return 'all came in';
+  };
+  const trusting = await build(t, { env: { ...env, TRUSTED_PROXIES: '10.0.0.0/8, 127.0.0.1' } });
+  t.equal(await knocks(trusting, (n) => `203.0.113.${n}`), 'all came in');
+  t.equal(await knocks(trusting, () => '203.0.113.99'), 'RIDE_RATE_LIMITED', 'one caller');
+  t.equal(
+    await knocks(trusting, (n) => `198.51.100.${n}, 203.0.113.98`),
+    'RIDE_RATE_LIMITED',
+    'who forges its beginning',
+  );
+  const usual = await build(t, { env });
+  t.equal(await knocks(usual, (n) => `203.0.113.${n}`), 'RIDE_RATE_LIMITED', 'nobody is trusted unless it is said');
 });
 
 t.test('an address that connects too fast', async (t) => {
