@@ -110,6 +110,8 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
         'chat_message',
         { tripId, messageId, senderId, senderRole, text, at: m.createdAt },
         event.id,
+        // Who relays it again, before it is known that it was relayed, says nothing new.
+        { source: event.id, seq: 1, isSingle: true },
       );
     },
   };

@@ -227,7 +227,11 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
       const a = event.data as unknown as SosDocument;
       const { userId, role, tripId, claimedTripId = '', status, position, note } = a;
       const message = { alertId: a.id, tripId, claimedTripId, userId, role, status, position, note, at: a.createdAt };
-      return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id);
+      return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id, {
+        source: event.id,
+        seq: 1,
+        isSingle: true,
+      });
     },
 
     async react(event: OutboxEvent): Promise<void> {
