@@ -112,7 +112,9 @@ const cases: Record<string, Case> = {
     await a.bus.subscribe(topic);
     b.bus.publish(topic, bytes('three'));
     await until(() => a.texts(topic).includes('three'), 'it listens again');
-    t.same(a.texts(topic), ['one', 'three']);
+    // The mark of what has settled may be on its way still when it listens again.
+    const said = a.texts(topic).filter((text) => ['one', 'two', 'three'].includes(text));
+    t.same(said, ['one', 'three']);
   },
 
   'who unsubscribes before the subscription stands is told so, and not that Redis is away': async (t, place) => {
