@@ -35,6 +35,30 @@ export function stretchesOf<Q, T>(
   };
 }
 
+/** Reads for one page; a page that is not full then has a token all the same. */
+const READS_MAX = 8;
+
+/**
+ * A page of those that `keep` says yes to, of what is read some at a time: for conditions that the store cannot judge.
+ * @param read asks for so many, from the token on
+ */
+export async function fullPage<T>(
+  { pageSize, pageToken }: { pageSize: number; pageToken?: string },
+  keep: (item: T) => boolean,
+  read: (part: { pageSize: number; pageToken?: string }) => Promise<Page<T>>,
+): Promise<Page<T>> {
+  const items: T[] = [];
+  let token = pageToken;
+  for (let reads = 0; reads < READS_MAX; reads++) {
+    const size = pageSize - items.length;
+    const page = await read({ pageSize: size, ...(token === undefined ? {} : { pageToken: token }) });
+    items.push(...page.items.filter(keep));
+    token = page.nextPageToken;
+    if (token === undefined || items.length >= pageSize) break;
+  }
+  return { items, ...(token === undefined ? {} : { nextPageToken: token }) };
+}
+
 /** Documents that one statement removes. */
 const REMOVED_AT_ONCE = 1000;
 

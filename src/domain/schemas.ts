@@ -5,8 +5,8 @@ import { city, type NameRule, userId } from './names.ts';
 import { vehicleClasses } from './roles.ts';
 
 /** One of some strings. */
-export function OneOf<const T extends readonly string[]>(values: T) {
-  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values] });
+export function OneOf<const T extends readonly string[]>(values: T, more: { description?: string } = {}) {
+  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...more });
 }
 
 export const Latitude = Type.Number({
@@ -68,6 +68,9 @@ export function pageOf<T extends TSchema>(item: T, title: string) {
     { title, description: 'A page' },
   );
 }
+
+export const Radius = (place: string) =>
+  Type.Optional(Type.Integer({ minimum: 100, maximum: 50_000, description: `metres around ${place}; left out: 2000` }));
 
 const PAGE_SIZE = 50;
 

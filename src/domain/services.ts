@@ -125,7 +125,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     : {};
   const intelligence: Intelligence = createIntelligence(
     { ...ports, ...samples },
-    { trips, drivers, routing, surge, sos },
+    { trips, drivers, routing, surge, sos, idempotency },
     settings.watch,
   );
   const scheduled = createScheduled({

@@ -12,12 +12,12 @@ import {
 } from '../domain/deliveries/schemas.ts';
 import type { Deliveries } from '../domain/deliveries/service.ts';
 import type { Principal } from '../domain/roles.ts';
-import { paging } from '../domain/schemas.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { forWhom, requireRole } from './roles.ts';
+import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface DeliveryRouteOptions {
@@ -88,7 +88,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
       schema: {
         operationId: 'listDeliveries',
         summary: 'List deliveries',
-        description: 'Newest first. Clients and porters see their own, operators all.',
+        description: `Clients and porters see their own, operators all. ${PAGES}`,
         tags,
         security,
         querystring: DeliveryQuerySchema,
@@ -96,10 +96,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
       },
     },
     async ({ principal, query }) => {
-      const page = await deliveries.list(principal, {
-        status: query.status,
-        ...paging(query),
-      });
+      const page = await deliveries.list(principal, searchOf(query));
       return { items: page.items.map((trip) => wireOf(principal, trip)), next_page_token: page.nextPageToken };
     },
   );

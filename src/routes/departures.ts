@@ -21,6 +21,7 @@ import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
+import { around } from './search.ts';
 import { Empty, OptionalReason } from './trips.ts';
 
 export interface DepartureRouteOptions {
@@ -33,14 +34,6 @@ const Params = Type.Object({ departure_id: Id });
 function sendDeparture(reply: FastifyReply, departure: Departure) {
   void reply.header('etag', `"${departure.version}"`);
   return toDepartureWire(departure);
-}
-
-/** A place with its radius, from a query; all of it or nothing. */
-function around(prefix: string, lat?: number, lng?: number, radiusM = 2000) {
-  if (lat === undefined && lng === undefined) return undefined;
-  if (lat !== undefined && lng !== undefined) return { lat, lng, radiusM };
-  const field = `${prefix}${lat === undefined ? 'lat' : 'lng'}`;
-  throw new RideError('RIDE_INVALID_INPUT', `${field} must be given`, { field, rule: 'given' });
 }
 
 export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> = async (app, { departures, trips }) => {
@@ -100,8 +93,8 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
         operationId: 'searchDepartures',
         summary: 'Find departures',
         description:
-          'By departure time. Those that can be booked are for everybody; a driver finds all of his own by driver_id, operators ' +
-          'anybody’s. A page may hold less than page_size and have a next one all the same.',
+          'By departure time. Without a status, those that can be booked: with a seat free, and booking not closed. Those that have not begun ' +
+          'are for everybody; a driver finds all of his own by driver_id, operators anybody’s. A page may hold less than page_size and have a next one all the same.',
         tags,
         security,
         querystring: DepartureQuerySchema,

@@ -15,6 +15,7 @@ import type { Geofences } from '../domain/geofences/service.ts';
 import { GEOJSON } from '../domain/geojson.ts';
 import { Closed, Id, PageQuerySchema, paging } from '../domain/schemas.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
+import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { requireRole } from './roles.ts';
 
@@ -60,14 +61,23 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
         description: 'For admins. In force on this node at once, on the others within GEOFENCE_REFRESH.',
         tags,
         security,
+        headers: IdempotencyHeaders,
         body: GeofenceInputSchema,
-        response: { 201: geojson(GeofenceSchema, 'Drawn'), ...problems(400, 401, 403, 413, 415, 429, 503) },
+        response: {
+          200: geojson(GeofenceSchema, 'Drawn before, with this Idempotency-Key'),
+          201: geojson(GeofenceSchema, 'Drawn'),
+          ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        },
       },
     },
-    async ({ principal, body }, reply) => {
+    async ({ principal, headers, body }, reply) => {
       requireRole(principal, 'admin');
-      const fence = await geofences.create(toGeofenceInput(body));
-      void reply.code(201).header('location', `/admin/geofences/${fence.id}`).header('etag', `"${fence.version}"`);
+      const key = idempotencyKey(principal, 'POST /admin/geofences', headers['idempotency-key'], body);
+      const { fence, created } = await geofences.create(toGeofenceInput(body), key);
+      void reply
+        .code(created ? 201 : 200)
+        .header('location', `/admin/geofences/${fence.id}`)
+        .header('etag', `"${fence.version}"`);
       return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
     },
   );

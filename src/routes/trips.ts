@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
-import { Id, paging } from '../domain/schemas.ts';
+import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
   TripHistorySchema,
@@ -23,6 +23,7 @@ import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
 import { forWhom, requireRole } from './roles.ts';
+import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface TripRouteOptions {
@@ -96,7 +97,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         operationId: 'listTrips',
         summary: 'List trips',
-        description: 'Riders and drivers see their own, operators all.',
+        description: `Riders and drivers see their own, operators all. ${PAGES}`,
         tags,
         security,
         querystring: TripQuerySchema,
@@ -104,15 +105,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       },
     },
     async ({ principal, query }) => {
-      const page = await trips.list(principal, {
-        kind: query.kind,
-        status: query.status,
-        city: query.city,
-        driverId: query.driver_id,
-        riderId: query.rider_id,
-        direction: query.order,
-        ...paging(query),
-      });
+      const page = await trips.list(principal, { kind: query.kind, ...searchOf(query) });
       return { items: page.items.map(toTripWire), next_page_token: page.nextPageToken };
     },
   );

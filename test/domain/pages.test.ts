@@ -1,6 +1,6 @@
 /** All pages are walked, in order, at once or stretch by stretch, and none is read that nobody wants. */
 import t from 'tap';
-import { pagesOf, removeAll, stretchesOf } from '../../src/domain/pages.ts';
+import { fullPage, pagesOf, removeAll, stretchesOf } from '../../src/domain/pages.ts';
 import type { Page } from '../../src/ports/store.ts';
 
 function book(pages: number[][]) {
@@ -23,6 +23,21 @@ t.test('page after page, to the last', async (t) => {
   const { asked, read } = book([[1, 2], [], [3]]);
   t.same(await all(read), [[1, 2], [], [3]]);
   t.same(asked, [undefined, '1', '2']);
+});
+
+t.test('a page of what is kept: read on until it is full, or for so long', async (t) => {
+  const numbers = Array.from({ length: 100 }, (_, i) => i);
+  const sizes: number[] = [];
+  const read = async ({ pageSize, pageToken = '0' }: { pageSize: number; pageToken?: string }) => {
+    sizes.push(pageSize);
+    const end = Number(pageToken) + pageSize;
+    return { items: numbers.slice(Number(pageToken), end), ...(end < 100 ? { nextPageToken: `${end}` } : {}) };
+  };
+  const even = await fullPage({ pageSize: 4 }, (n) => n % 2 === 0, read);
+  t.same(even, { items: [0, 2, 4, 6], nextPageToken: '7' });
+  t.same(sizes, [4, 2, 1], 'no more than are missing');
+  t.same(await fullPage({ pageSize: 4, pageToken: '97' }, (n) => n > 97, read), { items: [98, 99] });
+  t.same(await fullPage({ pageSize: 2 }, () => false, read), { items: [], nextPageToken: '16' }, 'eight reads');
 });
 
 t.test('whoever has enough reads no further', async (t) => {

@@ -27,6 +27,30 @@ t.test('a delivery from end to end, client and porter on two nodes', async (t) =
   await firstDelivery(t, s, other, rest);
 });
 
+t.test('searches by status, city, parties, time and place, rides left out', async (t) => {
+  const city = `parcelville-${somewhere().lat}`.slice(0, 30).replace('.', '-');
+  const rider = await member(s, 'rider');
+  const desk = await member(s, 'dispatcher');
+  const at = somewhere();
+  const ride = await requestedTrip(s, rider, at);
+  const near = (await post(deliveries, rider, order(at, { city }))).body;
+  const far = (await post(deliveries, rider, order(north(at, 5000), { city }))).body;
+  await post(`/api/v1/trips/${far.id}/cancel`, rider);
+  const find = async (query: string): Promise<string[]> => {
+    const { status, body } = await get(`${deliveries}?order=asc&${query}`, desk);
+    if (status !== 200) throw new Error(JSON.stringify(body));
+    return body.items.map(({ id }: { id: string }) => id);
+  };
+  t.same(await find(`city=${city}`), [near.id, far.id]);
+  t.same(await find(`rider_id=${rider.id}`), [near.id, far.id]);
+  t.same(await find(`city=${city}&status=cancelled`), [far.id]);
+  t.same(await find(`driver_id=nobody&city=${city}`), []);
+  t.same(await find(`lat=${at.lat}&lng=${at.lng}&radius_m=1000&rider_id=${rider.id}`), [near.id]);
+  t.same(await find(`lat=${at.lat}&lng=${at.lng}&radius_m=6000&rider_id=${rider.id}`), [near.id, far.id]);
+  t.same(await find(`rider_id=${rider.id}&from=${far.created_at + 1}`), []);
+  t.same(await find(`rider_id=${rider.id}&from=${ride.created_at}&before=${far.created_at + 1}`), [near.id, far.id]);
+});
+
 t.test('who may order, for whom, and what is refused by field and rule', async (t) => {
   const rider = await member(s, 'rider');
   const cases: [object, string][] = [

@@ -75,6 +75,25 @@ t.test('geofences: drawn by admins, seen by dispatchers, crossed by drivers', as
   t.equal((await rest('GET', path, admin.token)).status, 404);
 });
 
+t.test('a geofence is drawn once for an idempotency key', async (t) => {
+  const path = '/admin/geofences';
+  const input = { name: 'Mall', city: 'onceville', purpose: 'airport', geometry: square(somewhere(), 0.01) };
+  const key = { 'idempotency-key': 'mall' };
+  const draw = (body: object, headers: Record<string, string> = key) => rest('POST', path, admin.token, body, headers);
+  t.equal((await draw({ ...input, geometry: square(somewhere(), 5) })).status, 400, 'a refusal uses up no key');
+  const answers = await Promise.all(Array.from({ length: 6 }, () => draw(input)));
+  t.same(answers.map(({ status }) => status).sort(), [200, 200, 200, 200, 200, 201]);
+  t.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
+  const { id } = answers[0]!.body;
+  t.equal((await rest('GET', `${path}?city=onceville`, admin.token)).body.features.length, 1);
+  t.hasStrict(await draw({ ...input, name: 'Another' }), { status: 422, body: { code: 'RIDE_IDEMPOTENCY_MISMATCH' } });
+  t.not((await draw(input, {})).body.id, id, 'without a key each is a new one');
+  await rest('DELETE', `${path}/${id}`, admin.token);
+  const again = await draw(input);
+  t.same([again.status, again.body.id], [200, id], 'a repeat draws nothing, also when it was removed');
+  t.equal((await rest('GET', `${path}/${id}`, admin.token)).status, 404);
+});
+
 t.test('a place has its zone, its city and its geofences; a zone has an outline', async (t) => {
   const at = somewhere();
   const draw = (name: string, purpose: string, degrees: number) =>

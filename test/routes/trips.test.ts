@@ -3,6 +3,7 @@ import t from 'tap';
 import { checkedRest } from '../contracts/answers.ts';
 import { build, type Rest } from '../helper.ts';
 import { assignedRide, type Member, member, north, requestedTrip, somewhere } from '../scene.ts';
+import { until } from '../until.ts';
 
 const s = await build(t);
 const { rest } = checkedRest(s);
@@ -167,6 +168,65 @@ t.test('filters, within what the caller may see', async (t) => {
   t.same(await ids('', ride.rider), [ride.id], 'a rider too');
   t.same(await ids(`rider_id=${rider.id}`, ride.rider), [ride.id], 'whoever he asks for');
   t.ok((await ids('', operator)).length > 3, 'an operator sees all');
+});
+
+t.test('searches by when it was requested and where the pick-up is', async (t) => {
+  const operator = await member(s, 'dispatcher');
+  const rider = await member(s, 'rider');
+  const center = somewhere();
+  const made: { id: string; created_at: number }[] = [];
+  for (const metres of [0, 900, 1800, 2700, 20_000]) {
+    const { body } = await post(trips, rider, journey(north(center, metres)));
+    made.push(body);
+    // So that each is of an instant of its own.
+    await until(() => Date.now() > body.created_at, 'the next millisecond');
+  }
+  const find = async (query: string, who = operator): Promise<number[]> => {
+    const { status, body } = await get(`${trips}?page_size=1000&rider_id=${rider.id}&order=asc&${query}`, who);
+    if (status !== 200) throw new Error(JSON.stringify(body));
+    return body.items.map(({ id }: { id: string }) => made.findIndex((one) => one.id === id));
+  };
+  const at = (i: number) => made[i]!.created_at;
+  t.same(await find(`from=${at(1)}`), [1, 2, 3, 4], 'from it on');
+  t.same(await find(`before=${at(1)}`), [0], 'before it, not at it');
+  t.same(await find(`from=${at(1)}&before=${at(3)}`, rider), [1, 2]);
+  const around = `lat=${center.lat}&lng=${center.lng}`;
+  t.same(await find(`${around}&radius_m=1000`), [0, 1]);
+  t.same(await find(around), [0, 1, 2], 'within 2 km, if not said otherwise');
+  t.same(await find(`${around}&radius_m=50000`), [0, 1, 2, 3, 4]);
+  t.same(await find(`${around}&radius_m=3000&from=${at(1)}&before=${at(4)}&kind=ride`), [1, 2, 3]);
+  t.same(await find(`${around}&status=completed`), []);
+  t.same(await find(`${around}&kind=delivery`), []);
+  t.same(await find(around, await member(s, 'rider')), [], 'and of nobody else');
+
+  const walked: string[] = [];
+  for (let token = '', pages = 0; pages < 20; pages++) {
+    const { body } = await get(`${trips}?page_size=2&${around}&radius_m=3000&order=asc${token}`, rider);
+    walked.push(...body.items.map(({ id }: { id: string }) => id));
+    if (body.next_page_token === undefined) break;
+    token = `&page_token=${encodeURIComponent(body.next_page_token)}`;
+  }
+  t.same(
+    walked,
+    made.slice(0, 4).map(({ id }) => id),
+    'page by page, every one once',
+  );
+  for (const [query, field, rule] of [
+    ['lat=1', 'lng', 'given'],
+    ['lng=1', 'lat', 'given'],
+    ['radius_m=500', 'lat', 'given'],
+    ['from=5&before=5', 'before', 'later than from'],
+    ['lat=91&lng=1', 'lat', undefined],
+    ['lat=1&lng=1&radius_m=50001', 'radius_m', undefined],
+    ['from=noon', 'from', undefined],
+    ['before=-1', 'before', undefined],
+  ] as const)
+    for (const path of [trips, '/api/v1/deliveries'])
+      t.hasStrict(
+        await get(`${path}?${query}`, rider),
+        { status: 400, body: { field, ...(rule ? { rule } : {}) } },
+        `${path}?${query}`,
+      );
 });
 
 t.test('ids that are none', async (t) => {

@@ -1,7 +1,7 @@
 /** The delivery on the REST wire: a trip with what is delivered. What is shown of it depends on who asks. */
 import { type Static, Type } from 'typebox';
-import { Closed, EpochMs, Id, OneOf, PageQuerySchema, pageOf, VehicleClassSchema } from '../schemas.ts';
-import { PlaceSchema, TripRequestSchema, TripSchema, TripStatusSchema, toTripWire } from '../trips/schemas.ts';
+import { Closed, EpochMs, Id, OneOf, pageOf, VehicleClassSchema } from '../schemas.ts';
+import { PlaceSchema, SearchSchema, TripRequestSchema, TripSchema, toTripWire } from '../trips/schemas.ts';
 import type { Trip } from '../trips/trip.ts';
 import { codesLeft, proofKinds, proofsTaken, type Sight, WEIGHT_MAX_G } from './rules.ts';
 
@@ -100,7 +100,7 @@ export const DeliverySchema = Type.Object(
 
 export const DeliveryPageSchema = pageOf(DeliverySchema, 'DeliveryPage');
 
-export const DeliveryQuerySchema = Type.Object({ status: Type.Optional(TripStatusSchema), ...PageQuerySchema }, Closed);
+export const DeliveryQuerySchema = Type.Object(SearchSchema, Closed);
 
 export const DeliveryParamsSchema = Type.Object({ delivery_id: Id });
 

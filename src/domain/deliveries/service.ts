@@ -8,6 +8,7 @@ import type { IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, sixDigitsOf } from '../ids.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
 import type { TripRequest } from '../trips/requests.ts';
+import type { TripQuery } from '../trips/search.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { type Contact, carries, classFor, type Parcel, type ProofKind, type Shown, type Sight } from './rules.ts';
@@ -19,12 +20,6 @@ export interface DeliveryRequest extends Omit<TripRequest, 'delivery' | 'vehicle
   accepts: ProofKind[];
   /** Left out: the smallest that takes the parcel. */
   vehicleClass?: VehicleClass;
-}
-
-export interface DeliveryQuery {
-  status?: Trip['status'];
-  pageSize: number;
-  pageToken?: string;
 }
 
 export type Deliveries = ReturnType<typeof createDeliveries>;
@@ -66,7 +61,7 @@ export function createDeliveries(trips: Trips, ids: Ids) {
       return trips.get(principal, id);
     },
 
-    list: (principal: Principal, query: DeliveryQuery): Promise<Page<Trip>> =>
+    list: (principal: Principal, query: Omit<TripQuery, 'kind'>): Promise<Page<Trip>> =>
       trips.list(principal, { ...query, kind: 'delivery' }),
 
     /**

@@ -1,5 +1,5 @@
 /**
- * Places of departures by H3 cells of one fixed resolution, whatever the setting of zones is: what is stored must be found again.
+ * Places of departures, and pick-ups of rides and deliveries, by H3 cells of one fixed resolution, whatever the setting of zones is: what is stored must be found again.
  * Resolution 6 has cells some 6 km across: a walk around a pick-up is 7 cells, 50 km are a few hundred.
  */
 import { cellToLatLng, gridDisk, latLngToCell } from 'h3-js';
@@ -8,7 +8,15 @@ import { distanceM, type LatLng } from '../geo.ts';
 const RESOLUTION = 6;
 export const RADIUS_MAX_M = 50_000;
 
+export interface Around extends LatLng {
+  radiusM: number;
+}
+
 export const cellOf = ({ lat, lng }: LatLng): string => latLngToCell(lat, lng, RESOLUTION);
+
+/** Everywhere, when it is around nothing. */
+export const within = (place: LatLng, around: Around | undefined): boolean =>
+  around === undefined || distanceM(place, around) <= around.radiusM;
 
 /**
  * Cells that together hold every place within `radiusM` (at most RADIUS_MAX_M) of a centre, sorted. A disk of k rings reaches

@@ -106,6 +106,10 @@ export type DepartureDecision =
 export const isSettled = ({ status, startedAt }: Pick<DepartureState, 'status' | 'startedAt'>): boolean =>
   startedAt !== undefined || isTerminal(status);
 
+/** From then on nobody books, epoch ms. */
+export const bookingClosesAt = ({ departureTime, terms }: Pick<DepartureState, 'departureTime' | 'terms'>): number =>
+  departureTime - terms.closesBeforeMs;
+
 /** Who had seats on it and was not refused them may follow it, also when it is over. */
 export const isPassenger = ({ bookings }: Pick<DepartureState, 'bookings'>, userId: string): boolean =>
   bookings.some(({ passengerId, status }) => passengerId === userId && status !== 'cancelled' && status !== 'no_show');

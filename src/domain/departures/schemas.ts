@@ -13,13 +13,14 @@ import {
   OneOf,
   PageQuerySchema,
   pageOf,
+  Radius,
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
 import type { Place } from '../trips/rules.ts';
 import { Steps, toSteps } from '../trips/schemas.ts';
 import type { Departure } from './departure.ts';
-import { type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
+import { bookingClosesAt, type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
 
 const Money = Type.Integer({ minimum: 0, description: 'minor units' });
 
@@ -101,12 +102,15 @@ export const DepartureSchema = Type.Object(
 
 export const DeparturePageSchema = pageOf(DepartureSchema, 'DeparturePage');
 
-const Radius = (place: string) =>
-  Type.Optional(Type.Integer({ minimum: 100, maximum: 50_000, description: `metres around ${place}` }));
-
 export const DepartureQuerySchema = Type.Object(
   {
-    status: Type.Optional(OneOf(departureStatuses)),
+    status: Type.Optional(
+      OneOf(departureStatuses, {
+        description:
+          'left out: those that can be booked, with a seat free and booking not closed, or whatever became of those of driver_id, for him and ' +
+          'operators; scheduled: also those that are full or closed',
+      }),
+    ),
     driver_id: Type.Optional(UserId),
     city: Type.Optional(CitySchema),
     to_city: Type.Optional(CitySchema),
@@ -176,7 +180,7 @@ export function toDepartureWire(d: Departure): Static<typeof DepartureSchema> {
     currency: d.estimate.currency,
     distance_m: d.estimate.distanceM,
     duration_s: d.estimate.durationS,
-    booking_closes_at: departureTime - terms.closesBeforeMs,
+    booking_closes_at: bookingClosesAt(d),
     boarding_from: departureTime - terms.boardsBeforeMs,
     cancellation: toCancellation(d, seatFareMinor),
     no_show_fee_minor: noShowFeeMinor(terms, seatFareMinor),

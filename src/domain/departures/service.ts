@@ -192,17 +192,17 @@ export function createDepartures(deps: DeparturesDeps) {
     /** For anybody: what is said of it depends on who asks. @throws RideError RIDE_NOT_FOUND */
     get: changes.mustGet,
 
-    /** Those that can be booked are for anybody; of others a driver finds his own, an operator all. */
+    /** Those that have not begun are for anybody; of others a driver finds his own, an operator all. Without a status: what can be booked. */
     async search({ userId, role }: Principal, query: DepartureSearch): Promise<Page<Departure>> {
       const mayAll = query.driverId === userId || isOperator(role);
       if (!mayAll && query.status !== undefined && query.status !== 'scheduled') {
-        throw new RideError('RIDE_FORBIDDEN', 'Only departures that can be booked are for everybody', {
+        throw new RideError('RIDE_FORBIDDEN', 'Only departures that have not begun are for everybody', {
           field: 'status',
           rule: 'scheduled',
         });
       }
       // Whoever asks for those of one driver wants to see what became of them.
-      return search(query.status || (mayAll && query.driverId) ? query : { ...query, status: 'scheduled' });
+      return search(query.status || (mayAll && query.driverId) ? query : { ...query, bookable: true });
     },
 
     /** By its driver or an operator. @throws RideError of the command */

@@ -8,7 +8,8 @@ import type { FenceMarks } from '../../ports/fence-marks.ts';
 import type { Position } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
-import { checkVersion } from '../documents/writing.ts';
+import { checkVersion, isTaken } from '../documents/writing.ts';
+import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { pagesOf, removeAll } from '../pages.ts';
@@ -24,6 +25,7 @@ export interface GeofencesDeps {
   publisher: Publisher;
   clock: Clock;
   ids: Ids;
+  idempotency: Idempotency;
   /** Counts a crossing by its type. */
   onCrossing(type: Crossing['type']): void;
 }
@@ -116,25 +118,37 @@ export function createGeofences(deps: GeofencesDeps) {
     deps.onCrossing(document.type);
   }
 
+  /** Null when a request with the same key made it. */
+  async function make(id: string, input: GeofenceInput): Promise<Geofence | null> {
+    const now = clock.now();
+    const place = shardKeyOf(id, ids.region, now);
+    const fence: Geofence = { id, ...place, version: 1, ...input, isRemoved: false, updatedAt: now };
+    try {
+      await geofences.insert(fence);
+    } catch (error) {
+      if (isTaken(error)) return null;
+      throw error;
+    }
+    index.put(fence);
+    return fence;
+  }
+
   return {
     index,
 
-    /** @throws RideError RIDE_INVALID_INPUT (geometry), RIDE_UNAVAILABLE */
-    async create(input: GeofenceInput): Promise<Geofence> {
+    /**
+     * A repeat is answered with the geofence as it is now, also when it was removed.
+     * @throws RideError RIDE_INVALID_INPUT (geometry), RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE
+     */
+    async create(input: GeofenceInput, key?: IdempotencyKey): Promise<{ fence: Geofence; created: boolean }> {
+      // Before the key is claimed: an area that cannot be must not use it up.
       check(input);
-      const id = ids.next('gfn');
-      const now = clock.now();
-      const fence: Geofence = {
-        id,
-        ...shardKeyOf(id, ids.region, now),
-        version: 1,
-        ...input,
-        isRemoved: false,
-        updatedAt: now,
-      };
-      await geofences.insert(fence);
-      index.put(fence);
-      return fence;
+      const { made: fence, created } = await deps.idempotency.once(key, {
+        newId: () => ids.next('gfn'),
+        find: (id) => geofences.get(id),
+        make: (id) => make(id, input),
+      });
+      return { fence, created };
     },
 
     /** @throws RideError RIDE_NOT_FOUND, RIDE_INVALID_INPUT, RIDE_PRECONDITION_FAILED, RIDE_UNAVAILABLE */

@@ -6,6 +6,7 @@
 import { type Booking, cancelFeeMinor, holdsSeats, noShowFeeMinor } from '../bookings/rules.ts';
 import {
   alreadyDone,
+  bookingClosesAt,
   type DepartureDecision,
   type DepartureEventType,
   type DepartureFact,
@@ -67,7 +68,7 @@ function decideBook(
   if (bookings.some(({ id }) => id === bookingId)) return alreadyDone;
   if (state.driverId === passengerId) return refuse(state, 'RIDE_FORBIDDEN', 'A driver cannot book his own departure');
   if (state.status !== 'scheduled') return illegal(state, 'be booked');
-  const closesAt = state.departureTime - state.terms.closesBeforeMs;
+  const closesAt = bookingClosesAt(state);
   if (now >= closesAt) return illegal(state, 'be booked any more', { closed_at_ms: closesAt });
   const his = bookings.filter((booking) => booking.passengerId === passengerId);
   const held = his.find(holdsSeats);

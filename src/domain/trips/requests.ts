@@ -6,6 +6,7 @@ import { invalidInput } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection } from '../../ports/store.ts';
 import type { Delivery } from '../deliveries/rules.ts';
+import { cellOf } from '../departures/cover.ts';
 import { isTaken } from '../documents/writing.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
@@ -74,7 +75,7 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
       offersMade: 0,
       updatedAt: now,
       vehicleClass: input.vehicleClass,
-      source: place(input.pickup),
+      source: { ...place(input.pickup), cell: cellOf(input.pickup) },
       destination: place(input.dropoff),
       ...(input.note ? { note: input.note } : {}),
       ...(input.pickupAt === undefined ? {} : { departureTime: input.pickupAt }),

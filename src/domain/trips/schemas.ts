@@ -12,6 +12,7 @@ import {
   OneOf,
   PageQuerySchema,
   pageOf,
+  Radius,
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
@@ -120,18 +121,24 @@ export const TripHistorySchema = Type.Object(
 
 export const TripPageSchema = pageOf(TripSchema, 'TripPage');
 
-export const TripQuerySchema = Type.Object(
-  {
-    kind: Type.Optional(OneOf(dispatchedKinds)),
-    status: Type.Optional(TripStatusSchema),
-    city: Type.Optional(CitySchema),
-    driver_id: Type.Optional(UserId),
-    rider_id: Type.Optional(UserId),
-    order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
-    ...PageQuerySchema,
-  },
-  Closed,
-);
+const instant = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
+
+/** What rides and deliveries are both searched by. */
+export const SearchSchema = {
+  status: Type.Optional(TripStatusSchema),
+  city: Type.Optional(CitySchema),
+  driver_id: Type.Optional(UserId),
+  rider_id: Type.Optional(UserId),
+  from: instant('created_at is this or later, epoch milliseconds; a ride for later goes by its request too'),
+  before: instant('created_at is earlier than this, epoch milliseconds'),
+  lat: Type.Optional(Latitude),
+  lng: Type.Optional(Longitude),
+  radius_m: Radius('lat, lng, where the pick-up is'),
+  order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')], { description: 'of created_at' })),
+  ...PageQuerySchema,
+};
+
+export const TripQuerySchema = Type.Object({ kind: Type.Optional(OneOf(dispatchedKinds)), ...SearchSchema }, Closed);
 
 export const ReasonSchema = Type.Object(
   { reason: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) },

@@ -3,31 +3,19 @@
  * appends events to the document's outbox and kicks the relay.
  */
 import { notFound, RideError } from '../../errors.ts';
-import type { Filter, OutboxEvent, Page } from '../../ports/store.ts';
+import type { OutboxEvent, Page } from '../../ports/store.ts';
 import { codesLeft, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
 import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import { askedOf } from '../offers/rules.ts';
 import { isOperator, type Principal } from '../roles.ts';
-import type { TripStatus } from '../statuses.ts';
 import { type Parties, PartiesMemory } from './parties.ts';
 import { createRequests, type RequestsDeps } from './requests.ts';
 import { decide, evolve, type RefusalCode, type TripCommand, type TripFact } from './rules.ts';
-import { type DispatchedKind, dispatchedKinds, eventOf, outboxOf, type Trip } from './trip.ts';
+import { searchTrips, type TripQuery } from './search.ts';
+import { eventOf, outboxOf, type Trip } from './trip.ts';
 import { standingFor } from './winner.ts';
-
-export interface TripQuery {
-  /** Left out: rides and deliveries. */
-  kind?: DispatchedKind;
-  status?: TripStatus;
-  city?: string;
-  driverId?: string;
-  riderId?: string;
-  direction?: 'asc' | 'desc';
-  pageSize: number;
-  pageToken?: string;
-}
 
 export interface WaitingQuery {
   /** Domain epoch ms. */
@@ -128,22 +116,8 @@ export function createTrips(deps: TripsDeps) {
     /** The trip changed, here or elsewhere: called for every event of it that reaches this node. */
     changed: (id: string): void => memory.end(id),
 
-    /** Riders and drivers see their own trips whatever they ask for. */
-    async list(principal: Principal, query: TripQuery): Promise<Page<Trip>> {
-      const where: Record<string, Filter[string]> = { kind: query.kind ?? { in: dispatchedKinds } };
-      if (query.status) where.status = query.status;
-      if (query.city) where['source.city'] = query.city;
-      if (query.driverId) where.driverId = query.driverId;
-      if (query.riderId) where.riderId = query.riderId;
-      if (principal.role === 'rider') where.riderId = principal.userId;
-      if (principal.role === 'driver') where.driverId = principal.userId;
-      return trips.page({
-        where,
-        direction: query.direction ?? 'desc',
-        pageSize: query.pageSize,
-        pageToken: query.pageToken,
-      });
-    },
+    /** See ./search.ts. */
+    list: (principal: Principal, query: TripQuery): Promise<Page<Trip>> => searchTrips(trips, principal, query),
 
     /** Trips of a city for which drivers are sought since `from` or later, before `to`; who waits longest comes first. */
     async waitingIn(city: string, { from, to, ...page }: WaitingQuery): Promise<Page<Trip>> {

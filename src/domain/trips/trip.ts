@@ -23,8 +23,8 @@ export interface Trip extends StoredDocument, TripState {
   /** A delivery has what is delivered in `delivery`. */
   kind: DispatchedKind;
   vehicleClass: VehicleClass;
-  /** Pick-up. */
-  source: Place;
+  /** Pick-up, with the cell that searches go by (../departures/cover.ts); trips of a time before have none. */
+  source: Place & { cell?: string };
   /** Drop-off. */
   destination: Place;
   note?: string;
@@ -51,6 +51,7 @@ export const tripCollection: CollectionSpec<Trip> = {
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
     { name: 'status_updated', fields: ['status', 'updatedAt'] },
     { name: 'source_zone', fields: ['source.zone', 'status'] },
+    { name: 'cell_created', fields: ['source.cell', 'createdAt'] },
     { name: 'created', fields: ['createdAt'] },
   ],
 };

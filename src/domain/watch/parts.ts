@@ -14,6 +14,7 @@ import { type CheckIns, createCheckIns } from '../check-ins/service.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { crossingCollection, geofenceCollection } from '../geofences/geofence.ts';
 import { createGeofences, type Geofences } from '../geofences/service.ts';
+import type { Idempotency } from '../idempotency/service.ts';
 import type { Ids } from '../ids.ts';
 import { createRelay, type OutboxHandler, type Relay } from '../outbox/relay.ts';
 import { tracedHandler } from '../outbox/tracing.ts';
@@ -65,9 +66,19 @@ export interface Intelligence {
   watchRelays: readonly Relay[];
 }
 
+/** What stands already. */
+export interface IntelligenceServices {
+  trips: Trips;
+  drivers: Drivers;
+  routing: Routing;
+  surge: Surge;
+  sos: Sos;
+  idempotency: Idempotency;
+}
+
 export function createIntelligence(
   ports: WatchPorts,
-  { trips, drivers, routing, surge, sos }: { trips: Trips; drivers: Drivers; routing: Routing; surge: Surge; sos: Sos },
+  { trips, drivers, routing, surge, sos, idempotency }: IntelligenceServices,
   settings: WatchSettings,
 ): Intelligence {
   const { store, positions, scheduler, publisher, clock, ids, log } = ports;
@@ -85,6 +96,7 @@ export function createIntelligence(
     publisher,
     clock,
     ids,
+    idempotency,
     onCrossing: (type) => count('crossing', type),
   });
   const checkIns: CheckIns = createCheckIns({

@@ -53,6 +53,7 @@ const CONDITIONS: readonly [Filter, string[]][] = [
   [{ version: { gt: 1 } }, []],
   [{ region: 'elsewhere' }, []],
   [{ createdAt: { gte: 3, lt: 5 } }, ['minus', 'big']],
+  [{ 'place.city': { in: ['bengaluru', 'Bengaluru'] }, createdAt: { gte: 3, lt: 5 } }, ['big']],
   [{ note: "' OR 1=1 --" }, []],
 ];
 

@@ -387,12 +387,31 @@ t.test('searches: by city, window, places and seats, page by page, in the order 
   const full = made[0]!;
   await a.bookings.book(full.id, { passengerId: 'last', seats: 1 });
   t.notOk((await find(b, { seats: 1 })).includes(0), 'what is full is not found by who needs a seat');
+  t.notOk((await find(b, {})).includes(0), 'nor by who says nothing of seats');
+  t.ok((await find(b, { status: 'scheduled' })).includes(0), 'but by who asks for all that have not begun');
   await a.departures.cancel(person('driver', full.driverId), full.id);
-  t.notOk((await find(b, {})).includes(0));
+  t.notOk((await find(b, { status: 'scheduled' })).includes(0));
   await t.rejects(a.departures.search(rider, { ...all, status: 'cancelled' }), { code: 'RIDE_FORBIDDEN' });
   const own = await a.departures.search(person('driver', full.driverId), { driverId: full.driverId, pageSize: 5 });
   t.match(own.items, [{ id: full.id, status: 'cancelled' }], 'its driver finds it');
 });
+
+t.test(
+  'what is closed for booking is not found as what can be booked, by whichever terms it was published',
+  async (t) => {
+    const one = await published(a, { city: 'closington', departureTime: clock.now() + 50 * HOUR });
+    const rider = person('rider', 'late');
+    const closesAt = one.departureTime - one.terms.closesBeforeMs;
+    const find = async (query: object): Promise<string[]> =>
+      (await b.departures.search(rider, { city: 'closington', pageSize: 5, ...query })).items.map(({ id }) => id);
+    clock.add(closesAt - clock.now() - 1);
+    t.same(await find({}), [one.id]);
+    clock.add(1);
+    await t.rejects(a.bookings.book(one.id, { passengerId: 'late', seats: 1 }), { code: 'RIDE_ILLEGAL_TRANSITION' });
+    t.same(await find({}), [], 'from the instant on from which nobody books');
+    t.same(await find({ status: 'scheduled' }), [one.id]);
+  },
+);
 
 t.test('SQLite answers searches by an index', async (t) => {
   const file = new DatabaseSync(place.sqliteFile, { readOnly: true });

@@ -138,7 +138,7 @@ t.test('geofences: entered and left once, on whichever node he is, also when two
     const east = [-0.005, 0.005, 0.005, -0.005, -0.005][i]!;
     return [CENTER.lng + east, near(north).lat] as const;
   });
-  const fence = await a.geofences.create({
+  const { fence } = await a.geofences.create({
     name: 'the station',
     city: 'testville',
     purpose: 'custom',
@@ -193,7 +193,7 @@ t.test('Redis is away when he enters: it is told by a later position, once', asy
     [lng, lat + 0.01],
     [lng - 0.01, lat - 0.01],
   ] as const;
-  const fence = await s.geofences.create({
+  const { fence } = await s.geofences.create({
     name: 'f',
     city: 'testville',
     purpose: 'custom',
