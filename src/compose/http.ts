@@ -109,7 +109,7 @@ function tripLimitOf({ config, outside: { buckets, clock } }: HttpParts): TripLi
 
 async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimitOptions): Promise<void> {
   const { config, outside, services, realtime } = parts;
-  const { ids, clock } = outside;
+  const { bus, ids, clock } = outside;
   const { door, gateway } = realtime;
   const tripLimit = tripLimitOf(parts);
   await api.register(rateLimitPlugin, limits);
@@ -126,7 +126,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
   await api.register(async (signedIn) => {
     signedIn.addHook('onRequest', api.identify);
     signedIn.addHook('preParsing', api.authenticate);
-    await signedIn.register(tripRoutes, { ...services, tripLimit });
+    await signedIn.register(tripRoutes, { ...services, tripLimit, position: (topic) => bus.position(topic) });
     await signedIn.register(pricingRoutes, services);
     await signedIn.register(deliveryRoutes, { ...services, tripLimit });
     await signedIn.register(departureRoutes, services);

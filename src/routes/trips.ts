@@ -31,7 +31,13 @@ export interface TripRouteOptions {
   dispatch: Dispatch;
   locations: Locations;
   tripLimit: TripLimit;
+  /** Where a topic is. @throws RideError RIDE_UNAVAILABLE */
+  position(topic: string): Promise<{ epoch: string; offset: number }>;
 }
+
+const CURSOR =
+  'The header `Topic-Position` is where the topic `trip:<trip_id>` was before this was read: following it after that, by `since` or ' +
+  'Last-Event-ID, misses nothing; what comes twice has a `seq` that is here already. It is left out while Redis is away.';
 
 const TripParams = Type.Object({ trip_id: Id });
 const OfferParams = Type.Object({ trip_id: Id, offer_id: Id });
@@ -51,7 +57,19 @@ const PollHeaders = Type.Object({
 });
 
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, options) => {
-  const { trips, dispatch, locations, tripLimit } = options;
+  const { trips, dispatch, locations, tripLimit, position } = options;
+
+  /** Says where the trip's topic is; to be called before the trip is read. */
+  async function tellPosition(reply: FastifyReply, tripId: string): Promise<void> {
+    try {
+      const { epoch, offset } = await position(`trip:${tripId}`);
+      reply.header('topic-position', `${epoch}:${offset}`);
+    } catch (error) {
+      // The trip itself is read without Redis.
+      reply.log.debug({ err: error, trip_id: tripId }, 'position of the topic not told');
+    }
+  }
+
   const answers = new LocationAnswers();
   const tags = ['trips'];
   const security = [{ bearer: [] }];
@@ -118,11 +136,15 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         operationId: 'getTrip',
         summary: 'Read a trip',
+        description: CURSOR,
         ...reading,
         response: { 200: TripSchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }, reply) => sendTrip(reply, await trips.get(principal, params.trip_id)),
+    async ({ principal, params }, reply) => {
+      await tellPosition(reply, params.trip_id);
+      return sendTrip(reply, await trips.get(principal, params.trip_id));
+    },
   );
 
   app.get(
@@ -131,13 +153,15 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         operationId: 'getTripEvents',
         summary: 'The history of a trip',
+        description: CURSOR,
         ...reading,
         response: { 200: TripHistorySchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }) => ({
-      items: (await trips.get(principal, params.trip_id)).history.map(toTripEventWire),
-    }),
+    async ({ principal, params }, reply) => {
+      await tellPosition(reply, params.trip_id);
+      return { items: (await trips.get(principal, params.trip_id)).history.map(toTripEventWire) };
+    },
   );
 
   app.get(

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
+import { connect } from '../clients/peer.ts';
 import { build, type TestScope, type TestServer } from '../helper.ts';
 import { assignedRide, member, type Ride } from '../scene.ts';
 import { until } from '../until.ts';
@@ -47,6 +48,31 @@ t.test('a trip from its beginning, then as it happens', async (t) => {
   t.hasStrict(chat, { chat_message: { text: 'line one\nline two ✓', sender_id: ride.driver.id }, id: `${epoch}:4` });
   await ride.step('arrive');
   t.equal((await events.next((m) => m.trip_event)).trip_event.type, 'driver_arrived');
+});
+
+t.test('what REST read goes on by a stream and by a socket, nothing missed and nothing doubled', async (t) => {
+  const s = await build(t);
+  const ride = await assignedRide(t, s);
+  const read = (path: string) =>
+    fetch(`http://${s.at.http}${path}`, { headers: { authorization: `Bearer ${ride.rider.token}` } });
+  const trip = `/api/v1/trips/${ride.id}`;
+  for (const path of [trip, `${trip}/events`]) {
+    const answer = await read(path);
+    t.match(answer.headers.get('topic-position'), /^[\w-]+:3$/, path);
+  }
+  const cursor = (await read(trip)).headers.get('topic-position')!;
+  await ride.step('arrive');
+  const events = await listen(t, s, ride, `?since=${cursor}`);
+  await events.next((m) => m.subscribed);
+  t.same(typesOf(events.inbox.all), ['driver_arrived']);
+  const [epoch, offset] = cursor.split(':');
+  const peer = await connect(t, s.at, 'websocket-json', ride.rider.token);
+  const { subscribed } = await peer.ask({
+    subscribe: { topic: `trip:${ride.id}`, epoch, since_offset: Number(offset) },
+  });
+  t.match(subscribed, { recovered: true, replayed: 1 });
+  const stranger = await read(`/api/v1/trips/trip_nobody`);
+  t.equal(stranger.status, 404);
 });
 
 t.test('a client comes back with its last id, to another node, and misses and doubles nothing', async (t) => {
