@@ -1,5 +1,6 @@
 /** What Fastify serves: plugins, then scopes with their routes, registered explicitly and in order. */
 import type { FastifyInstance } from 'fastify';
+import { takesWrites } from '../adapters/redis/connection.ts';
 import type { DomainServices } from '../domain/services.ts';
 import { authPlugin } from '../plugins/auth.ts';
 import { corsPlugin } from '../plugins/cors.ts';
@@ -73,7 +74,7 @@ export async function registerHttp(app: FastifyInstance, parts: HttpParts): Prom
   await app.register(openapiPlugin);
   await app.register(errorsPagePlugin);
   await app.register(authPlugin, { secret: config.jwtSecret, city: config.city, meter });
-  await app.register(probeRoutes, { state, checks: { store: () => store.ping(), redis: () => redis.ping() } });
+  await app.register(probeRoutes, { state, checks: { store: () => store.ping(), redis: () => takesWrites(redis) } });
   await app.register(mapPagePlugin, {
     city: config.city,
     region: config.region,

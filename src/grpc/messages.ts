@@ -70,15 +70,21 @@ export class MessageReader {
     const start = this.#at + PREFIX;
     const end = this.#end;
     if (start > end) return this.#none();
+    const flag = bytes[this.#at]!;
+    if (flag > 1) throw new BadStream(status.INTERNAL, `Received message with unknown compressed flag ${flag}`);
     const length = bytes.readUInt32BE(start - 4);
     const maxBytes = this.#maxBytes;
     if (length > maxBytes)
       throw new BadStream(status.RESOURCE_EXHAUSTED, `Received message larger than max (${length} vs ${maxBytes})`);
     if (start + length > end) return null;
-    const isCompressed = bytes[this.#at] === 1;
     this.#at = start + length;
     const message = bytes.subarray(start, this.#at);
-    return isCompressed ? this.#inflated(message) : message;
+    return flag === 1 ? this.#inflated(message) : message;
+  }
+
+  /** A message has begun and is not whole. */
+  get isPartial(): boolean {
+    return this.#at < this.#end;
   }
 
   /** Nothing is kept of what was taken whole. */

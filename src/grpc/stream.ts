@@ -22,6 +22,8 @@ const RESET_MS = 20;
 /** How long a peer may take to read what is left, and to end its own side. */
 const CLOSE_TIMEOUT_MS = 10_000;
 const DONE: Status = { code: status.OK, details: 'OK', metadata: null };
+/** The client ended its side within a message: it did not say all that it began to. */
+const CUT_OFF: Status = { code: status.INTERNAL, details: 'The stream ended within a message', metadata: null };
 
 /** Makes the receiving end of a stream that begins. @throws what refuses it */
 export type Open = (stream: GrpcStream, metadata: Metadata) => Promise<Connection>;
@@ -129,7 +131,7 @@ export class GrpcStream extends ServerInterceptingCall implements Transport {
   #halfClosed(connection: Connection): void {
     this.#isEnding = false;
     const finish = (): void => {
-      if (!this.#isOver) void connection.finish().then(() => this.#end(DONE));
+      if (!this.#isOver) void connection.finish().then(() => this.#end(this.#messages.isPartial ? CUT_OFF : DONE));
     };
     // The immediate comes after what was read meanwhile.
     setTimeout(() => setImmediate(finish), RESET_MS);

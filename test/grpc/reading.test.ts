@@ -101,4 +101,35 @@ t.test('compressed messages are inflated, and what cannot be taken ends the stre
     'Received message compressed with unsupported encoding "zstd"',
   ]);
 });
+
+t.test('a compressed flag that there is not is not read as one that there is', async (t) => {
+  for (const flag of [2, 128, 255]) {
+    const bytes = framed('not to be read');
+    bytes[0] = flag;
+    const { request, core } = await openRaw(t);
+    request.write(Buffer.concat([framed('before it'), bytes]));
+    const [answer] = await once(request, 'response');
+    await until(() => core.gone_ > 0, 'the core to be told');
+    t.same(core.got, ['before it']);
+    t.equal(answer['grpc-status'], '13');
+    t.equal(decodeURI(answer['grpc-message']), `Received message with unknown compressed flag ${flag}`);
+  }
+});
+
+t.test('a stream that ends within a message is finished, and not well', async (t) => {
+  const whole = framed('whole');
+  for (const cut of [1, 4, 5, whole.length - 1]) {
+    const { request, core } = await openRaw(t);
+    const answered = once(request, 'response');
+    request.end(Buffer.concat([whole, whole.subarray(0, cut)]));
+    const [answer] = await answered;
+    t.same([core.got, core.finished], [['whole'], 1], `${cut} bytes more`);
+    t.equal(answer['grpc-status'], '13');
+    t.equal(decodeURI(answer['grpc-message']), 'The stream ended within a message');
+  }
+  const { request } = await openRaw(t);
+  const answered = once(request, 'response');
+  request.end(whole);
+  t.equal((await answered)[0]['grpc-status'], '0', 'one that ends behind a message is well');
+});
 t.end();

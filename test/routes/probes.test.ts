@@ -1,5 +1,8 @@
 /** Probes tell the truth: alive is not ready, and what is not ready is named. */
 import t from 'tap';
+import { connectRedis } from '../../src/adapters/redis/connection.ts';
+import { createRedisOffers } from '../../src/adapters/redis/offers.ts';
+import { withScripts } from '../../src/adapters/redis/scripts.ts';
 import { connect } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { build } from '../helper.ts';
@@ -46,6 +49,27 @@ t.test('Redis away: not ready, and it says so; alive all the same; ready when it
   t.equal((await rest('GET', '/livez')).status, 200, 'a restart would not help');
   t.equal((await rest('GET', '/startupz')).status, 200);
   await redis.restart();
+  await until(async () => (await rest('GET', '/readyz')).status === 200, 'it to be ready again');
+});
+
+t.test('Redis full: it answers, and takes nothing, so it is not ready, and it says why', async (t) => {
+  const redis = await startRedis(t, { args: ['--maxmemory-policy', 'noeviction'] });
+  const s = await build(t, { env: { REDIS_URL: redis.url } });
+  const { rest } = checkedRest(s);
+  const operator = connectRedis({ url: redis.url }, () => {});
+  t.after(() => operator.disconnect());
+  t.equal((await rest('GET', '/readyz')).status, 200);
+  t.same(await operator.keys('probe:*'), [], 'asking leaves nothing behind');
+  await operator.config('SET', 'maxmemory', '1');
+  const full = await rest('GET', '/readyz');
+  t.equal(full.status, 503);
+  t.same(full.body.parts, { store: 'ok', redis: 'The live store (Redis) is full and refuses writes (OOM)' });
+  const reserved = createRedisOffers(withScripts(operator)).reserve('driver', 'offer', 1000);
+  await t.rejects(reserved, {
+    code: 'RIDE_UNAVAILABLE',
+    message: 'The live store (Redis) is full and refuses writes (OOM)',
+  });
+  await operator.config('SET', 'maxmemory', '0');
   await until(async () => (await rest('GET', '/readyz')).status === 200, 'it to be ready again');
 });
 

@@ -16,7 +16,7 @@ import {
 } from '../../ports/jobs.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
-import { isClusterUrl, patience, redisOptions } from '../redis/connection.ts';
+import { isClusterUrl, patience, redisAway, redisOptions } from '../redis/connection.ts';
 import { slotMasterOptions } from '../redis/slot-master.ts';
 import { connectQueue } from './connection.ts';
 
@@ -124,10 +124,7 @@ export function createQueues(options: QueuesOptions): Queues {
           removeOnFail: KEEP_FAILED,
         });
       } catch (error) {
-        throw new RideError('RIDE_UNAVAILABLE', 'The queue (Redis) cannot be reached', {
-          cause: error,
-          retryAfterMs: 1000,
-        });
+        throw redisAway(error, 'The queue');
       }
     },
 

@@ -4,6 +4,7 @@
  * A cluster is `redis-cluster://[user:password@]host:port,host:port` (`rediss-cluster:` with TLS); some of its nodes are
  * enough, the others are learnt from them.
  */
+import { randomUUID } from 'node:crypto';
 import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { RideError } from '../../errors.ts';
 
@@ -109,9 +110,13 @@ export function connectRedis({ url }: { url: string }, onError: (error: Error) =
   return cluster as unknown as Redis;
 }
 
-/** Any failure of Redis, as the caller's error. */
-export function redisAway(cause: unknown): RideError {
-  return new RideError('RIDE_UNAVAILABLE', 'The live store (Redis) cannot be reached', { cause, retryAfterMs: 1000 });
+/** How Redis refuses a write when it has reached `maxmemory` and may evict nothing; scripts say it within their own error. */
+const isFull = (cause: unknown): boolean => cause instanceof Error && /\bOOM\b/.test(cause.message);
+
+/** Any failure of Redis, as the caller's error. @param part what the caller knows of it */
+export function redisAway(cause: unknown, part = 'The live store'): RideError {
+  const what = isFull(cause) ? 'is full and refuses writes (OOM)' : 'cannot be reached';
+  return new RideError('RIDE_UNAVAILABLE', `${part} (Redis) ${what}`, { cause, retryAfterMs: 1000 });
 }
 
 export async function orAway<T>(reply: Promise<T>): Promise<T> {
@@ -120,4 +125,13 @@ export async function orAway<T>(reply: Promise<T>): Promise<T> {
   } catch (error) {
     throw redisAway(error);
   }
+}
+
+/**
+ * Resolves when Redis takes writes, which one that answers need not: it may be full, a replica, or without its disk. It writes nothing: a
+ * command that would only replace a value that is not there is refused all the same. Of a cluster any one node is asked.
+ * @throws RideError RIDE_UNAVAILABLE
+ */
+export async function takesWrites(redis: RedisClient): Promise<void> {
+  await orAway(redis.set(`probe:${randomUUID()}`, '', 'PX', 1, 'XX'));
 }

@@ -154,6 +154,12 @@ export function createTripPayments(deps: PaymentsDeps) {
     await command(paymentIdOf(payable.id), { type: 'owe', amountMinor });
   }
 
+  /** Another node may have said that nothing is owed before there was a payment to tell: then it is said here. */
+  async function start(payable: Payable): Promise<void> {
+    await begin(payable);
+    if (payable.owedMinor !== null) await owe(payable);
+  }
+
   async function hold(payment: Payment): Promise<PaymentCommand> {
     const { id, riderId, currency } = payment;
     const amountMinor = payment.holdMinor;
@@ -272,7 +278,7 @@ export function createTripPayments(deps: PaymentsDeps) {
     /** What follows from an event of a ride. Safe to repeat. */
     async reactToTrip(trip: Trip, event: TripEvent): Promise<void> {
       const payable = payables.ofRide(trip);
-      if (event.type === 'assigned') await begin(payable);
+      if (event.type === 'assigned') await start(payable);
       else if (event.type === 'completed' || event.type === 'cancelled' || event.type === 'expired') await owe(payable);
     },
 
@@ -282,7 +288,7 @@ export function createTripPayments(deps: PaymentsDeps) {
       for (const booking of departure.bookings) {
         if (event.booking && event.booking.id !== booking.id) continue;
         const payable = payables.ofBooking(departure, booking);
-        if (event.type === 'booked') await begin(payable);
+        if (event.type === 'booked') await start(payable);
         else if (payable.owedMinor !== null) await owe(payable);
       }
     },

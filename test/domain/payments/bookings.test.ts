@@ -146,6 +146,28 @@ t.test('seats that cost nothing have no payment', async (t) => {
   await t.rejects(b.payments.ofBooking(person('rider', 'guest'), id), { code: 'RIDE_NOT_FOUND', field: 'booking_id' });
 });
 
+t.test('what is owed may be heard before what is to be held: nothing stays held for what has ended', async (t) => {
+  const departure = await published();
+  const { id } = await book(a, departure, 'early');
+  await becomes(id, 'held');
+  await a.bookings.cancel(person('rider', 'early'), id);
+  await becomes(id, 'released');
+  // The same once more under another id, heard by two nodes the other way round.
+  const { bookings, history, ...ended } = await a.departures.get(departure.id);
+  const again = `${id}-again`;
+  const twin: Departure = { ...ended, history, bookings: [{ ...bookings[0]!, id: again }] };
+  const heard = (type: string) => {
+    const event = history.find((one) => one.type === type)!;
+    return { ...event, booking: { ...event.booking!, id: again } };
+  };
+  await a.payments.reactToDeparture(twin, heard('booking_cancelled'));
+  t.equal(await a.payments.find(again), null, 'there is nothing to tell yet');
+  await b.payments.reactToDeparture(twin, heard('booked'));
+  await becomes(again, 'released');
+  t.hasStrict(await a.payments.find(again), { owedMinor: 0, capturedMinor: 0 });
+  t.notOk((await openHolds()).includes(paymentIdOf(again)));
+});
+
 t.test('declined: the seats are free again; who is on board by then is driven, and it stays owed', async (t) => {
   const departure = await published({ seats: 2, departureTime: clock.now() + HOUR / 2 });
   const racers = ['declined-1', 'declined-2', 'able-1', 'able-2', 'able-3'];
