@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MongoClient } from 'mongodb';
 import type { ServerAddress } from './clients/rest.ts';
+import { freePort } from './free-port.ts';
 import type { DemoOptions } from './options.ts';
-import { freePort, type Program, type ServerProgram, type ServerSetup, startRedis, startServer } from './programs.ts';
+import { type Program, type ServerProgram, type ServerSetup, startRedis, startServer } from './programs.ts';
 
 export interface Cluster {
   readonly addresses: ServerAddress[];

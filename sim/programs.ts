@@ -3,13 +3,12 @@
  * log), and the Redis that two of them share. What is started here is ended here, by its pid, also when this process dies.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { accessSync, constants, createWriteStream, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ServerAddress } from './clients/rest.ts';
+import { freePort } from './free-port.ts';
 
 export interface Program {
   name: string;
@@ -145,20 +144,4 @@ function findProgram(name: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** `wanted` when nothing listens there, else any free port. */
-export async function freePort(wanted = 0): Promise<number> {
-  const server = createServer();
-  try {
-    server.listen(wanted, '127.0.0.1');
-    await once(server, 'listening');
-  } catch (error) {
-    if (wanted === 0) throw error;
-    return freePort();
-  }
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,6 +1,7 @@
 /** Fan-out to gRPC streams: ready buffers shared by all, against bare grpc-js that encodes for each stream. */
+import { freePort } from '../../sim/free-port.ts';
 import { alternate, bySize, type Context } from '../harness/context.ts';
-import { freePort, HOST } from '../harness/programs.ts';
+import { HOST } from '../harness/programs.ts';
 import { startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { measured, SECRET, startRide } from '../harness/ride.ts';

@@ -1,6 +1,7 @@
 /** The WebSocket servers that are compared, each started the same way and spoken to in its own dialect. */
+import { freePort } from '../../sim/free-port.ts';
 import type { Context } from '../harness/context.ts';
-import { freePort, HOST, type Program } from '../harness/programs.ts';
+import { HOST, type Program } from '../harness/programs.ts';
 import { type Remote, startGenerator, startRemote } from '../harness/remote.ts';
 import { measured, SECRET, startRide } from '../harness/ride.ts';
 import type { DialectOptions, Member } from '../load/dialects.ts';

@@ -1,6 +1,7 @@
 /** gRPC location streams with acks, against bare grpc-js that sends back what it gets through the same codec. */
+import { freePort } from '../../sim/free-port.ts';
 import { alternate, bySize, type Context } from '../harness/context.ts';
-import { freePort, HOST, type Program } from '../harness/programs.ts';
+import { HOST, type Program } from '../harness/programs.ts';
 import { startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { measured, SECRET, startRide } from '../harness/ride.ts';

@@ -1,6 +1,6 @@
 /** Location ingest over the sockets against Redis itself, and against the transport's own echo; and a sustained rate. */
+import { freePort } from '../../sim/free-port.ts';
 import { alternate, bySize, type Context } from '../harness/context.ts';
-import { freePort } from '../harness/programs.ts';
 import { startRemote } from '../harness/remote.ts';
 import { atLeast, atMost, type CaseResult } from '../harness/result.ts';
 import { measured, startRide } from '../harness/ride.ts';

@@ -1,6 +1,7 @@
 /** Who is near, with everything that the answer says of a driver, against GEOSEARCH alone on the same index. */
+import { freePort } from '../../sim/free-port.ts';
 import { alternate, bySize, type Context } from '../harness/context.ts';
-import { freePort, HOST } from '../harness/programs.ts';
+import { HOST } from '../harness/programs.ts';
 import { type Remote, startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { measured, type RideServer, SECRET, startRide } from '../harness/ride.ts';

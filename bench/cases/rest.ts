@@ -4,8 +4,9 @@
  * A machine's speed changes within seconds, by what else runs on it and on its host. So both servers run all the time and are
  * asked in turn, in short windows, of which each pair makes a ratio of its own.
  */
+import { freePort } from '../../sim/free-port.ts';
 import { bySize, type Context } from '../harness/context.ts';
-import { freePort, HOST, type Program } from '../harness/programs.ts';
+import { HOST, type Program } from '../harness/programs.ts';
 import { type Remote, startGenerator, startRemote } from '../harness/remote.ts';
 import { atLeast, type CaseResult } from '../harness/result.ts';
 import { measured, SECRET, startRide } from '../harness/ride.ts';

@@ -1,10 +1,8 @@
 /**
  * The processes of a measurement: what is started here is ended here, by its pid, also when this process dies first.
- * Nothing listens outside loopback, and every port lies below the ephemeral range, where no outgoing connection can hold it.
+ * Nothing listens outside loopback.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { guard } from '../../test/servers/process.ts';
 
@@ -40,8 +38,6 @@ export interface StartOptions {
 }
 
 export const HOST = '127.0.0.1';
-const FIRST_PORT = 20_000;
-const LAST_PORT = 31_999;
 const READY_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 
@@ -50,22 +46,6 @@ const running = new Set<Program>();
 /** Ends whatever still runs, newest first. */
 export async function stopAll(): Promise<void> {
   for (const program of [...running].reverse()) await program.stop();
-}
-
-/** A port below the ephemeral range that nothing listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
-    const server = createServer();
-    const listening = Promise.withResolvers<boolean>();
-    server.once('error', () => listening.resolve(false));
-    server.listen(port, HOST, () => listening.resolve(true));
-    if (!(await listening.promise)) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-  throw new Error(`no free port between ${FIRST_PORT} and ${LAST_PORT}`);
 }
 
 /** Starts a program and waits until it serves. Rejects with the end of its output when it does not. */

@@ -5,8 +5,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../sim/free-port.ts';
 import { findProgram } from '../../test/servers/process.ts';
-import { freePort, HOST, type Program, start } from './programs.ts';
+import { HOST, type Program, start } from './programs.ts';
 import type { Handlers, Remote } from './remote.ts';
 
 /** A development secret: tokens of the load are made with it, and checked by the server like any other. */

@@ -9,7 +9,8 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
+import { freePort } from '../../sim/free-port.ts';
+import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
 
 export interface KafkaServer {
   /** `host:port`. */

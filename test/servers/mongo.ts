@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MongoClient } from 'mongodb';
-import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
+import { freePort } from '../../sim/free-port.ts';
+import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
 
 export interface MongoServer {
   /** Without a database name. */

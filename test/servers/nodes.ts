@@ -1,6 +1,7 @@
 /** Several nodes as programs of their own, over one Redis and one store; each can be ended in any way and started again. */
 import { join } from 'node:path';
-import { freePort, type ServerProgram, startServer } from '../../sim/programs.ts';
+import { freePort } from '../../sim/free-port.ts';
+import { type ServerProgram, startServer } from '../../sim/programs.ts';
 import type { ChosenNode } from './chooser.ts';
 import type { TestScope } from './process.ts';
 

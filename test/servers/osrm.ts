@@ -5,8 +5,9 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '../../sim/free-port.ts';
 import { until } from '../until.ts';
-import { end, freePort, guard, type TestScope } from './process.ts';
+import { end, guard, type TestScope } from './process.ts';
 import { unpackedWheel } from './wheel.ts';
 
 export interface EngineServer {

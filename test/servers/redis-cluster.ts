@@ -7,8 +7,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from '../../sim/free-port.ts';
 import { until } from '../until.ts';
-import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
+import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
 
 export interface ClusterNode {
   port: number;

@@ -3,7 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { end, findProgram, freePort, guard, startUntil, type TestScope } from './process.ts';
+import { freePort } from '../../sim/free-port.ts';
+import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
 
 export interface RedisServer {
   url: string;

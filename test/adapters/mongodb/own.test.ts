@@ -5,13 +5,13 @@
 import { createServer } from 'node:net';
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';
+import { freePort } from '../../../sim/free-port.ts';
 import { Connection } from '../../../src/adapters/mongodb/connection.ts';
 import { byId, byIds } from '../../../src/adapters/mongodb/query.ts';
 import { createMongoStore } from '../../../src/adapters/mongodb/store.ts';
 import type { CollectionSpec } from '../../../src/ports/store.ts';
 import { eventOf, next, openAt, REGION, THINGS, type Thing, thing } from '../../conformance/store/place.ts';
 import { type MongoServer, startMongo, startMongod } from '../../servers/mongo.ts';
-import { freePort } from '../../servers/process.ts';
 
 const unavailable = { code: 'RIDE_UNAVAILABLE', retryAfterMs: Number };
 const server = await startMongo(t);
