@@ -30,13 +30,16 @@ export class Database {
 
   /** @throws Error of SQLite when the file cannot be opened, is of a newer program, or breaks a unique index. */
   constructor(settings: WorkerSettings) {
-    this.#db = new DatabaseSync(settings.file, { timeout: settings.busyTimeoutMs });
+    this.#db = new DatabaseSync(settings.file, { timeout: SHORT_BUSY_MS });
     try {
-      // The switch to WAL does not wait for locks by itself when several processes open a new file at once.
+      // The switch to WAL does not wait for locks by itself when several processes open a new file at once. And SQLite's own waiting
+      // for a lock pauses longer and longer: beside processes that write all the time it might never get one.
       untilFree(settings.busyTimeoutMs, () => this.#db.exec('PRAGMA journal_mode = WAL'));
       this.#db.exec('PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768');
-      this.#define(settings.schema);
-      this.#db.exec(`PRAGMA busy_timeout = ${SHORT_BUSY_MS}`);
+      untilFree(settings.busyTimeoutMs, () => {
+        // A node that joins others finds everything there, and needs no lock.
+        if (!this.#isDefined(settings.schema)) this.#define(settings.schema);
+      });
     } catch (error) {
       this.#db.close();
       throw error;
@@ -47,19 +50,33 @@ export class Database {
     return this.#db.isTransaction;
   }
 
+  #version(): number {
+    const version = this.#db.prepare('PRAGMA user_version').get()?.user_version as number;
+    if (version > SCHEMA_VERSION)
+      throw new Error(`the file has schema ${version}, this program knows ${SCHEMA_VERSION}`);
+    return version;
+  }
+
+  /** The definitions of what there is, by name. */
+  #existing(): Map<string, string | null> {
+    const rows = this.#db.prepare('SELECT name, sql FROM sqlite_master').all();
+    return new Map(rows.map((row) => [row.name as string, row.sql as string | null]));
+  }
+
+  #isDefined(schema: WorkerSettings['schema']): boolean {
+    if (this.#version() < SCHEMA_VERSION) return false;
+    const existing = this.#existing();
+    return schema.every(({ index, sql }) =>
+      index === undefined ? existing.has(/IF NOT EXISTS "?(\w+)/.exec(sql)![1]!) : existing.get(index) === sql,
+    );
+  }
+
   /** Makes what is missing, and makes anew the indexes whose definition has changed. */
   #define(schema: WorkerSettings['schema']): void {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
-      const version = this.#db.prepare('PRAGMA user_version').get()?.user_version as number;
-      if (version > SCHEMA_VERSION)
-        throw new Error(`the file has schema ${version}, this program knows ${SCHEMA_VERSION}`);
-      const existing = new Map(
-        this.#db
-          .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'index'")
-          .all()
-          .map((row) => [row.name as string, row.sql as string | null]),
-      );
+      this.#version();
+      const existing = this.#existing();
       for (const { index, sql } of schema) {
         if (index && existing.get(index) === sql) continue;
         if (index && existing.has(index)) this.#db.exec(`DROP INDEX "${index}"`);

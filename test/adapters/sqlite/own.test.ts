@@ -39,6 +39,14 @@ function holdLock(t: Test, file: string): () => void {
   return () => other.exec('ROLLBACK');
 }
 
+t.test('a node joins others without a lock, whatever they write', async (t) => {
+  const file = await freshFile(t);
+  await opened(t, file);
+  holdLock(t, file);
+  const { things } = await opened(t, file, 50);
+  t.equal(await things.get('nobody'), null);
+});
+
 t.test('while another process holds the lock, writes wait, reads do not, and the wait has an end', async (t) => {
   const file = await freshFile(t);
   const { things } = await opened(t, file, 60_000);
@@ -72,8 +80,8 @@ t.test('while another process holds the lock, writes wait, reads do not, and the
 });
 
 t.test('opening waits for the lock, gives up in time, and can be tried again', async (t) => {
+  // Something is to be made: all of it.
   const file = await freshFile(t);
-  await (await opened(t, file)).store.close();
   const release = holdLock(t, file);
   const store = createSqliteStore({ file, busyTimeoutMs: 100 });
   const things = store.collection(THINGS);
