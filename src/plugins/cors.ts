@@ -16,7 +16,7 @@ const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, tracestate, x-correlation-id';
 /** What the page's script may read of an answer beyond what it always may. */
 const RESPONSE_HEADERS =
-  'etag, location, allow, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, x-correlation-id';
+  'etag, location, allow, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, topic-position, x-correlation-id';
 /** How long a browser may remember that it may; Chromium caps it at two hours. */
 const PREFLIGHT_MAX_AGE_S = 7200;
 

@@ -5,6 +5,7 @@ import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
+import type { Principal } from '../domain/roles.ts';
 import { Id } from '../domain/schemas.ts';
 import {
   ReasonSchema,
@@ -59,15 +60,16 @@ const PollHeaders = Type.Object({
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, options) => {
   const { trips, dispatch, locations, tripLimit, position } = options;
 
-  /** Says where the trip's topic is; to be called before the trip is read. */
-  async function tellPosition(reply: FastifyReply, tripId: string): Promise<void> {
-    try {
-      const { epoch, offset } = await position(`trip:${tripId}`);
-      reply.header('topic-position', `${epoch}:${offset}`);
-    } catch (error) {
-      // The trip itself is read without Redis.
+  /** A trip, and where its topic was before it was read; whoever may not read it is told neither. */
+  async function readAt(reply: FastifyReply, principal: Principal, tripId: string): Promise<Trip> {
+    // The trip itself is read without Redis.
+    const at = await position(`trip:${tripId}`).catch((error: unknown) => {
       reply.log.debug({ err: error, trip_id: tripId }, 'position of the topic not told');
-    }
+      return null;
+    });
+    const trip = await trips.get(principal, tripId);
+    if (at) reply.header('topic-position', `${at.epoch}:${at.offset}`);
+    return trip;
   }
 
   const answers = new LocationAnswers();
@@ -141,10 +143,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         response: { 200: TripSchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }, reply) => {
-      await tellPosition(reply, params.trip_id);
-      return sendTrip(reply, await trips.get(principal, params.trip_id));
-    },
+    async ({ principal, params }, reply) => sendTrip(reply, await readAt(reply, principal, params.trip_id)),
   );
 
   app.get(
@@ -158,10 +157,9 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         response: { 200: TripHistorySchema, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }, reply) => {
-      await tellPosition(reply, params.trip_id);
-      return { items: (await trips.get(principal, params.trip_id)).history.map(toTripEventWire) };
-    },
+    async ({ principal, params }, reply) => ({
+      items: (await readAt(reply, principal, params.trip_id)).history.map(toTripEventWire),
+    }),
   );
 
   app.get(

@@ -57,7 +57,7 @@ t.test('the origins that are named, and no other', async (t) => {
   const good = await s.rest('GET', trips, token, undefined, from(APP));
   t.equal(good.status, 200);
   t.equal(allowOrigin(good), APP);
-  for (const name of ['etag', 'retry-after', 'location', 'x-correlation-id'])
+  for (const name of ['etag', 'retry-after', 'location', 'topic-position', 'x-correlation-id'])
     t.match(good.headers.get('access-control-expose-headers'), name);
   const stranger = await s.rest('GET', trips, token, undefined, from('https://evil.example.com'));
   t.equal(allowOrigin(stranger), null, 'a browser keeps the answer from the page');

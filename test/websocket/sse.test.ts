@@ -53,15 +53,15 @@ t.test('a trip from its beginning, then as it happens', async (t) => {
 t.test('what REST read goes on by a stream and by a socket, nothing missed and nothing doubled', async (t) => {
   const s = await build(t);
   const ride = await assignedRide(t, s);
-  const read = (path: string) =>
-    fetch(`http://${s.at.http}${path}`, { headers: { authorization: `Bearer ${ride.rider.token}` } });
+  const read = (path: string, { token } = ride.rider) => s.rest('GET', path, token);
   const trip = `/api/v1/trips/${ride.id}`;
-  for (const path of [trip, `${trip}/events`]) {
-    const answer = await read(path);
-    t.match(answer.headers.get('topic-position'), /^[\w-]+:3$/, path);
-  }
-  const cursor = (await read(trip)).headers.get('topic-position')!;
+  const positionOf = async (path = trip) => (await read(path)).headers.get('topic-position') ?? '';
+  // Events are told behind the answers that they came of.
+  for (const path of [trip, `${trip}/events`])
+    await until(async () => /^[\w-]+:3$/.test(await positionOf(path)), `three events by ${path}`);
+  const cursor = await positionOf();
   await ride.step('arrive');
+  await until(async () => (await positionOf()).endsWith(':4'), 'the arrival');
   const events = await listen(t, s, ride, `?since=${cursor}`);
   await events.next((m) => m.subscribed);
   t.same(typesOf(events.inbox.all), ['driver_arrived']);
@@ -71,8 +71,13 @@ t.test('what REST read goes on by a stream and by a socket, nothing missed and n
     subscribe: { topic: `trip:${ride.id}`, epoch, since_offset: Number(offset) },
   });
   t.match(subscribed, { recovered: true, replayed: 1 });
-  const stranger = await read(`/api/v1/trips/trip_nobody`);
-  t.equal(stranger.status, 404);
+  for (const [answer, status] of [
+    [await read(trip, await member(s, 'rider')), 403],
+    [await read('/api/v1/trips/trip_nobody'), 404],
+  ] as const) {
+    t.equal(answer.status, status);
+    t.equal(answer.headers.get('topic-position'), null, `nothing of the topic to whom it is ${status}`);
+  }
 });
 
 t.test('a client comes back with its last id, to another node, and misses and doubles nothing', async (t) => {
