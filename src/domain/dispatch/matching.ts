@@ -37,19 +37,20 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
   }
 
   /** Null when drivers may be sought now. */
-  async function notNow(trip: Trip): Promise<MatchOutcome | null> {
+  async function notNow(trip: Trip, lookedAt = 0): Promise<MatchOutcome | null> {
     const now = clock.now();
     if (trip.status !== 'requested') return 'not_waiting';
     if (now >= trip.matchDeadline) return expire(trip.id, 'no_driver_in_time');
     if (trip.offersMade >= settings.maxOffers) return expire(trip.id, 'too_many_offers');
-    if (now >= soughtFrom(trip)) return null;
+    // A look comes when it is due, though by a clock that is a little behind it is not yet: nobody makes the same one again.
+    if (Math.max(now, lookedAt) >= soughtFrom(trip)) return null;
     await looks.later(trip);
     return 'later';
   }
 
   /** Notes what came of those for whom nobody is sought now; the others, by city. */
-  async function sortOut(waiting: readonly Trip[], outcomes: Outcomes): Promise<Map<string, Trip[]>> {
-    const answers = await Promise.allSettled(waiting.map(notNow));
+  async function sortOut(waiting: readonly Trip[], outcomes: Outcomes, at?: number): Promise<Map<string, Trip[]>> {
+    const answers = await Promise.allSettled(waiting.map((trip) => notNow(trip, at)));
     const cities = new Map<string, Trip[]>();
     for (const [i, trip] of waiting.entries()) {
       const answer = answers[i]!;
@@ -64,7 +65,7 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
   async function look(waiting: readonly Trip[], at?: number): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
     const again: string[] = [];
-    for (const due of (await sortOut(waiting, outcomes)).values()) {
+    for (const due of (await sortOut(waiting, outcomes, at)).values()) {
       const byId = new Map(due.map((trip) => [trip.id, trip]));
       for (const [id, decided] of await decideAll(due)) {
         if (decided.status === 'rejected') outcomes.set(id, decided);
