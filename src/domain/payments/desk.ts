@@ -1,5 +1,5 @@
 /** What operators do about payments: they see those that failed, and have their step taken once more. */
-import { RideError } from '../../errors.ts';
+import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import { LOST, untilWritten } from '../documents/writing.ts';
@@ -28,10 +28,7 @@ export function createPaymentDesk({ payments, clock, attempts, step }: PaymentDe
   async function get(id: string): Promise<Payment> {
     const payment = await payments.get(id);
     if (payment) return payment;
-    throw new RideError('RIDE_NOT_FOUND', `There is no payment ${id}`, {
-      field: 'payment_id',
-      rule: 'the id of a payment',
-    });
+    throw notFound('payment', id);
   }
 
   return {
