@@ -4,7 +4,7 @@
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { composeDomain, paymentGauges, startJobs } from './compose/domain.ts';
+import { composeDomain, domainGauges, startJobs } from './compose/domain.ts';
 import { registerHttp } from './compose/http.ts';
 import { type NodeConfig, openOutside } from './compose/outside.ts';
 import { composeRealtime, startTimers, watchGauges } from './compose/realtime.ts';
@@ -58,7 +58,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   outside.gauge('ride_stream_queue_depth', 'Outbound messages that wait in session buffers', () => broker.queueDepth());
   outside.gauge('ride_stream_draining', 'Processes that send their sessions away', () => Number(broker.draining));
   watchGauges(outside, services);
-  paymentGauges(outside, services, log);
+  domainGauges(outside, services, log);
 
   let stopTimers: (() => void) | undefined;
   let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;

@@ -5,11 +5,10 @@ import {
   type DepartureDecision,
   type DepartureState,
   decideDeparture,
-  departureStatuses,
   evolveDeparture,
 } from '../../src/domain/departures/rules.ts';
 import { decideSeats, type SeatCommand } from '../../src/domain/seats/rules.ts';
-import { isTerminal } from '../../src/domain/statuses.ts';
+import { departureStatuses, isTerminal } from '../../src/domain/statuses.ts';
 
 const DRIVER = 'driver';
 const PASSENGER = 'passenger';

@@ -38,7 +38,7 @@ export function composeDomain(
 /** Starts the queues with every job of the server. */
 export async function startJobs(
   config: NodeConfig,
-  { queues, clock, positions, store }: Outside,
+  { queues, clock, positions, store, domainMeter }: Outside,
   { dispatch, decisions, departures, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
   log: Logger,
 ): Promise<void> {
@@ -56,6 +56,7 @@ export async function startJobs(
     tripMaxDurationMs: config.tripMaxDuration,
     idempotencyTtlMs: config.idempotencyTtl,
     decisionTtlMs: config.dispatchLogTtl,
+    meter: domainMeter,
     log,
   });
   const watchSweep = watchSweepJob({
@@ -87,16 +88,33 @@ export async function startJobs(
 }
 
 /** What people have to look at: the same from whichever node is asked. */
-export function paymentGauges({ gauge }: Pick<Outside, 'gauge'>, { payments }: DomainServices, log: Logger): void {
-  let failed = 0;
-  const read = async (): Promise<number> => {
-    try {
-      failed = (await payments?.desk.countFailed()) ?? 0;
-    } catch (error) {
-      // The other metrics must be there most of all when the store is away; that it is, readiness says.
-      log.warn({ err: error }, 'failed payments not counted; the metric tells the last count');
-    }
-    return failed;
+export function domainGauges(
+  { gauge, clock }: Pick<Outside, 'gauge' | 'clock'>,
+  { payments, relays }: Pick<DomainServices, 'payments' | 'relays'>,
+  log: Logger,
+): void {
+  const shared = (name: string, help: string, count: () => Promise<number>): void => {
+    let last = 0;
+    const read = async (): Promise<number> => {
+      try {
+        last = await count();
+      } catch (error) {
+        // The other metrics must be there most of all when the store is away; that it is, readiness says.
+        log.warn({ err: error, metric: name }, 'not read of the store; the metric tells what it was last');
+      }
+      return last;
+    };
+    gauge(name, help, read, true);
   };
-  gauge('ride_payments_failed', 'Payments whose step was given up, over all nodes', read, true);
+  shared(
+    'ride_payments_failed',
+    'Payments whose step was given up, over all nodes',
+    async () => (await payments?.desk.countFailed()) ?? 0,
+  );
+  shared('ride_outbox_oldest_age_seconds', 'Age of the oldest event that is not told yet, over all nodes', async () => {
+    const now = clock.now();
+    const dates = await Promise.all(relays.map((relay) => relay.oldestAt()));
+    const oldest = Math.min(now, ...dates.filter((at) => at !== null));
+    return clock.toWallMs(now - oldest) / 1000;
+  });
 }

@@ -152,7 +152,7 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
     nodeId,
     local: () => realtime.broker.stats(),
     cluster: () => directory.cluster(),
-    countTrips: (status) => trips.count({ status }),
+    countTrips: (kind, status) => trips.count({ kind, status }),
     countAvailable: () => positions.countAvailable(),
     queues: () => queues.stats(),
     now: () => clock.now(),

@@ -23,6 +23,7 @@ import { createTracing } from '../adapters/system/tracing.ts';
 import type { Config } from '../config.ts';
 import { createIds } from '../domain/ids.ts';
 import { createDispatchMeter } from '../plugins/dispatch-metrics.ts';
+import { createDomainMeter } from '../plugins/domain-metrics.ts';
 import { createMetrics } from '../plugins/metrics.ts';
 import { createMoneyMeter } from '../plugins/money-metrics.ts';
 import { createRoutingMeter } from '../plugins/routing-metrics.ts';
@@ -102,6 +103,7 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     payments: paymentsOf(config, store, clock),
     moneyMeter: createMoneyMeter(registry),
     dispatchMeter: createDispatchMeter(registry),
+    domainMeter: createDomainMeter(registry),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What the domain is put together of: the ports it stands on, its settings, and the use cases that it offers. */
 import type { Clock } from '../ports/clock.ts';
 import type { DispatchMeter } from '../ports/dispatch-meter.ts';
+import type { DomainMeter } from '../ports/domain-meter.ts';
 import type { EventSink } from '../ports/event-sink.ts';
 import type { FenceMarks } from '../ports/fence-marks.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -61,6 +62,7 @@ export interface Ports {
   payments: PaymentProvider | null;
   moneyMeter: MoneyMeter;
   dispatchMeter: DispatchMeter;
+  domainMeter: DomainMeter;
   scheduler: Scheduler;
   publisher: Publisher;
   /** Null: straight lines only. */

@@ -76,7 +76,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     zoneOf: ports.zoneOf,
     meter: ports.moneyMeter,
   });
-  const idempotency = createIdempotency(collections.idempotency, clock, ids);
+  const idempotency = createIdempotency(collections.idempotency, clock, ids, ports.domainMeter);
   const trips: Trips = createTrips({
     trips: collections.trips,
     idempotency,
@@ -87,7 +87,10 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     tripRequestTtlMs: settings.tripRequestTtlMs,
     dispatchAheadMs: settings.dispatchAheadMs,
     zoneOf: ports.zoneOf,
-    onFact: (trip, fact) => countFact(ports.dispatchMeter, trip, fact),
+    onFact(trip, fact) {
+      ports.domainMeter.trip(trip.kind, fact.type);
+      countFact(ports.dispatchMeter, trip, fact);
+    },
   });
   const decisions = createDecisionLog({ ...collections, clock, ids });
   const dispatch = createDispatch({

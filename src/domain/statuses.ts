@@ -13,7 +13,17 @@ export const tripStatuses = [
 export type TripStatus = (typeof tripStatuses)[number];
 
 /** A departure that passengers book seats of waits in a status of its own. */
-export type AnyStatus = TripStatus | 'scheduled';
+export const departureStatuses = [
+  'scheduled',
+  'driver_arrived',
+  'in_progress',
+  'completed',
+  'cancelled',
+  'expired',
+] as const;
+export type DepartureStatus = (typeof departureStatuses)[number];
+
+export type AnyStatus = TripStatus | DepartureStatus;
 
 const terminal: ReadonlySet<AnyStatus> = new Set<AnyStatus>(['completed', 'cancelled', 'expired']);
 

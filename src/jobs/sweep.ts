@@ -11,6 +11,7 @@ import type { Relay } from '../domain/outbox/relay.ts';
 import { removeAll } from '../domain/pages.ts';
 import { dispatchedKinds, type Trip } from '../domain/trips/trip.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { DomainMeter } from '../ports/domain-meter.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Collection, Filter } from '../ports/store.ts';
@@ -31,6 +32,7 @@ export interface SweepDeps {
   tripMaxDurationMs: number;
   idempotencyTtlMs: number;
   decisionTtlMs: number;
+  meter: Pick<DomainMeter, 'mended'>;
   log: Logger;
 }
 
@@ -101,12 +103,17 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       const age = domainMs(deps.ageMs);
       let relayed = 0;
       for (const relay of deps.relays) relayed += await relay.sweep(age);
-      const trips = (await sweepTrips(now, age)) + (await deps.departures.sweep(now, deps.tripMaxDurationMs));
+      deps.meter.mended('outbox', relayed);
+      const trips = await sweepTrips(now, age);
+      deps.meter.mended('trip', trips);
+      const departures = await deps.departures.sweep(now, deps.tripMaxDurationMs);
+      deps.meter.mended('departure', departures);
       const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
+      deps.meter.mended('driver', drivers);
       const usedUp = { createdAt: { lt: now - deps.idempotencyTtlMs } };
       await removeAll((limit) => deps.idempotency.remove(usedUp, limit));
       await deps.decisions.removeBefore(now - deps.decisionTtlMs);
-      if (relayed + trips + drivers > 0) deps.log.info({ relayed, trips, drivers }, 'sweep');
+      if (relayed + trips + departures + drivers > 0) deps.log.info({ relayed, trips, departures, drivers }, 'sweep');
     },
   };
 }

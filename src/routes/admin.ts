@@ -1,7 +1,8 @@
 /** Statistics for operators (getConnectionStats of document C): sessions by node, trips by status, drivers, queues. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type TInteger, Type } from 'typebox';
-import { type TripStatus, tripStatuses } from '../domain/statuses.ts';
+import type { AnyTrip } from '../domain/departures/departure.ts';
+import { departureStatuses, type TripStatus, tripStatuses } from '../domain/statuses.ts';
 import type { QueueStats } from '../ports/jobs.ts';
 import type { NodeStats } from '../ports/session-directory.ts';
 import { problems } from './problems.ts';
@@ -11,7 +12,7 @@ export interface AdminOptions {
   nodeId: string;
   local(): NodeStats;
   cluster(): Promise<NodeStats[]>;
-  countTrips(status: string): Promise<number>;
+  countTrips(kind: AnyTrip['kind'], status: string): Promise<number>;
   countAvailable(): Promise<number>;
   queues(): Promise<Record<string, QueueStats>>;
   now(): number;
@@ -28,9 +29,11 @@ const Queue = Type.Object({
 });
 
 /** Every status has its count, also 0. */
-const TripCounts = Type.Object(
-  Object.fromEntries(tripStatuses.map((status) => [status, Type.Integer()])) as Record<TripStatus, TInteger>,
-);
+const countsOf = <S extends string>(statuses: readonly S[], description?: string) =>
+  Type.Object(
+    Object.fromEntries(statuses.map((status) => [status, Type.Integer()])) as Record<S, TInteger>,
+    description === undefined ? {} : { description },
+  );
 
 const Stats = Type.Object(
   {
@@ -38,7 +41,12 @@ const Stats = Type.Object(
     now_ms: Type.Integer({ description: 'domain time' }),
     sessions: Type.Object(Sessions, { description: 'over all nodes' }),
     nodes: Type.Array(Node, { description: 'this node as it is, the others as they were at their last lease' }),
-    trips: TripCounts,
+    trips: countsOf(tripStatuses, 'rides and deliveries together'),
+    trips_by_kind: Type.Object({
+      ride: countsOf(tripStatuses),
+      delivery: countsOf(tripStatuses),
+      scheduled: countsOf(departureStatuses, 'departures with seats'),
+    }),
     drivers: Type.Object({ available: Type.Integer() }),
     queues: Type.Record(Type.String(), Queue),
   },
@@ -64,6 +72,11 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
     requireRole(principal, 'admin', 'dispatcher');
   });
 
+  async function count<S extends string>(kind: AnyTrip['kind'], statuses: readonly S[]): Promise<Record<S, number>> {
+    const counts = await Promise.all(statuses.map((status) => options.countTrips(kind, status)));
+    return Object.fromEntries(statuses.map((status, i) => [status, counts[i]!])) as Record<S, number>;
+  }
+
   app.get(
     '/stats',
     {
@@ -77,9 +90,11 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
       },
     },
     async () => {
-      const [others, counts, available, queues] = await Promise.all([
+      const [others, ride, delivery, scheduled, available, queues] = await Promise.all([
         options.cluster(),
-        Promise.all(tripStatuses.map(async (status) => [status, await options.countTrips(status)] as const)),
+        count('ride', tripStatuses),
+        count('delivery', tripStatuses),
+        count('scheduled', departureStatuses),
         options.countAvailable(),
         options.queues(),
       ]);
@@ -94,7 +109,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminOptions> = async (app, 
           by_city: sum(nodes.map((n) => n.byCity)),
         },
         nodes: nodes.map(toNode),
-        trips: Object.fromEntries(counts) as Record<TripStatus, number>,
+        trips: sum([ride, delivery]) as Record<TripStatus, number>,
+        trips_by_kind: { ride, delivery, scheduled },
         drivers: { available },
         queues,
       };

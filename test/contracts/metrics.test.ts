@@ -1,10 +1,14 @@
 /** The documents' metrics are on the metrics port, with their labels, and they count what happened. */
 import { readdir, readFile } from 'node:fs/promises';
 import t from 'tap';
+import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { parseMetrics, readMetrics, type Sample, sum } from '../clients/metrics.ts';
 import { connect, openGrpc, openWebSocket, resuming } from '../clients/peer.ts';
+import { firstDelivery } from '../e2e/first-delivery.ts';
+import { firstDeparture } from '../e2e/first-departure.ts';
 import { build } from '../helper.ts';
 import { assignedRide, member, north, offeredRide, requestedTrip, somewhere } from '../scene.ts';
+import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 
 const s = await build(t, { env: { SURGE_INTERVAL: '1s' } });
@@ -245,6 +249,46 @@ t.test('dispatch: what was decided, from how many, and what drivers said', async
   await ride.step('arrive');
 });
 
+t.test('what happens to trips, deliveries, departures and bookings, and what is asked again', async (t) => {
+  const before = await read();
+  const ride = await assignedRide(t, s);
+  for (const step of ['arrive', 'start', 'complete'] as const) await ride.step(step);
+  await firstDelivery(t, s);
+  await firstDeparture(t, s);
+  const after = await read();
+  const events = (kind: string, ...names: string[]) =>
+    names.map((event) => grown(before, after, 'ride_trip_events_total', { kind, event }));
+  t.same(events('ride', 'requested', 'offered', 'assigned', 'started', 'completed', 'cancelled'), [1, 1, 1, 1, 1, 0]);
+  t.same(events('delivery', 'requested', 'assigned', 'proof_refused', 'completed'), [1, 1, 1, 1]);
+  t.same(
+    events('scheduled', 'published', 'booked', 'booking_cancelled', 'boarded', 'started', 'completed', 'cancelled'),
+    [1, 3, 1, 2, 1, 1, 0],
+  );
+  const bookings = (event: string) => grown(before, after, 'ride_booking_events_total', { event });
+  t.same(['booked', 'boarded', 'completed', 'cancelled', 'no_show'].map(bookings), [3, 2, 2, 1, 0]);
+  t.equal(grown(before, after, 'ride_idempotent_repeats_total'), 2, 'an order and a departure, each asked for twice');
+});
+
+t.test('events that cannot be told are seen waiting, and the sweeper, once they are told', async (t) => {
+  const redis = await startRedis(t, { args: ['--maxmemory-policy', 'noeviction'] });
+  const s = await build(t, { env: { REDIS_URL: redis.url, SWEEP_INTERVAL: '1s', SWEEP_AGE: '100ms' } });
+  const rider = await member(s, 'rider');
+  const { id } = await requestedTrip(s, rider, somewhere());
+  const age = async () => sum(await readMetrics(s.at.metrics), 'ride_outbox_oldest_age_seconds');
+  await until(async () => (await age()) === 0, 'all to be told');
+  const operator = connectRedis({ url: redis.url }, () => {});
+  t.after(() => operator.disconnect());
+  await operator.config('SET', 'maxmemory', '1');
+  await s.rest('POST', `/api/v1/trips/${id}/cancel`, rider.token);
+  await until(async () => (await age()) > 0.3, 'an event that waits');
+  const long = await age();
+  t.ok(long < 100, `in seconds and not in milliseconds: ${long}`);
+  await operator.config('SET', 'maxmemory', '0');
+  await until(async () => (await age()) === 0, 'it to be told');
+  const mended = async () => sum(await readMetrics(s.at.metrics), 'ride_sweep_mended_total', { what: 'outbox' });
+  await until(async () => (await mended()) >= 1, 'the sweeper to have told it');
+});
+
 t.test('every metric has its line in docs/metrics.md, and no line is about another', async (t) => {
   const text = await (await fetch(`http://${s.at.metrics}/metrics`)).text();
   const served = [...text.matchAll(/^# TYPE ((?:ride|realtime|http)_\S+)/gm)].map(([, name]) => name!);
@@ -295,6 +339,11 @@ t.test('names, types and help, as Prometheus reads them', async (t) => {
     ride_dispatch_decisions_total: 'counter',
     ride_dispatch_candidates: 'histogram',
     ride_offers_total: 'counter',
+    ride_trip_events_total: 'counter',
+    ride_booking_events_total: 'counter',
+    ride_sweep_mended_total: 'counter',
+    ride_idempotent_repeats_total: 'counter',
+    ride_outbox_oldest_age_seconds: 'gauge',
     ride_match_pickup_eta_seconds: 'histogram',
   })) {
     t.equal(types.get(name), type, name);

@@ -37,6 +37,7 @@ import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
 import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
 import { createDispatchMeter } from '../../src/plugins/dispatch-metrics.ts';
+import { createDomainMeter } from '../../src/plugins/domain-metrics.ts';
 import { createMoneyMeter } from '../../src/plugins/money-metrics.ts';
 import type { Bus } from '../../src/ports/bus.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -246,6 +247,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     onLocationsKept() {},
     moneyMeter: createMoneyMeter(new Registry()),
     dispatchMeter: createDispatchMeter(new Registry()),
+    domainMeter: createDomainMeter(new Registry()),
   };
   const services = createServices(options.wrapPorts?.(ports) ?? ports, settings);
   const { dispatch, departures, decisions, collections, relays, payments } = services;
@@ -263,6 +265,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     tripMaxDurationMs: 43_200_000,
     idempotencyTtlMs: 86_400_000,
     decisionTtlMs: 604_800_000,
+    meter: ports.domainMeter,
     log: quiet,
   });
   await store.open();

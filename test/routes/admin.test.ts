@@ -36,6 +36,7 @@ t.test('trips by status, drivers, queues', async (t) => {
     'offered',
     'requested',
   ]);
+  t.same(Object.keys(before.trips_by_kind.delivery), Object.keys(before.trips));
   const rider = await member(s, 'rider');
   const { id } = await requestedTrip(s, rider, somewhere());
   await rest('POST', `/api/v1/trips/${id}/cancel`, rider.token);

@@ -4,8 +4,8 @@ import t from 'tap';
 import { exploreDepartures } from '../../script/trip-diagram/departures.ts';
 import { explore, tripStatesPage } from '../../script/trip-diagram.ts';
 import { bookingStatuses } from '../../src/domain/bookings/rules.ts';
-import { departureEventTypes, departureStatuses } from '../../src/domain/departures/rules.ts';
-import { tripStatuses } from '../../src/domain/statuses.ts';
+import { departureEventTypes } from '../../src/domain/departures/rules.ts';
+import { departureStatuses, tripStatuses } from '../../src/domain/statuses.ts';
 import { statusAfter, tripEventTypes } from '../../src/domain/trips/rules.ts';
 
 t.test('the page is up to date', async (t) => {

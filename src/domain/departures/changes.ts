@@ -4,7 +4,9 @@
  */
 import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { DomainMeter } from '../../ports/domain-meter.ts';
 import type { Collection, OutboxEvent } from '../../ports/store.ts';
+import { eventsBetween } from '../bookings/counting.ts';
 import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
@@ -17,6 +19,7 @@ export interface ChangesDeps {
   relay: () => Relay;
   clock: Clock;
   ids: Ids;
+  meter: Pick<DomainMeter, 'departure' | 'booking'>;
 }
 
 export interface Changed {
@@ -38,7 +41,7 @@ const FIELDS: Readonly<Record<string, { field: string; rule: string }>> = {
   RIDE_PRECONDITION_FAILED: { field: 'If-Match', rule: 'the current version' },
 };
 
-export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
+export function createChanges({ departures, relay, clock, ids, meter }: ChangesDeps) {
   function toEvent(fact: DepartureFact, departure: Departure): DepartureEvent {
     const { status, version, seatsFree, history } = departure;
     return { ...fact, id: ids.next('evt'), seq: history.length + 1, status, version, seatsFree };
@@ -71,6 +74,8 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
       outbox.push(toOutbox(next, event));
     }
     if (!(await departures.compareAndSet(next, outbox))) return LOST;
+    for (const { type } of facts) meter.departure(type);
+    for (const event of eventsBetween(departure.bookings, next.bookings)) meter.booking(event);
     relay().kick(next.id, outbox);
     return next;
   }
@@ -86,6 +91,7 @@ export function createChanges({ departures, relay, clock, ids }: ChangesDeps) {
       const added = { ...departure, history: [event] };
       const outbox = [toOutbox(added, event)];
       await departures.insert(added, outbox);
+      meter.departure(fact.type);
       relay().kick(added.id, outbox);
       return added;
     },

@@ -33,8 +33,8 @@ export type AnyTrip = Trip | Departure;
 
 export const isDeparture = (trip: AnyTrip): trip is Departure => trip.kind === 'scheduled';
 
-/** Of the collection `trips`, for searches by time, and by place and time. */
+/** Of the collection `trips`, for searches by time, and by place and time; the kind is for counting alone. */
 export const departureIndexes: readonly IndexSpec[] = [
-  { name: 'status_departure', fields: ['status', 'departureTime'] },
+  { name: 'status_departure', fields: ['status', 'departureTime', 'kind'] },
   { name: 'status_cell_departure', fields: ['status', 'source.cell', 'departureTime'] },
 ];

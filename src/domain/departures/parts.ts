@@ -1,5 +1,6 @@
 /** Departures and the seats on them, put together over the collection that holds trips of every kind. */
 import type { Clock } from '../../ports/clock.ts';
+import type { DomainMeter } from '../../ports/domain-meter.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection } from '../../ports/store.ts';
@@ -30,6 +31,7 @@ export interface ScheduledDeps {
   relay: () => Relay;
   publisher: Publisher;
   clock: Clock;
+  domainMeter: DomainMeter;
   ids: Ids;
   currency: string;
   settings: DepartureSettings;
@@ -38,10 +40,10 @@ export interface ScheduledDeps {
 }
 
 export function createScheduled(deps: ScheduledDeps) {
-  const { collections, idempotency, relay, clock, ids, log, dispatch } = deps;
+  const { collections, idempotency, relay, clock, ids, log, dispatch, domainMeter: meter } = deps;
   // changes.ts finds departures only.
   const departures = collections.trips as unknown as Collection<Departure>;
-  const changes = createChanges({ departures, relay, clock, ids });
+  const changes = createChanges({ departures, relay, clock, ids, meter });
   const project = createProjection(collections.bookings, ids);
   const { claim, busy, releaseUnlessDriven: freeUnlessDriven } = dispatch;
   return {

@@ -10,17 +10,7 @@
  */
 import { type Booking, type BookingStatus, type BookingTerms, holdsSeats } from '../bookings/rules.ts';
 import { isOperator, type Role } from '../roles.ts';
-import { isTerminal, type Steps, SYSTEM } from '../statuses.ts';
-
-export const departureStatuses = [
-  'scheduled',
-  'driver_arrived',
-  'in_progress',
-  'completed',
-  'cancelled',
-  'expired',
-] as const;
-export type DepartureStatus = (typeof departureStatuses)[number];
+import { type DepartureStatus, isTerminal, type Steps, SYSTEM } from '../statuses.ts';
 
 export const departureEventTypes = [
   'published',

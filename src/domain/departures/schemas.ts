@@ -17,10 +17,11 @@ import {
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
+import { departureStatuses } from '../statuses.ts';
 import type { Place } from '../trips/rules.ts';
 import { Steps, toSteps } from '../trips/schemas.ts';
 import type { Departure } from './departure.ts';
-import { bookingClosesAt, type DepartureEvent, departureEventTypes, departureStatuses } from './rules.ts';
+import { bookingClosesAt, type DepartureEvent, departureEventTypes } from './rules.ts';
 
 const Money = Type.Integer({ minimum: 0, description: 'minor units' });
 

@@ -8,9 +8,10 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import { fullPage } from '../pages.ts';
 import type { VehicleClass } from '../roles.ts';
+import type { DepartureStatus } from '../statuses.ts';
 import { type Around, cellsAround, within } from './cover.ts';
 import type { Departure } from './departure.ts';
-import { bookingClosesAt, type DepartureStatus } from './rules.ts';
+import { bookingClosesAt } from './rules.ts';
 
 export interface DepartureSearch {
   status?: DepartureStatus;

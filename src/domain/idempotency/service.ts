@@ -4,6 +4,7 @@
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { DomainMeter } from '../../ports/domain-meter.ts';
 import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
 import type { Ids } from '../ids.ts';
 
@@ -33,7 +34,13 @@ export interface Making<T> {
 
 export type Idempotency = ReturnType<typeof createIdempotency>;
 
-export function createIdempotency(records: Collection<IdempotencyRecord>, clock: Clock, ids: Ids) {
+/** @param meter is told of every repeat */
+export function createIdempotency(
+  records: Collection<IdempotencyRecord>,
+  clock: Clock,
+  ids: Ids,
+  meter: Pick<DomainMeter, 'repeated'>,
+) {
   /** Writes first and reads only who was earlier: most keys are new. */
   async function claim(record: IdempotencyRecord): Promise<IdempotencyRecord> {
     try {
@@ -44,6 +51,11 @@ export function createIdempotency(records: Collection<IdempotencyRecord>, clock:
       if (winner) return winner;
       throw error;
     }
+  }
+
+  function repeated<T>(made: T): { made: T; created: boolean } {
+    meter.repeated();
+    return { made, created: false };
   }
 
   return {
@@ -67,12 +79,12 @@ export function createIdempotency(records: Collection<IdempotencyRecord>, clock:
         });
       }
       const existing = owner === record ? null : await making.find(owner.resourceId);
-      if (existing) return { made: existing, created: false };
+      if (existing) return repeated(existing);
       const made = await making.make(owner.resourceId);
       if (made) return { made, created: true };
       const theirs = await making.find(owner.resourceId);
       if (!theirs) throw new RideError('RIDE_CONFLICT', 'It was made and is gone; try again', { retryAfterMs: 50 });
-      return { made: theirs, created: false };
+      return repeated(theirs);
     },
   };
 }

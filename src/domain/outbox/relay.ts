@@ -28,6 +28,8 @@ export interface Relay {
    * Resolves how many documents there were; 0: there is none at all.
    */
   sweep(ageMs: number): Promise<number>;
+  /** When the oldest event happened that is not acknowledged yet, domain epoch ms; null: there is none. @throws RideError RIDE_UNAVAILABLE */
+  oldestAt(): Promise<number | null>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
@@ -155,6 +157,10 @@ export function createRelay<T extends StoredDocument>(
       const pending = await nextPage(clock.now() - ageMs);
       await Promise.all(pending.map(({ document }) => enqueue(document.id, () => relayStored(document.id))));
       return pending.length;
+    },
+    async oldestAt() {
+      const [oldest] = await collection.pending(clock.now(), 1);
+      return oldest ? Math.min(...oldest.events.map(({ at }) => at)) : null;
     },
     async idle() {
       while (relaying.size + recording.size > 0) await Promise.all([...relaying.values(), ...recording.values()]);

@@ -14,7 +14,7 @@ import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
 import { checkJourney, type Pricing } from '../pricing/service.ts';
 import type { VehicleClass } from '../roles.ts';
-import type { Place } from './rules.ts';
+import type { Place, TripFact } from './rules.ts';
 import { eventOf, outboxOf, type Trip } from './trip.ts';
 
 export interface TripRequest {
@@ -46,6 +46,8 @@ export interface RequestsDeps {
   dispatchAheadMs: number;
   /** H3 cell of a place at the zone resolution. */
   zoneOf(lat: number, lng: number): string;
+  /** A fact of a trip was written; `trip` is as it was before, or as it was requested. Must not wait. */
+  onFact(trip: Trip, fact: TripFact): void;
 }
 
 const MAX_AHEAD_MS = 30 * 86_400_000;
@@ -100,10 +102,12 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     const now = clock.now();
     const trip = newTrip(id, input, terms, now);
     if (requestKey) trip.requestKey = requestKey;
-    const event = eventOf(ids.next('evt'), { type: 'requested', at: now, actorId: input.riderId }, trip);
+    const fact: TripFact = { type: 'requested', at: now, actorId: input.riderId };
+    const event = eventOf(ids.next('evt'), fact, trip);
     trip.history = [event];
     const outbox = [outboxOf(trip, event)];
     await trips.insert(trip, outbox);
+    deps.onFact(trip, fact);
     if (quote) deps.pricing.booked();
     deps.relay().kick(trip.id, outbox);
     return trip;

@@ -25,11 +25,6 @@ export interface WaitingQuery {
   pageToken?: string;
 }
 
-export interface TripsDeps extends RequestsDeps {
-  /** A fact of a trip, as it was before it, was written. Must not wait. */
-  onFact(trip: Trip, fact: TripFact): void;
-}
-
 /** Which part of the input a refused command is about; an illegal step is about none, but about the trip's state. */
 const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
   RIDE_FORBIDDEN: { field: 'trip_id', rule: 'a trip of the caller' },
@@ -40,7 +35,7 @@ const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
 
 export type Trips = ReturnType<typeof createTrips>;
 
-export function createTrips(deps: TripsDeps) {
+export function createTrips(deps: RequestsDeps) {
   const { trips, clock, ids } = deps;
   const memory = new PartiesMemory(clock);
 
