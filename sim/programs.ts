@@ -28,7 +28,7 @@ export interface ServerProgram extends Program {
 }
 
 const mainFile = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const READY_LIMIT_MS = 30_000;
+const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 25_000;
 
 /** Starts a program with its output in a file; resolves with the first line of standard output that `ready` accepts. */
