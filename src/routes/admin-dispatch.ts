@@ -88,7 +88,7 @@ export const adminDispatchRoutes: FastifyPluginAsyncTypebox<AdminDispatchOptions
         operationId: 'getTripDispatch',
         summary: 'Why a trip was offered to whom',
         description:
-          'Every decision of dispatch about the trip, the latest first; that still nobody is near is said once a minute or so. For admins and dispatchers.',
+          'Every decision of dispatch about the trip, the latest first; that still nobody is asked, for the same reasons, is said once a minute or so. For admins and dispatchers.',
         tags: ['operations'],
         security: [{ bearer: [] }],
         params: Type.Object({ id: Id }),

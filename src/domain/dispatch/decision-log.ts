@@ -25,8 +25,18 @@ export interface LoggedDecision extends TripDecision {
 
 /** Candidates kept of one trip for reading; the stored input has all. */
 const SHOWN = 40;
-/** So long it is remembered that a trip has nobody near, domain ms; then it is written down once more. */
-const NOBODY_NEAR_MS = 60_000;
+/** So long it is remembered why nobody is asked about a trip, domain ms; then it is written down once more. */
+const UNCHANGED_MS = 60_000;
+
+/** Why nobody is asked, and of whom that was found: how far they are changes with every look, and changes nothing. */
+const groundsOf = ({ reason, ranked, rankedCount, rejected, rejectedCounts }: TripDecision): string =>
+  JSON.stringify([
+    reason,
+    ranked.map(({ driverId }) => driverId).sort(),
+    rankedCount,
+    rejected.map((one) => `${one.driverId} ${one.reason}`).sort(),
+    Object.entries(rejectedCounts).sort(),
+  ]);
 
 /** What a decision made of its stored input gives today, against what it gave. */
 export function replayOf({ input, outcome }: Pick<DispatchDecision, 'input' | 'outcome'>): Replay {
@@ -37,15 +47,16 @@ export function replayOf({ input, outcome }: Pick<DispatchDecision, 'input' | 'o
 export type DecisionLog = ReturnType<typeof createDecisionLog>;
 
 export function createDecisionLog({ decisions, tripDecisions, clock, ids }: DecisionLogDeps) {
-  /** Trips of which this node wrote last that nobody is near. */
-  const alone = new Recent<true>(NOBODY_NEAR_MS, clock.now);
+  /** Trips of which this node wrote last that nobody is asked, and why. */
+  const waiting = new Recent<{ grounds: string }>(UNCHANGED_MS, clock.now);
 
-  /** Where nobody is, a look every few seconds says nothing new: the first one is kept, and one a minute or so. */
-  const isNews = ({ tripId, reason }: TripDecision): boolean => reason !== 'nobody_near' || !alone.has(tripId);
+  /** While nothing changes, a look every few seconds says nothing new: the first one is kept, and one a minute or so. */
+  const isNews = (part: TripDecision): boolean =>
+    part.reason === 'cheapest' || waiting.peek(part.tripId)?.grounds !== groundsOf(part);
 
-  function written({ tripId, reason }: TripDecision): void {
-    if (reason === 'nobody_near') alone.set(tripId, true);
-    else alone.delete(tripId);
+  function written(part: TripDecision): void {
+    if (part.reason === 'cheapest') waiting.delete(part.tripId);
+    else waiting.set(part.tripId, { grounds: groundsOf(part) });
   }
 
   function partOf(decision: DispatchDecision, index: number): TripDecision {
