@@ -26,10 +26,15 @@ export const AreaSchema = Type.Union([PolygonSchema, MultiPolygonSchema], {
   description: 'Rings are closed; an area over the date line is cut there into two polygons',
 });
 
-/** `title` names the feature in the API's document. */
-export function featureOf<G extends TSchema, P extends TSchema>(geometry: G, properties: P, title: string) {
+/** `title` names the feature in the API's document, `example` is one. */
+export function featureOf<G extends TSchema, P extends TSchema>(
+  geometry: G,
+  properties: P,
+  title: string,
+  example: object,
+) {
   return Type.Object(
     { type: Type.Literal('Feature'), id: Type.Optional(Type.String()), geometry, properties },
-    { title, description: 'A GeoJSON feature' },
+    { title, description: 'A GeoJSON feature', examples: [example] },
   );
 }

@@ -56,8 +56,12 @@ export const ProblemSchema = Type.Object(
 );
 export type Problem = Static<typeof ProblemSchema>;
 
-/** `title` names the page in the API's document. */
-export function pageOf<T extends TSchema>(item: T, title: string) {
+/** `title` names the page in the API's document; `examples`: of items, when not those of the item itself. */
+export function pageOf<T extends TSchema>(
+  item: T,
+  title: string,
+  examples = (item as { examples?: unknown[] }).examples,
+) {
   return Type.Object(
     {
       items: Type.Array(item),
@@ -65,7 +69,7 @@ export function pageOf<T extends TSchema>(item: T, title: string) {
         Type.String({ description: 'give it as page_token for the next page; missing on the last' }),
       ),
     },
-    { title, description: 'A page' },
+    { title, description: 'A page', ...(examples ? { examples: [{ items: examples }] } : {}) },
   );
 }
 

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
 import type { DecisionLog, LoggedDecision } from '../domain/dispatch/decision-log.ts';
 import { choiceReasons, rejectionReasons, termNames } from '../domain/dispatch/schemas.ts';
+import { after, DRIVER_ID } from '../domain/examples.ts';
 import { EpochMs, Id, OneOf, PageQuerySchema, pageOf } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { problems } from './problems.ts';
@@ -46,6 +47,31 @@ const DecisionSchema = Type.Object(
   {
     title: 'DispatchDecision',
     description: 'replay: the stored input gives the stored result today; other_rules: the rules have changed since',
+    examples: [
+      {
+        id: 'dec_nyc_01jd0000000000000000000001',
+        at: after(1),
+        trips: 1,
+        greedy_trips: 0,
+        reason: 'cheapest',
+        driver_ids: [DRIVER_ID],
+        candidates: [
+          {
+            driver_id: DRIVER_ID,
+            eta_s: 190.4,
+            eta_source: 'straight_line',
+            distance_m: 1142.3,
+            ring: 1,
+            cost_ms: 190_400,
+            terms: [{ name: 'eta', value: 190.4, cost_ms: 190_400 }],
+          },
+        ],
+        candidate_count: 1,
+        rejected: [{ driver_id: 'driver-2', ring: 0, reason: 'vehicle_class' }],
+        rejected_counts: { vehicle_class: 1 },
+        replay: 'same',
+      },
+    ],
   },
 );
 

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type TInteger, Type } from 'typebox';
 import type { AnyTrip } from '../domain/departures/departure.ts';
+import { after } from '../domain/examples.ts';
 import { departureStatuses, type TripStatus, tripStatuses } from '../domain/statuses.ts';
 import type { QueueStats } from '../ports/jobs.ts';
 import type { NodeStats } from '../ports/session-directory.ts';
@@ -35,6 +36,15 @@ const countsOf = <S extends string>(statuses: readonly S[], description?: string
     description === undefined ? {} : { description },
   );
 
+const sessionsExample = {
+  total: 3,
+  by_namespace: { client: 1, ws: 2 },
+  by_role: { rider: 1, driver: 2 },
+  by_city: { nyc: 3 },
+};
+
+const none = (statuses: readonly string[]) => Object.fromEntries(statuses.map((status) => [status, 0]));
+
 const Stats = Type.Object(
   {
     node_id: Type.String(),
@@ -50,7 +60,26 @@ const Stats = Type.Object(
     drivers: Type.Object({ available: Type.Integer() }),
     queues: Type.Record(Type.String(), Queue),
   },
-  { title: 'Stats', description: 'The platform now' },
+  {
+    title: 'Stats',
+    description: 'The platform now',
+    examples: [
+      {
+        node_id: 'node-1',
+        now_ms: after(9),
+        sessions: sessionsExample,
+        nodes: [{ node_id: 'node-1', ...sessionsExample }],
+        trips: { ...none(tripStatuses), in_progress: 2 },
+        trips_by_kind: {
+          ride: { ...none(tripStatuses), in_progress: 1 },
+          delivery: { ...none(tripStatuses), in_progress: 1 },
+          scheduled: { ...none(departureStatuses), scheduled: 1 },
+        },
+        drivers: { available: 1 },
+        queues: { critical: { waiting: 0, active: 1, delayed: 2, failed: 0 } },
+      },
+    ],
+  },
 );
 
 const toNode = (n: NodeStats) => ({

@@ -12,7 +12,10 @@ import type { Anomalies } from '../domain/anomalies/service.ts';
 import { paging } from '../domain/schemas.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
+
+const anomalyAnswer = sends(AnomalySchema, 'ETag');
 
 export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> = async (app, { anomalies }) => {
   const tags = ['safety'];
@@ -55,7 +58,7 @@ export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> 
         tags,
         security,
         params,
-        response: { 200: AnomalySchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: anomalyAnswer, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ params }, reply) => {
@@ -77,7 +80,7 @@ export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> 
         params,
         headers: VersionHeaders,
         body: ReviewSchema,
-        response: { 200: AnomalySchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+        response: { 200: anomalyAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, headers, body }, reply) => {

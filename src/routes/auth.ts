@@ -1,6 +1,7 @@
 /** Tokens for development: whoever asks gets one. The route exists in development mode only. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { RIDER_ID } from '../domain/examples.ts';
 import type { Ids } from '../domain/ids.ts';
 import { roles } from '../domain/roles.ts';
 import { CitySchema, Closed, OneOf, UserId, VehicleClassSchema } from '../domain/schemas.ts';
@@ -31,7 +32,19 @@ const Token = Type.Object(
     user_id: Type.String(),
     role: OneOf(roles),
   },
-  { title: 'Token', description: 'A token and whose it is' },
+  {
+    title: 'Token',
+    description: 'A token and whose it is',
+    examples: [
+      {
+        access_token: '<header>.<claims>.<signature>',
+        token_type: 'Bearer',
+        expires_in_s: 3600,
+        user_id: RIDER_ID,
+        role: 'rider',
+      },
+    ],
+  },
 );
 
 export const authRoutes: FastifyPluginAsyncTypebox<AuthRouteOptions> = async (app, { ids, city, ttlMs }) => {

@@ -19,6 +19,7 @@ import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { forWhom, requireRole } from './roles.ts';
 import { Empty, OptionalReason } from './trips.ts';
 
@@ -34,6 +35,9 @@ function sendBooking(reply: FastifyReply, { departure, booking }: Booked) {
   void reply.header('etag', `"${booking.version}"`);
   return toBookingWire(departure, booking);
 }
+
+const bookingAnswer = sends(BookingSchema, 'ETag');
+const madeBooking = sends(BookingSchema, 'ETag', 'Location');
 
 export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = async (app, { departures, bookings }) => {
   const tags = ['bookings'];
@@ -55,8 +59,8 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
         headers: IdempotencyHeaders,
         body: BookingRequestSchema,
         response: {
-          200: BookingSchema,
-          201: BookingSchema,
+          200: madeBooking,
+          201: madeBooking,
           ...problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
         },
       },
@@ -135,7 +139,7 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
         operationId: 'getBooking',
         summary: 'Read a booking',
         ...reading,
-        response: { 200: BookingSchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: bookingAnswer, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => sendBooking(reply, await bookings.get(principal, params.booking_id)),
@@ -153,7 +157,7 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
         ...reading,
         headers: VersionHeaders,
         body: OptionalReason,
-        response: { 200: BookingSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+        response: { 200: bookingAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, body, headers }, reply) => {
@@ -175,7 +179,7 @@ export const bookingRoutes: FastifyPluginAsyncTypebox<BookingRouteOptions> = asy
           description: 'By the driver at the pick-up; a repeat answers with the present state.',
           ...reading,
           body: Empty,
-          response: { 200: BookingSchema, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+          response: { 200: bookingAnswer, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
         },
       },
       async (request, reply) => {

@@ -16,6 +16,7 @@ import type { Trip } from '../domain/trips/trip.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { forWhom, requireRole } from './roles.ts';
 import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
@@ -24,6 +25,9 @@ export interface DeliveryRouteOptions {
   deliveries: Deliveries;
   tripLimit: TripLimit;
 }
+
+const deliveryAnswer = sends(DeliverySchema, 'ETag');
+const madeDelivery = sends(DeliverySchema, 'ETag', 'Location');
 
 export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = async (app, options) => {
   const { deliveries, tripLimit } = options;
@@ -51,8 +55,8 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         headers: IdempotencyHeaders,
         body: DeliveryRequestSchema,
         response: {
-          200: DeliverySchema,
-          201: DeliverySchema,
+          200: madeDelivery,
+          201: madeDelivery,
           ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
         },
       },
@@ -111,7 +115,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         tags,
         security,
         params: DeliveryParamsSchema,
-        response: { 200: DeliverySchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: deliveryAnswer, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }, reply) =>
@@ -132,7 +136,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         params: DeliveryParamsSchema,
         headers: VersionHeaders,
         body: ProofSchema,
-        response: { 200: DeliverySchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+        response: { 200: deliveryAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, body, headers }, reply) => {

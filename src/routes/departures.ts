@@ -20,6 +20,7 @@ import { RideError } from '../errors.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
 import { around } from './search.ts';
 import { Empty, OptionalReason } from './trips.ts';
@@ -36,6 +37,9 @@ function sendDeparture(reply: FastifyReply, departure: Departure) {
   return toDepartureWire(departure);
 }
 
+const departureAnswer = sends(DepartureSchema, 'ETag');
+const madeDeparture = sends(DepartureSchema, 'ETag', 'Location');
+
 export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> = async (app, { departures, trips }) => {
   const tags = ['departures'];
   const security = [{ bearer: [] }];
@@ -51,8 +55,8 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
         headers: IdempotencyHeaders,
         body: DepartureRequestSchema,
         response: {
-          200: DepartureSchema,
-          201: DepartureSchema,
+          200: madeDeparture,
+          201: madeDeparture,
           ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
         },
       },
@@ -128,7 +132,7 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
         operationId: 'getDeparture',
         summary: 'Read a departure',
         ...reading,
-        response: { 200: DepartureSchema, ...problems(400, 401, 404, 429, 503) },
+        response: { 200: departureAnswer, ...problems(400, 401, 404, 429, 503) },
       },
     },
     async ({ params }, reply) => sendDeparture(reply, await departures.get(params.departure_id)),
@@ -161,7 +165,7 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
   const changing = {
     ...reading,
     headers: VersionHeaders,
-    response: { 200: DepartureSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+    response: { 200: departureAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
   };
 
   app.post(

@@ -17,6 +17,7 @@ import { Closed, Id, PageQuerySchema, paging } from '../domain/schemas.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
 
 const geojson = <S>(schema: S, description: string) => ({ description, content: { [GEOJSON]: { schema } } });
@@ -64,8 +65,8 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
         headers: IdempotencyHeaders,
         body: GeofenceInputSchema,
         response: {
-          200: geojson(GeofenceSchema, 'Drawn before, with this Idempotency-Key'),
-          201: geojson(GeofenceSchema, 'Drawn'),
+          200: sends(geojson(GeofenceSchema, 'Drawn before, with this Idempotency-Key'), 'ETag', 'Location'),
+          201: sends(geojson(GeofenceSchema, 'Drawn'), 'ETag', 'Location'),
           ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
         },
       },
@@ -91,7 +92,10 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
         tags,
         security,
         params,
-        response: { 200: geojson(GeofenceSchema, 'The geofence'), ...problems(400, 401, 403, 404, 429, 503) },
+        response: {
+          200: sends(geojson(GeofenceSchema, 'The geofence'), 'ETag'),
+          ...problems(400, 401, 403, 404, 429, 503),
+        },
       },
     },
     async ({ params: { geofence_id } }, reply) => {
@@ -114,7 +118,7 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
         headers: VersionHeaders,
         body: GeofenceInputSchema,
         response: {
-          200: geojson(GeofenceSchema, 'Drawn anew'),
+          200: sends(geojson(GeofenceSchema, 'Drawn anew'), 'ETag'),
           ...problems(400, 401, 403, 404, 412, 413, 415, 429, 503),
         },
       },

@@ -37,7 +37,13 @@ async function outcome(check: () => Promise<unknown>): Promise<string> {
 
 export const probeRoutes: FastifyPluginAsyncTypebox<ProbeOptions> = async (app, { checks, state }) => {
   const tags = ['operations'];
-  const response = { 200: Health, 503: Health };
+  const response = {
+    200: { ...Health, examples: [{ status: 'ok', parts: { store: 'ok', redis: 'ok' } }] },
+    503: {
+      ...Health,
+      examples: [{ status: 'unavailable', parts: { store: 'ok', redis: 'no answer within 2000 ms' } }],
+    },
+  };
 
   app.get(
     '/livez',

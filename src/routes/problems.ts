@@ -1,5 +1,6 @@
 /** The refusals of a route for its schema, by HTTP status. */
 import { ProblemSchema, type ProblemSchema as Schema } from '../domain/schemas.ts';
+import { sends } from './response-headers.ts';
 
 type Entry = { description: string; content: { 'application/problem+json': { schema: typeof Schema } } };
 
@@ -18,12 +19,16 @@ const DESCRIPTION: Record<number, string> = {
   503: 'A part that this needs is away',
 };
 
+/** Statuses of errors that pass: they say when. */
+const MAY_BE_REPEATED: ReadonlySet<number> = new Set([409, 429, 503]);
+
 /** With 500, which no route can rule out. */
 export function problems(...statuses: readonly number[]): Record<number, Entry> {
   return Object.fromEntries(
-    [...statuses, 500].map((status) => [
-      status,
-      { description: DESCRIPTION[status]!, content: { 'application/problem+json': { schema: ProblemSchema } } },
-    ]),
+    [...statuses, 500].map((status) => {
+      const content = { 'application/problem+json': { schema: ProblemSchema } };
+      const entry = { description: DESCRIPTION[status]!, content };
+      return [status, MAY_BE_REPEATED.has(status) ? sends(entry, 'Retry-After') : entry];
+    }),
   );
 }

@@ -13,7 +13,10 @@ import type { Ratings } from '../domain/ratings/service.ts';
 import { Id, UserId } from '../domain/schemas.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
+
+const madeRating = sends(RatingSchema, 'Location');
 
 export const ratingRoutes: FastifyPluginAsyncTypebox<{ ratings: Ratings }> = async (app, { ratings }) => {
   const tags = ['trips'];
@@ -35,8 +38,8 @@ export const ratingRoutes: FastifyPluginAsyncTypebox<{ ratings: Ratings }> = asy
         headers: IdempotencyHeaders,
         body: RatingInputSchema,
         response: {
-          200: RatingSchema,
-          201: RatingSchema,
+          200: madeRating,
+          201: madeRating,
           ...problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
         },
       },

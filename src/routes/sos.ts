@@ -12,7 +12,10 @@ import {
 import type { Sos } from '../domain/sos/service.ts';
 import { VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
+
+const sosAlertAnswer = sends(SosAlertSchema, 'ETag');
 
 export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app, { sos }) => {
   const tags = ['safety'];
@@ -54,7 +57,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
         tags,
         security,
         params,
-        response: { 200: SosAlertSchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: sosAlertAnswer, ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ params }, reply) => {
@@ -77,7 +80,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
         params,
         headers: VersionHeaders,
         body: Type.Optional(Type.Union([Type.Null(), SosResolutionSchema], { examples: [{ note: 'all is well' }] })),
-        response: { 200: SosAlertSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+        response: { 200: sosAlertAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, headers, body }, reply) => {

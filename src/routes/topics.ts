@@ -1,6 +1,7 @@
 /** For operators: who follows a topic now. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { after, RIDER_ID } from '../domain/examples.ts';
 import { topic } from '../domain/names.ts';
 import { EpochMs, Named, PageQuerySchema, pageOf, paging } from '../domain/schemas.ts';
 import type { MemberPage } from '../realtime/members.ts';
@@ -20,7 +21,20 @@ const Member = Type.Object(
     node_id: Type.String(),
     connected_at_ms: EpochMs,
   },
-  { title: 'TopicMember', description: 'A session that follows a topic' },
+  {
+    title: 'TopicMember',
+    description: 'A session that follows a topic',
+    examples: [
+      {
+        session_id: 'ses_nyc_01jd000000000000000000000d',
+        user_id: RIDER_ID,
+        role: 'rider',
+        namespace: 'client',
+        node_id: 'node-1',
+        connected_at_ms: after(-30),
+      },
+    ],
+  },
 );
 
 export const topicRoutes: FastifyPluginAsyncTypebox<TopicRouteOptions> = async (app, { members }) => {

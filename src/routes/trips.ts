@@ -23,6 +23,7 @@ import { noneMatches, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { forWhom, requireRole } from './roles.ts';
 import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
@@ -57,6 +58,9 @@ const PollHeaders = Type.Object({
   ),
 });
 
+const tripAnswer = sends(TripSchema, 'ETag');
+const madeTrip = sends(TripSchema, 'ETag', 'Location');
+
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, options) => {
   const { trips, dispatch, locations, tripLimit, position } = options;
 
@@ -86,7 +90,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         security,
         headers: IdempotencyHeaders,
         body: TripRequestSchema,
-        response: { 200: TripSchema, 201: TripSchema, ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503) },
+        response: { 200: madeTrip, 201: madeTrip, ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503) },
       },
     },
     async (request, reply) => {
@@ -140,7 +144,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         summary: 'Read a trip',
         description: CURSOR,
         ...reading,
-        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: sends(TripSchema, 'ETag', 'Topic-Position'), ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => sendTrip(reply, await readAt(reply, principal, params.trip_id)),
@@ -154,7 +158,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         summary: 'The history of a trip',
         description: CURSOR,
         ...reading,
-        response: { 200: TripHistorySchema, ...problems(400, 401, 403, 404, 429, 503) },
+        response: { 200: sends(TripHistorySchema, 'Topic-Position'), ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => ({
@@ -175,8 +179,8 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         ...reading,
         headers: PollHeaders,
         response: {
-          200: TripLocationSchema,
-          304: Type.Null({ description: 'The position is the one of If-None-Match' }),
+          200: sends(TripLocationSchema, 'ETag'),
+          304: sends(Type.Null({ description: 'The position is the one of If-None-Match' }), 'ETag'),
           ...problems(400, 401, 403, 404, 429, 503),
         },
       },
@@ -203,7 +207,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         ...reading,
         headers: VersionHeaders,
         body: OptionalReason,
-        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+        response: { 200: tripAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params, body, headers }, reply) => {
@@ -232,7 +236,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
           ...reading,
           headers: VersionHeaders,
           body: Empty,
-          response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
+          response: { 200: tripAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
         },
       },
       async (request, reply) => {
@@ -257,7 +261,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         summary: 'Take an offered trip',
         ...offers,
         body: Empty,
-        response: { 200: TripSchema, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+        response: { 200: tripAnswer, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
       },
     },
     async ({ principal, params }, reply) => {

@@ -1,6 +1,6 @@
 /**
  * Holds real answers against the API's document: the operation must be documented, so must the status and the content type, and
- * the body must match its schema.
+ * the body must match its schema, and so must the headers that tell a client what to do next.
  */
 import { Ajv2020, type AnySchema, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -24,7 +24,21 @@ export interface Contract {
   check(method: string, path: string, answer: Rest): string | null;
   /** Pairs `operationId status` that were checked. */
   seen: ReadonlySet<string>;
+  /** Triples `operationId status header` of `TOLD` that came with them. */
+  sent: ReadonlySet<string>;
 }
+
+/** Headers that an answer may have only where they are documented. */
+export const TOLD = [
+  'ETag',
+  'Location',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+  'Retry-After',
+  'Topic-Position',
+  'X-Correlation-Id',
+];
 
 const pointer = (part: string): string => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'));
 
@@ -34,6 +48,7 @@ export function readContract(document: Document): Contract {
   ajv.addSchema({ $id: 'openapi', ...document } as AnySchema, 'openapi', false, false);
   const validators = new Map<string, ValidateFunction>();
   const seen = new Set<string>();
+  const sent = new Set<string>();
   const operations: Operation[] = [];
   for (const [path, methods] of Object.entries(document.paths as Document)) {
     const pattern = new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
@@ -51,6 +66,7 @@ export function readContract(document: Document): Contract {
   return {
     operations,
     seen,
+    sent,
     check(method, path, { status, headers, body }) {
       const plain = path.split('?')[0]!;
       // The more literal path wins: /drivers/me before /drivers/{id}.
@@ -60,17 +76,33 @@ export function readContract(document: Document): Contract {
       if (!found) return status === 404 || status === 405 ? null : `${method} ${plain} is not documented`;
       seen.add(`${found.id} ${status}`);
       const operation = document.paths[found.path][method.toLowerCase()];
-      const response = operation.responses[status];
-      if (!response) return `${found.id} does not document ${status}: ${JSON.stringify(body)}`;
+      if (!operation.responses[status]) return `${found.id} does not document ${status}: ${JSON.stringify(body)}`;
+      const response = resolved(document, operation.responses[status]);
+      const told = TOLD.filter((name) => headers.has(name));
+      for (const name of told) sent.add(`${found.id} ${status} ${name}`);
+      const untold = told.filter((name) => response.headers?.[name] === undefined);
+      if (untold.length > 0) return `${found.id} ${status} does not document ${untold}`;
       const content = response.content as Document | undefined;
       if (!content) return body === '' ? null : `${found.id} ${status} should have no body`;
       const type = (headers.get('content-type') ?? '').split(';')[0]!;
       if (!content[type]) return `${found.id} ${status} does not document ${type}`;
-      const parts = ['paths', found.path, method.toLowerCase(), 'responses', String(status), 'content', type, 'schema'];
-      const validate = validator(`openapi#/${parts.map(pointer).join('/')}`);
+      const ref =
+        operation.responses[status].$ref ??
+        `#/${['paths', found.path, method.toLowerCase(), 'responses', String(status)].map(pointer).join('/')}`;
+      const validate = validator(`openapi${ref}/content/${pointer(type)}/schema`);
       return validate(body) ? null : `${found.id} ${status}: ${ajv.errorsText(validate.errors)}`;
     },
   };
+}
+
+/** What a part of the document refers to, or is. */
+export function resolved(document: Document, part: Document): Document {
+  const { $ref } = part;
+  if ($ref === undefined) return part;
+  return $ref
+    .slice('#/'.length)
+    .split('/')
+    .reduce((value: Document, key: string) => value[key], document);
 }
 
 /** `s.rest`, but an answer that breaks the contract rejects. */

@@ -1,6 +1,7 @@
 /** Flags of anomalies on the REST wire. */
 import { type Static, Type } from 'typebox';
 import type { StoredDocument } from '../../ports/store.ts';
+import { after, DRIVER_ID, OPERATOR_ID } from '../examples.ts';
 import { Closed, EpochMs, OneOf, PageQuerySchema, pageOf, UserId } from '../schemas.ts';
 import { type AnomalyKind, anomalyKinds } from './rules.ts';
 
@@ -52,7 +53,35 @@ export const AnomalySchema = Type.Object(
     reviewed_at: Type.Optional(EpochMs),
     note: Type.Optional(Type.String()),
   },
-  { title: 'Anomaly', description: 'Something that looks like cheating' },
+  {
+    title: 'Anomaly',
+    description: 'Something that looks like cheating',
+    examples: [
+      {
+        id: `spoofed_gps:${DRIVER_ID}`,
+        kind: 'spoofed_gps',
+        subject_id: DRIVER_ID,
+        subject_role: 'driver',
+        city: 'nyc',
+        status: 'dismissed',
+        version: 2,
+        score: 0.75,
+        count: 1,
+        first_at: after(300),
+        last_at: after(300),
+        evidence: [
+          {
+            at: after(300),
+            score: 0.75,
+            facts: { sign: 'jumps', repeated: 0, jumps: 18, speed_mismatches: 2, fixes: 60 },
+          },
+        ],
+        reviewed_by: OPERATOR_ID,
+        reviewed_at: after(900),
+        note: 'a long tunnel',
+      },
+    ],
+  },
 );
 
 export const AnomalyPageSchema = pageOf(AnomalySchema, 'AnomalyPage');

@@ -1,7 +1,15 @@
 /** The booking on the REST wire. */
 import { type Static, Type } from 'typebox';
 import type { Departure } from '../departures/departure.ts';
-import { CancellationSchema, StopSchema, toCancellation, toStop } from '../departures/schemas.ts';
+import {
+  CancellationSchema,
+  cancellationExample,
+  departureExample,
+  StopSchema,
+  toCancellation,
+  toStop,
+} from '../departures/schemas.ts';
+import { after, BOOKING_ID, DEPARTURE_ID, DRIVER_ID, RIDER_ID } from '../examples.ts';
 import { Closed, EpochMs, ForWhom, Id, OneOf, PageQuerySchema, pageOf, UserId } from '../schemas.ts';
 import type { BookingDocument } from './booking.ts';
 import { type Booking, bookingStatuses } from './rules.ts';
@@ -14,6 +22,25 @@ export const BookingRequestSchema = Type.Object(
   },
   { ...Closed, title: 'BookingRequest', examples: [{ seats: 2, note: 'with a suitcase' }] },
 );
+
+const { pickup, dropoff, departure_time } = departureExample;
+const listedExample = {
+  id: BOOKING_ID,
+  trip_id: DEPARTURE_ID,
+  status: 'confirmed',
+  version: 1,
+  passenger_id: RIDER_ID,
+  driver_id: DRIVER_ID,
+  seats: 2,
+  fare_minor: 5000,
+  currency: 'USD',
+  departure_time,
+  pickup,
+  dropoff,
+  note: 'with a suitcase',
+  created_at: after(600),
+  updated_at: after(600),
+};
 
 export const BookingSchema = Type.Object(
   {
@@ -39,14 +66,22 @@ export const BookingSchema = Type.Object(
     cancelled_by: Type.Optional(Type.String()),
     cancel_reason: Type.Optional(Type.String()),
   },
-  { title: 'Booking', description: 'Seats of a departure as they are now; lists leave the terms of cancellation out' },
+  {
+    title: 'Booking',
+    description: 'Seats of a departure as they are now; lists leave the terms of cancellation out',
+    examples: [{ ...listedExample, cancellation: cancellationExample(5000) }],
+  },
 );
 
-export const BookingPageSchema = pageOf(BookingSchema, 'BookingPage');
+export const BookingPageSchema = pageOf(BookingSchema, 'BookingPage', [listedExample]);
 
 export const ManifestSchema = Type.Object(
   { items: Type.Array(BookingSchema) },
-  { title: 'Manifest', description: 'Every booking of the departure, in the order they were made' },
+  {
+    title: 'Manifest',
+    description: 'Every booking of the departure, in the order they were made',
+    examples: [{ items: [listedExample] }],
+  },
 );
 
 export const BookingQuerySchema = Type.Object(

@@ -1,5 +1,6 @@
 /** Check-ins on the REST wire. */
 import { type Static, type TSchema, Type } from 'typebox';
+import { after, DRIVER_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
 import { hazards } from '../safety/rules.ts';
 import { Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { CheckIn } from './check-in.ts';
@@ -47,7 +48,43 @@ export const CheckInSchema = Type.Object(
     ),
     updated_at: EpochMs,
   },
-  { title: 'CheckIn', description: 'What detectors found on a trip, and what its rider said' },
+  {
+    title: 'CheckIn',
+    description: 'What detectors found on a trip, and what its rider said',
+    examples: [
+      {
+        trip_id: TRIP_ID,
+        status: 'asked',
+        version: 2,
+        rider_id: RIDER_ID,
+        driver_id: DRIVER_ID,
+        city: 'nyc',
+        hazards: ['long_stop'],
+        round: 1,
+        asked_at: after(900),
+        deadline: after(960),
+        escalated_at: null,
+        alert_id: null,
+        evidence: [
+          {
+            hazard: 'long_stop',
+            change: 'set',
+            at: after(900),
+            lat: 40.7312,
+            lng: -73.9945,
+            value: 305_000,
+            threshold: 300_000,
+            unit: 'ms',
+          },
+        ],
+        events: [
+          { type: 'hazard_raised', at: after(900), round: 0, hazard: 'long_stop' },
+          { type: 'asked', at: after(900), round: 1 },
+        ],
+        updated_at: after(900),
+      },
+    ],
+  },
 );
 
 export const CheckInPageSchema = pageOf(CheckInSchema, 'CheckInPage');

@@ -1,7 +1,8 @@
 /** The delivery on the REST wire: a trip with what is delivered. What is shown of it depends on who asks. */
 import { type Static, Type } from 'typebox';
+import { DELIVERY_ID } from '../examples.ts';
 import { Closed, EpochMs, Id, OneOf, pageOf, VehicleClassSchema } from '../schemas.ts';
-import { PlaceSchema, SearchSchema, TripRequestSchema, TripSchema, toTripWire } from '../trips/schemas.ts';
+import { PlaceSchema, SearchSchema, TripRequestSchema, TripSchema, toTripWire, tripExample } from '../trips/schemas.ts';
 import type { Trip } from '../trips/trip.ts';
 import { codesLeft, proofKinds, proofsTaken, type Sight, WEIGHT_MAX_G } from './rules.ts';
 
@@ -95,6 +96,20 @@ export const DeliverySchema = Type.Object(
   {
     title: 'Delivery',
     description: 'The delivery as it is now; contacts are for the sender, the assigned porter and operators',
+    examples: [
+      {
+        ...tripExample,
+        id: DELIVERY_ID,
+        kind: 'delivery',
+        pickup_contact: { name: 'Ada', phone: '+12125550100' },
+        dropoff_contact: { name: 'Grace', phone: '+12125550101' },
+        parcel: { description: 'books', weight_g: 4200 },
+        accepts: ['code', 'photo'],
+        takes: ['code', 'photo'],
+        code: '042917',
+        codes_left: 5,
+      },
+    ],
   },
 );
 

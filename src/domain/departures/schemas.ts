@@ -1,6 +1,7 @@
 /** The scheduled departure on the REST wire, and the one place where a stored one becomes it. */
 import { type Static, Type } from 'typebox';
 import { cancelSteps, noShowFeeMinor } from '../bookings/rules.ts';
+import { after, BOOKING_ID, DEPARTS_AT, DEPARTURE_ID, DRIVER_ID, eventIdAt, PICKUP, RIDER_ID } from '../examples.ts';
 import {
   Address,
   CitySchema,
@@ -70,6 +71,39 @@ export const CancellationSchema = Type.Array(
   { description: 'what a passenger who cancels owes: each fee holds until its instant, the last has none' },
 );
 
+/** What is owed for seats of `fareMinor`, by the settings as they are when nobody sets them. */
+export const cancellationExample = (fareMinor: number) => [
+  { until: DEPARTS_AT - 86_400_000, fee_minor: 0 },
+  { until: DEPARTS_AT - 7_200_000, fee_minor: fareMinor / 2 },
+  { fee_minor: fareMinor },
+];
+
+export const departureExample = {
+  id: DEPARTURE_ID,
+  kind: 'scheduled',
+  status: 'scheduled',
+  version: 2,
+  event_seq: 2,
+  driver_id: DRIVER_ID,
+  vehicle_class: 'standard',
+  region: 'nyc',
+  pickup: { ...PICKUP, city: 'nyc' },
+  dropoff: { lat: 42.3601, lng: -71.0589, city: 'boston' },
+  departure_time: DEPARTS_AT,
+  seats: 3,
+  seats_free: 1,
+  seat_fare_minor: 2500,
+  currency: 'USD',
+  distance_m: 346_000,
+  duration_s: 13_800,
+  booking_closes_at: DEPARTS_AT - 600_000,
+  boarding_from: DEPARTS_AT - 3_600_000,
+  cancellation: cancellationExample(2500),
+  no_show_fee_minor: 2500,
+  created_at: after(0),
+  updated_at: after(600),
+};
+
 export const DepartureSchema = Type.Object(
   {
     id: Id,
@@ -98,7 +132,11 @@ export const DepartureSchema = Type.Object(
     updated_at: EpochMs,
     ...Steps,
   },
-  { title: 'Departure', description: 'The departure as it is now; fares and fees are of one seat' },
+  {
+    title: 'Departure',
+    description: 'The departure as it is now; fares and fees are of one seat',
+    examples: [departureExample],
+  },
 );
 
 export const DeparturePageSchema = pageOf(DepartureSchema, 'DeparturePage');
@@ -150,7 +188,40 @@ export const DepartureEventSchema = Type.Object(
 
 export const DepartureHistorySchema = Type.Object(
   { items: Type.Array(DepartureEventSchema) },
-  { title: 'DepartureHistory', description: 'Every event of the departure, in order' },
+  {
+    title: 'DepartureHistory',
+    description: 'Every event of the departure, in order',
+    examples: [
+      {
+        items: [
+          {
+            id: eventIdAt(10),
+            seq: 1,
+            type: 'published',
+            status: 'scheduled',
+            version: 1,
+            actor_id: DRIVER_ID,
+            driver_id: DRIVER_ID,
+            seats_free: 3,
+            at: after(0),
+          },
+          {
+            id: eventIdAt(11),
+            seq: 2,
+            type: 'booked',
+            status: 'scheduled',
+            version: 2,
+            actor_id: RIDER_ID,
+            driver_id: DRIVER_ID,
+            booking_id: BOOKING_ID,
+            seats: 2,
+            seats_free: 1,
+            at: after(600),
+          },
+        ],
+      },
+    ],
+  },
 );
 
 export const toStop = ({ lat, lng, address, city }: Place): Static<typeof StopSchema> => ({

@@ -1,5 +1,6 @@
 /** The driver on the REST wire. */
 import { type Static, Type } from 'typebox';
+import { after, DRIVER_ID } from '../examples.ts';
 import { CitySchema, Closed, EpochMs, OneOf, VehicleClassSchema } from '../schemas.ts';
 import { type Driver, driverStatuses } from './driver.ts';
 
@@ -20,7 +21,21 @@ export const DriverSchema = Type.Object(
     version: Type.Integer({ minimum: 1 }),
     updated_at: EpochMs,
   },
-  { title: 'Driver', description: 'The driver as he is now' },
+  {
+    title: 'Driver',
+    description: 'The driver as he is now',
+    examples: [
+      {
+        id: DRIVER_ID,
+        status: 'looking',
+        city: 'nyc',
+        vehicle_class: 'standard',
+        active_trip_id: null,
+        version: 4,
+        updated_at: after(-60),
+      },
+    ],
+  },
 );
 
 export const toDriverWire = (d: Driver): Static<typeof DriverSchema> => ({

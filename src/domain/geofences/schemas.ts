@@ -1,11 +1,20 @@
 /** Geofences, their crossings and zones on the wire. */
 import { type Static, Type } from 'typebox';
+import { after, DRIVER_ID, GEOFENCE_ID, TRIP_ID, ZONE, ZONE_OUTLINE } from '../examples.ts';
 import { AreaSchema, featureOf, MultiPolygonSchema, PolygonSchema } from '../geojson.ts';
 import { CitySchema, Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import { type Crossing, type Geofence, purposes } from './geofence.ts';
 import type { Area } from './rules.ts';
 
 const PurposeSchema = OneOf(purposes);
+
+const airport = [
+  [-73.889, 40.766],
+  [-73.854, 40.766],
+  [-73.854, 40.786],
+  [-73.889, 40.786],
+  [-73.889, 40.766],
+];
 
 export const GeofenceInputSchema = Type.Object(
   {
@@ -34,20 +43,27 @@ export const GeofenceInputSchema = Type.Object(
         exit_margin_m: 100,
         geometry: {
           type: 'Polygon',
-          coordinates: [
-            [
-              [-73.889, 40.766],
-              [-73.854, 40.766],
-              [-73.854, 40.786],
-              [-73.889, 40.786],
-              [-73.889, 40.766],
-            ],
-          ],
+          coordinates: [airport],
         },
       },
     ],
   },
 );
+
+const geofenceExample = {
+  type: 'Feature',
+  id: GEOFENCE_ID,
+  geometry: { type: 'MultiPolygon', coordinates: [[airport]] },
+  properties: {
+    name: 'LaGuardia',
+    city: 'nyc',
+    purpose: 'airport',
+    exit_margin_m: 100,
+    version: 1,
+    created_at: after(0),
+    updated_at: after(0),
+  },
+};
 
 export const GeofenceSchema = featureOf(
   MultiPolygonSchema,
@@ -61,6 +77,7 @@ export const GeofenceSchema = featureOf(
     updated_at: EpochMs,
   }),
   'Geofence',
+  geofenceExample,
 );
 
 export const GeofenceCollectionSchema = Type.Object(
@@ -71,7 +88,11 @@ export const GeofenceCollectionSchema = Type.Object(
       Type.String({ description: 'give it as page_token for the next page; missing on the last' }),
     ),
   },
-  { title: 'GeofenceCollection', description: 'A page of geofences' },
+  {
+    title: 'GeofenceCollection',
+    description: 'A page of geofences',
+    examples: [{ type: 'FeatureCollection', features: [geofenceExample] }],
+  },
 );
 
 export const GeofenceQuerySchema = Type.Object({ city: Type.Optional(CitySchema), ...PageQuerySchema }, Closed);
@@ -89,7 +110,22 @@ export const CrossingPageSchema = pageOf(
       at_ms: EpochMs,
       inside_ms: Type.Optional(Type.Integer({ minimum: 0 })),
     },
-    { title: 'GeofenceCrossing' },
+    {
+      title: 'GeofenceCrossing',
+      examples: [
+        {
+          id: 'crs_nyc_01jd000000000000000000000c',
+          geofence_id: GEOFENCE_ID,
+          driver_id: DRIVER_ID,
+          trip_id: TRIP_ID,
+          type: 'exited',
+          lat: 40.7655,
+          lng: -73.8712,
+          at_ms: after(-600),
+          inside_ms: 240_000,
+        },
+      ],
+    },
   ),
   'GeofenceCrossingPage',
 );
@@ -104,7 +140,17 @@ export const PlaceSchema = Type.Object(
     }),
     geofences: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), purpose: PurposeSchema })),
   },
-  { title: 'PlaceFacts', description: 'What a place belongs to' },
+  {
+    title: 'PlaceFacts',
+    description: 'What a place belongs to',
+    examples: [
+      {
+        zone: '872a100f5ffffff',
+        city: 'nyc',
+        geofences: [{ id: GEOFENCE_ID, name: 'LaGuardia', purpose: 'airport' }],
+      },
+    ],
+  },
 );
 
 export const ZoneSchema = featureOf(
@@ -116,6 +162,24 @@ export const ZoneSchema = featureOf(
     neighbours: Type.Array(Type.String()),
   }),
   'Zone',
+  {
+    type: 'Feature',
+    id: ZONE,
+    geometry: { type: 'Polygon', coordinates: [ZONE_OUTLINE] },
+    properties: {
+      zone: ZONE,
+      resolution: 7,
+      area_km2: 5.187855354173317,
+      neighbours: [
+        '872a10725ffffff',
+        '872a10721ffffff',
+        '872a1072cffffff',
+        '872a100d3ffffff',
+        '872a100d0ffffff',
+        '872a100d6ffffff',
+      ],
+    },
+  },
 );
 
 export function toArea(geometry: Static<typeof AreaSchema>): Area {

@@ -1,6 +1,7 @@
 /** Positions on the REST wire. */
 import { type Static, Type } from 'typebox';
 import type { Position } from '../../ports/positions.ts';
+import { after, DRIVER_ID, TRIP_ID } from '../examples.ts';
 import { Closed, EpochMs, Latitude, Longitude, VehicleClassSchema } from '../schemas.ts';
 import { limits, type PositionInput } from './rules.ts';
 
@@ -41,7 +42,11 @@ export const AcceptedSchema = Type.Object(
     late: Type.Integer({ description: 'a newer position was there' }),
     server_time_ms: EpochMs,
   },
-  { title: 'Accepted', description: 'What became of the positions' },
+  {
+    title: 'Accepted',
+    description: 'What became of the positions',
+    examples: [{ accepted: 1, late: 0, server_time_ms: after(9) }],
+  },
 );
 
 const freshness = {
@@ -49,6 +54,19 @@ const freshness = {
   age_ms: Type.Integer({ minimum: 0 }),
   source: Type.String({ description: 'how the position came: stream or rest' }),
   stale: Type.Boolean({ description: 'older than LOCATION_FRESHNESS: not live' }),
+};
+
+const positionExample = {
+  driver_id: DRIVER_ID,
+  lat: 40.7501,
+  lng: -73.981,
+  speed_mps: 7.5,
+  heading_deg: 120,
+  accuracy_m: 5,
+  recorded_at_ms: after(9),
+  age_ms: 850,
+  source: 'stream',
+  stale: false,
 };
 
 export const TripLocationSchema = Type.Object(
@@ -60,7 +78,11 @@ export const TripLocationSchema = Type.Object(
     ...motion,
     ...freshness,
   },
-  { title: 'TripLocation', description: 'The last position of the trip’s driver' },
+  {
+    title: 'TripLocation',
+    description: 'The last position of the trip’s driver',
+    examples: [{ trip_id: TRIP_ID, ...positionExample }],
+  },
 );
 
 export const NearbyQuerySchema = Type.Object(
@@ -73,6 +95,8 @@ export const NearbyQuerySchema = Type.Object(
   },
   Closed,
 );
+
+const nearbyExample = { ...positionExample, distance_m: 440.3, eta_s: 99.1, vehicle_class: 'standard' };
 
 export const NearbySchema = Type.Object(
   {
@@ -92,7 +116,7 @@ export const NearbySchema = Type.Object(
       ),
     ),
   },
-  { title: 'Nearby', description: 'Available drivers, nearest first' },
+  { title: 'Nearby', description: 'Available drivers, nearest first', examples: [{ items: [nearbyExample] }] },
 );
 
 export function fromPositionWire(p: Static<typeof PositionInputSchema>): PositionInput {

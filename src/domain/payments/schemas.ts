@@ -1,5 +1,6 @@
 /** The payment of a ride or booking on the REST wire. */
 import { type Static, Type } from 'typebox';
+import { after, ESTIMATE, eventIdAt, RIDER_ID, TRIP_ID } from '../examples.ts';
 import { Closed, EpochMs, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { Payment } from './payment.ts';
 import { paymentEventTypes, paymentStatuses, paymentSteps, unpaidMinor } from './rules.ts';
@@ -42,6 +43,33 @@ export const PaymentSchema = Type.Object(
   {
     title: 'Payment',
     description: 'What was held, owed and captured for a trip or a booking, and how it came to that',
+    examples: [
+      {
+        id: 'pay_nyc_01jd0000000000000000000003',
+        trip_id: TRIP_ID,
+        rider_id: RIDER_ID,
+        status: 'held',
+        currency: ESTIMATE.currency,
+        hold_minor: ESTIMATE.fare_minor,
+        owed_minor: null,
+        captured_minor: 0,
+        unpaid_minor: 0,
+        due_at: null,
+        attempts: 0,
+        updated_at: after(1),
+        events: [
+          {
+            id: eventIdAt(20),
+            seq: 1,
+            type: 'requested',
+            status: 'holding',
+            at: after(0),
+            amount_minor: ESTIMATE.fare_minor,
+          },
+          { id: eventIdAt(21), seq: 2, type: 'held', status: 'held', at: after(1) },
+        ],
+      },
+    ],
   },
 );
 

@@ -1,6 +1,7 @@
 /** Quotes, fares and surge zones on the REST wire. Amounts are whole minor units, factors thousandths. */
 import { cellToBoundary } from 'h3-js';
 import { type Static, Type } from 'typebox';
+import { after, DROPOFF, ESTIMATE, PICKUP, RIDER_ID, TRIP_ID, ZONE, ZONE_OUTLINE } from '../examples.ts';
 import { CitySchema, Closed, EpochMs, ForWhom, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
 import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
@@ -74,6 +75,31 @@ const TermsSchema = {
   }),
 };
 
+const { distance_m, duration_s, fare_minor, currency } = ESTIMATE;
+const priceExample = {
+  fare: {
+    currency,
+    total_minor: fare_minor,
+    lines: [
+      { kind: 'base', amount_minor: 250 },
+      { kind: 'distance', amount_minor: 1065, quantity: distance_m },
+      { kind: 'time', amount_minor: 954, quantity: duration_s },
+    ],
+  },
+  distance_m,
+  duration_s,
+  surge: {
+    zone: ZONE,
+    multiplier_permille: 1000,
+    demand: 3.5,
+    supply: 8,
+    target_permille: 1000,
+    computed_at: after(-5),
+  },
+  waiting: { free_s: 180, per_minute_minor: 30 },
+  cancellation: { free_s: 120, fee_minor: 500 },
+};
+
 export const QuoteSchema = Type.Object(
   {
     id: QuoteIdSchema,
@@ -86,7 +112,22 @@ export const QuoteSchema = Type.Object(
     fare: FareSchema,
     ...TermsSchema,
   },
-  { title: 'Quote', description: 'A price that holds until it expires' },
+  {
+    title: 'Quote',
+    description: 'A price that holds until it expires',
+    examples: [
+      {
+        id: 'qte_eyJ2IjoxfQ.kX2mN0rQdW5cJx4v7bT1sA',
+        expires_at: after(300),
+        rider_id: RIDER_ID,
+        city: 'nyc',
+        vehicle_class: 'standard',
+        pickup: { lat: PICKUP.lat, lng: PICKUP.lng },
+        dropoff: { lat: DROPOFF.lat, lng: DROPOFF.lng },
+        ...priceExample,
+      },
+    ],
+  },
 );
 
 export const TripFareSchema = Type.Object(
@@ -97,7 +138,11 @@ export const TripFareSchema = Type.Object(
     fare: FareSchema,
     ...TermsSchema,
   },
-  { title: 'TripFare', description: 'What a trip costs, line by line, and the terms it follows from' },
+  {
+    title: 'TripFare',
+    description: 'What a trip costs, line by line, and the terms it follows from',
+    examples: [{ trip_id: TRIP_ID, state: 'estimated', quoted: true, ...priceExample }],
+  },
 );
 
 export const SurgeQuerySchema = Type.Object({ city: Type.Optional(CitySchema) }, Closed);
@@ -127,7 +172,33 @@ export const SurgeZonesSchema = Type.Object(
       }),
     ),
   },
-  { title: 'SurgeZones', description: 'GeoJSON (RFC 7946): a polygon for each zone' },
+  {
+    title: 'SurgeZones',
+    description: 'GeoJSON (RFC 7946): a polygon for each zone',
+    examples: [
+      {
+        type: 'FeatureCollection',
+        computed_at: after(-5),
+        features: [
+          {
+            type: 'Feature',
+            id: ZONE,
+            geometry: { type: 'Polygon', coordinates: [ZONE_OUTLINE] },
+            properties: {
+              city: 'nyc',
+              multiplier_permille: 1000,
+              target_permille: 1000,
+              waiting: 3,
+              lost: 0,
+              drivers: 7,
+              demand: 3.5,
+              supply: 8,
+            },
+          },
+        ],
+      },
+    ],
+  },
 );
 
 function toSurge(s: SurgeSnapshot): Static<typeof SurgeSchema> {

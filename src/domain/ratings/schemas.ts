@@ -1,5 +1,6 @@
 /** Ratings on the REST wire. */
 import { type Static, Type } from 'typebox';
+import { after, DRIVER_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
 import { Closed, EpochMs, OneOf } from '../schemas.ts';
 import type { Rating } from './rating.ts';
 import { type RatedRole, type Reputation, ratedRoles, STARS_MAX, STARS_MIN } from './rules.ts';
@@ -10,6 +11,17 @@ export const RatingInputSchema = Type.Object(
   { stars: Stars, comment: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })) },
   { ...Closed, title: 'RatingInput', examples: [{ stars: 5, comment: 'a calm ride' }] },
 );
+
+const ratingExample = {
+  trip_id: TRIP_ID,
+  rater_id: RIDER_ID,
+  rater_role: 'rider',
+  subject_id: DRIVER_ID,
+  subject_role: 'driver',
+  stars: 5,
+  comment: 'a calm ride',
+  created_at: after(1900),
+};
 
 export const RatingSchema = Type.Object(
   {
@@ -22,12 +34,16 @@ export const RatingSchema = Type.Object(
     comment: Type.Optional(Type.String()),
     created_at: EpochMs,
   },
-  { title: 'Rating', description: 'What one side of a trip says of the other' },
+  { title: 'Rating', description: 'What one side of a trip says of the other', examples: [ratingExample] },
 );
 
 export const RatingListSchema = Type.Object(
   { items: Type.Array(RatingSchema) },
-  { title: 'RatingList', description: 'What was said of a trip, the first first' },
+  {
+    title: 'RatingList',
+    description: 'What was said of a trip, the first first',
+    examples: [{ items: [ratingExample] }],
+  },
 );
 
 const ReputationSchema = Type.Object({
@@ -39,7 +55,11 @@ const ReputationSchema = Type.Object({
 
 export const UserRatingSchema = Type.Object(
   { user_id: Type.String(), as_rider: ReputationSchema, as_driver: ReputationSchema },
-  { title: 'UserRating', description: 'What others think of riding with a user' },
+  {
+    title: 'UserRating',
+    description: 'What others think of riding with a user',
+    examples: [{ user_id: DRIVER_ID, as_rider: { count: 0, average: null }, as_driver: { count: 212, average: 4.87 } }],
+  },
 );
 
 export const toRatingWire = (r: Rating): Static<typeof RatingSchema> => ({

@@ -1,6 +1,7 @@
 /** Alerts on the REST wire. */
 import { type Static, Type } from 'typebox';
 import type { StoredDocument } from '../../ports/store.ts';
+import { ALERT_ID, after, OPERATOR_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
 import type { LatLng } from '../geo.ts';
 import { Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 
@@ -40,7 +41,27 @@ export const SosAlertSchema = Type.Object(
     resolved_by: Type.Optional(Type.String()),
     resolution: Type.Optional(Type.String()),
   },
-  { title: 'SosAlert', description: 'A call for help' },
+  {
+    title: 'SosAlert',
+    description: 'A call for help',
+    examples: [
+      {
+        id: ALERT_ID,
+        status: 'resolved',
+        version: 2,
+        user_id: RIDER_ID,
+        role: 'rider',
+        trip_id: TRIP_ID,
+        claimed_trip_id: '',
+        position: { lat: 40.7312, lng: -73.9945 },
+        note: '',
+        created_at: after(950),
+        resolved_at: after(1250),
+        resolved_by: OPERATOR_ID,
+        resolution: 'spoke with the rider, all is well',
+      },
+    ],
+  },
 );
 
 export const SosAlertPageSchema = pageOf(SosAlertSchema, 'SosAlertPage');

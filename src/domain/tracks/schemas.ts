@@ -1,6 +1,7 @@
 /** Tracks on the wire: as GeoJSON and as an encoded polyline. */
 import { type Static, Type } from 'typebox';
 import type { TrackPoint } from '../../ports/store.ts';
+import { after, TRIP_ID } from '../examples.ts';
 import { featureOf, PairSchema } from '../geojson.ts';
 import { encodePolyline } from '../polyline.ts';
 import { EpochMs, PageQuerySchema } from '../schemas.ts';
@@ -38,6 +39,15 @@ const Summary = {
   ),
 };
 
+const summaryExample = {
+  trip_id: TRIP_ID,
+  points: 3,
+  from_ms: after(360),
+  to_ms: after(400),
+  length_m: 320.8,
+  dropped: { duplicate: 1, inaccurate: 0, jump: 0 },
+};
+
 const Optionals = Type.Array(Type.Union([Type.Number(), Type.Null()]));
 
 export const TrackFeatureSchema = featureOf(
@@ -53,6 +63,24 @@ export const TrackFeatureSchema = featureOf(
     accuracies_m: Optionals,
   }),
   'TrackFeature',
+  {
+    type: 'Feature',
+    id: TRIP_ID,
+    geometry: {
+      type: 'LineString',
+      coordinates: [
+        [-73.9857, 40.7484],
+        [-73.9867, 40.7471],
+        [-73.9876, 40.7459],
+      ],
+    },
+    properties: {
+      ...summaryExample,
+      times_ms: [after(360), after(380), after(400)],
+      speeds_mps: [0, 8.1, 7.9],
+      accuracies_m: [5, 5, null],
+    },
+  },
 );
 export type TrackFeature = Static<typeof TrackFeatureSchema>;
 
@@ -62,7 +90,11 @@ export const TrackPolylineSchema = Type.Object(
     polyline: Type.String({ description: 'Encoded polyline algorithm' }),
     precision: Type.Literal(5),
   },
-  { title: 'TrackPolyline', description: 'A track, in short' },
+  {
+    title: 'TrackPolyline',
+    description: 'A track, in short',
+    examples: [{ ...summaryExample, polyline: 'otuwFriqbMbGfEnFrD', precision: 5 }],
+  },
 );
 export type TrackPolyline = Static<typeof TrackPolylineSchema>;
 

@@ -1,5 +1,6 @@
 /** The trip on the REST wire, and the one place where a stored trip becomes it. */
 import { type Static, Type } from 'typebox';
+import { after, DRIVER_ID, DROPOFF, ESTIMATE, eventIdAt, PICKUP, RIDER_ID, TRIP_ID } from '../examples.ts';
 import {
   Address,
   CitySchema,
@@ -16,7 +17,7 @@ import {
   UserId,
   VehicleClassSchema,
 } from '../schemas.ts';
-import { tripStatuses } from '../statuses.ts';
+import { SYSTEM, tripStatuses } from '../statuses.ts';
 import { type Place, type TripEvent, type TripState, tripEventTypes } from './rules.ts';
 import { dispatchedKinds, lastSeq, type Trip } from './trip.ts';
 
@@ -69,6 +70,28 @@ export const Steps = {
   cancelled_by: Type.Optional(Type.String()),
 };
 
+export const tripExample = {
+  id: TRIP_ID,
+  kind: 'ride',
+  status: 'in_progress',
+  version: 5,
+  event_seq: 5,
+  rider_id: RIDER_ID,
+  driver_id: DRIVER_ID,
+  vehicle_class: 'standard',
+  city: 'nyc',
+  region: 'nyc',
+  pickup: PICKUP,
+  dropoff: DROPOFF,
+  note: 'two bags',
+  estimate: ESTIMATE,
+  created_at: after(0),
+  updated_at: after(360),
+  matched_at: after(10),
+  arrived_at: after(200),
+  started_at: after(360),
+};
+
 export const TripSchema = Type.Object(
   {
     id: Id,
@@ -96,7 +119,7 @@ export const TripSchema = Type.Object(
     matched_at: Type.Optional(EpochMs),
     ...Steps,
   },
-  { title: 'Trip', description: 'The trip as it is now' },
+  { title: 'Trip', description: 'The trip as it is now', examples: [tripExample] },
 );
 
 export const TripEventSchema = Type.Object(
@@ -114,9 +137,34 @@ export const TripEventSchema = Type.Object(
   { title: 'TripEvent' },
 );
 
+const eventExample = (seq: number, type: string, status: string, actor_id: string, at: number, driver_id?: string) => ({
+  id: eventIdAt(seq),
+  seq,
+  type,
+  status,
+  version: seq,
+  actor_id,
+  ...(driver_id ? { driver_id } : {}),
+  at,
+});
+
 export const TripHistorySchema = Type.Object(
   { items: Type.Array(TripEventSchema) },
-  { title: 'TripHistory', description: 'Every event of the trip, in order' },
+  {
+    title: 'TripHistory',
+    description: 'Every event of the trip, in order',
+    examples: [
+      {
+        items: [
+          eventExample(1, 'requested', 'requested', RIDER_ID, after(0)),
+          eventExample(2, 'offered', 'offered', SYSTEM, after(1), DRIVER_ID),
+          eventExample(3, 'assigned', 'assigned', DRIVER_ID, after(10), DRIVER_ID),
+          eventExample(4, 'driver_arrived', 'driver_arrived', DRIVER_ID, after(200), DRIVER_ID),
+          eventExample(5, 'started', 'in_progress', DRIVER_ID, after(360), DRIVER_ID),
+        ],
+      },
+    ],
+  },
 );
 
 export const TripPageSchema = pageOf(TripSchema, 'TripPage');

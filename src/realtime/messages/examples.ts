@@ -1,11 +1,12 @@
 /** What several messages have in their examples: one driver, one trip, one offer of it. */
+import { DRIVER_ID, TRIP_ID } from '../../domain/examples.ts';
 import type { Offer } from '../../domain/offers/rules.ts';
 import type { Position } from '../../ports/positions.ts';
 
-export const TRIP_ID = 'trip_nyc_01jd0000000000000000000003';
+export { TRIP_ID };
 
 export const position: Position = {
-  driverId: 'driver-1',
+  driverId: DRIVER_ID,
   tripId: TRIP_ID,
   lat: 40.7501,
   lng: -73.981,
@@ -20,7 +21,7 @@ export const position: Position = {
 
 export const offer: Offer = {
   id: 'ofr_nyc_01jd0000000000000000000002',
-  driverId: 'driver-1',
+  driverId: DRIVER_ID,
   etaS: 190.4,
   distanceM: 1142.3,
   lat: 40.7484,
