@@ -3,6 +3,7 @@
  * workers, so that a backlog of normal jobs never holds a critical one. A job carries ids that the store knows; a failed one
  * stays on record.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
 import { RideError } from '../../errors.ts';
@@ -16,7 +17,7 @@ import {
 } from '../../ports/jobs.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
-import { isClusterUrl, patience, redisAway, redisOptions } from '../redis/connection.ts';
+import { COMMAND_TIMEOUT_MS, isClusterUrl, patience, redisAway, redisOptions } from '../redis/connection.ts';
 import { slotMasterOptions } from '../redis/slot-master.ts';
 import { connectQueue } from './connection.ts';
 
@@ -32,6 +33,8 @@ export interface QueuesOptions {
 // biome-ignore lint/suspicious/noExplicitAny: each definition knows its own data; the registry holds all of them
 type AnyJob = JobDefinition<any>;
 
+/** Between two attempts to set up what recurs. */
+const RETRY_MS = 100;
 const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
 
 export interface Queues extends Scheduler {
@@ -101,6 +104,20 @@ export function createQueues(options: QueuesOptions): Queues {
     await queues[job.queue].upsertJobScheduler(job.name, { every: job.everyMs }, template);
   }
 
+  /** The master of a queue's slot may be another since its connection stood: it connects again, and meanwhile takes nothing. */
+  async function begin(job: RecurringJob): Promise<void> {
+    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await recur(job);
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        log.debug({ err: error, job: job.name }, 'job not set up yet; tried again');
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
   /** What recurs is remembered by Redis alone; when Redis has forgotten it, it begins again. */
   async function keep(job: RecurringJob): Promise<void> {
     try {
@@ -132,7 +149,7 @@ export function createQueues(options: QueuesOptions): Queues {
       for (const job of [...jobs, ...recurring]) definitions.set(job.name, job);
       await Promise.all(Object.values(queues).map((queue) => queue.waitUntilReady()));
       for (const job of recurring) {
-        await recur(job);
+        await begin(job);
         timers.push(setInterval(() => void keep(job), job.everyMs));
       }
       for (const name of queueNames) workers.push(startWorker(name));
