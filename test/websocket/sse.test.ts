@@ -21,9 +21,19 @@ async function sessionsOf(s: TestServer, namespace: string): Promise<number> {
   return body.nodes.find((n: Message) => n.node_id === body.node_id).by_namespace[namespace] ?? 0;
 }
 
+/** Events are told behind the answers that they came of: until the trip's topic has so many. */
+async function told(s: TestServer, ride: Ride, events: number): Promise<void> {
+  const isTold = async (): Promise<boolean> => {
+    const { headers } = await s.rest('GET', `/api/v1/trips/${ride.id}`, ride.rider.token);
+    return headers.get('topic-position')?.endsWith(`:${events}`) ?? false;
+  };
+  await until(isTold, `${events} events of the trip`);
+}
+
 t.test('a trip from its beginning, then as it happens', async (t) => {
   const s = await build(t);
   const ride = await assignedRide(t, s);
+  await told(s, ride, 3);
   const events = await listen(t, s, ride, '?since=:0');
   t.equal(events.status, 200);
   t.match(events.headers['content-type'], /^text\/event-stream/);
@@ -84,6 +94,7 @@ t.test('a client comes back with its last id, to another node, and misses and do
   const a = await build(t);
   const b = await secondNode(t, a);
   const ride = await assignedRide(t, a);
+  await told(a, ride, 3);
   const first = await listen(t, a, ride);
   await first.next((m) => m.subscribed);
   t.same(typesOf(first.inbox.all), [], 'from now on');
