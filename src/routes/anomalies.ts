@@ -10,7 +10,7 @@ import {
 } from '../domain/anomalies/schemas.ts';
 import type { Anomalies } from '../domain/anomalies/service.ts';
 import { paging } from '../domain/schemas.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
@@ -63,7 +63,7 @@ export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> 
     },
     async ({ params }, reply) => {
       const flag = await anomalies.get(params.anomaly_id);
-      void reply.header('etag', `"${flag.version}"`);
+      tellVersion(reply, flag);
       return toAnomalyWire(flag);
     },
   );
@@ -91,7 +91,7 @@ export const anomalyRoutes: FastifyPluginAsyncTypebox<{ anomalies: Anomalies }> 
         body.note,
         versionOf(headers['if-match']),
       );
-      void reply.header('etag', `"${flag.version}"`);
+      tellVersion(reply, flag);
       return toAnomalyWire(flag);
     },
   );

@@ -16,7 +16,7 @@ import type { Departures } from '../domain/departures/service.ts';
 import { isOperator } from '../domain/roles.ts';
 import { Id, paging } from '../domain/schemas.ts';
 import { RideError } from '../errors.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
@@ -32,7 +32,7 @@ const DepartureParams = Type.Object({ departure_id: Id });
 const BookingParams = Type.Object({ booking_id: Id });
 
 function sendBooking(reply: FastifyReply, { departure, booking }: Booked) {
-  void reply.header('etag', `"${booking.version}"`);
+  tellVersion(reply, booking);
   return toBookingWire(departure, booking);
 }
 

@@ -1,5 +1,6 @@
 /** Conditional reads (RFC 9110 section 13): whoever polls with the tag of what he has pays for the body only when it changed. */
 import { hash } from 'node:crypto';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { etag } from '../domain/names.ts';
 import { Named } from '../domain/schemas.ts';
@@ -8,6 +9,11 @@ import { Named } from '../domain/schemas.ts';
 export const VersionHeaders = Type.Object({
   'if-match': Type.Optional(Named(etag, 'The ETag that the step was decided on')),
 });
+
+/** Says which version is answered: what `If-Match` may give back. */
+export function tellVersion(reply: FastifyReply, { version }: { version: number }): void {
+  void reply.header('etag', `"${version}"`);
+}
 
 export const versionOf = (header: string | undefined): number | undefined =>
   header === undefined ? undefined : Number(header.slice(1, -1));

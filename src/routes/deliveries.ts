@@ -13,7 +13,7 @@ import {
 import type { Deliveries } from '../domain/deliveries/service.ts';
 import type { Principal } from '../domain/roles.ts';
 import type { Trip } from '../domain/trips/trip.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
@@ -37,7 +37,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
   const wireOf = (principal: Principal, trip: Trip) => toDeliveryWire(trip, deliveries.sightOf(principal, trip));
 
   function sendDelivery(reply: FastifyReply, principal: Principal, trip: Trip) {
-    void reply.header('etag', `"${trip.version}"`);
+    tellVersion(reply, trip);
     return wireOf(principal, trip);
   }
 

@@ -17,7 +17,7 @@ import { isOperator } from '../domain/roles.ts';
 import { Id, paging } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { RideError } from '../errors.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
@@ -33,7 +33,7 @@ export interface DepartureRouteOptions {
 const Params = Type.Object({ departure_id: Id });
 
 function sendDeparture(reply: FastifyReply, departure: Departure) {
-  void reply.header('etag', `"${departure.version}"`);
+  tellVersion(reply, departure);
   return toDepartureWire(departure);
 }
 

@@ -14,7 +14,7 @@ import {
 import type { Geofences } from '../domain/geofences/service.ts';
 import { GEOJSON } from '../domain/geojson.ts';
 import { Closed, Id, PageQuerySchema, paging } from '../domain/schemas.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
@@ -75,10 +75,8 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
       requireRole(principal, 'admin');
       const key = idempotencyKey(principal, 'POST /admin/geofences', headers['idempotency-key'], body);
       const { fence, created } = await geofences.create(toGeofenceInput(body), key);
-      void reply
-        .code(created ? 201 : 200)
-        .header('location', `/admin/geofences/${fence.id}`)
-        .header('etag', `"${fence.version}"`);
+      reply.code(created ? 201 : 200).header('location', `/admin/geofences/${fence.id}`);
+      tellVersion(reply, fence);
       return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
     },
   );
@@ -100,7 +98,7 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
     },
     async ({ params: { geofence_id } }, reply) => {
       const fence = await geofences.get(geofence_id);
-      void reply.header('etag', `"${fence.version}"`);
+      tellVersion(reply, fence);
       return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
     },
   );
@@ -126,7 +124,7 @@ export const geofenceRoutes: FastifyPluginAsyncTypebox<{ geofences: Geofences }>
     async ({ principal, params: { geofence_id }, headers, body }, reply) => {
       requireRole(principal, 'admin');
       const fence = await geofences.replace(geofence_id, toGeofenceInput(body), versionOf(headers['if-match']));
-      void reply.header('etag', `"${fence.version}"`);
+      tellVersion(reply, fence);
       return reply.type(GEOJSON).send(toGeofenceWire(fence) as never);
     },
   );

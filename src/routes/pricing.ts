@@ -31,7 +31,14 @@ export interface PricingRouteOptions {
 }
 
 export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = async (app, options) => {
-  const { pricing, surge, trips, payments } = options;
+  const { pricing, surge, trips } = options;
+
+  /** @throws RideError RIDE_NOT_FOUND */
+  function held(): TripPayments {
+    if (options.payments) return options.payments;
+    throw new RideError('RIDE_NOT_FOUND', 'This server holds no payments');
+  }
+
   const tags = ['pricing'];
   const security = [{ bearer: [] }];
 
@@ -96,9 +103,7 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
     },
     async ({ principal, params }) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      const payment = await payments?.ofTrip(principal, params.trip_id);
-      if (payment) return toPaymentWire(payment);
-      throw new RideError('RIDE_NOT_FOUND', 'This server holds no payments');
+      return toPaymentWire(await held().ofTrip(principal, params.trip_id));
     },
   );
 
@@ -119,9 +124,7 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
     },
     async ({ principal, params }) => {
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
-      const payment = await payments?.ofBooking(principal, params.booking_id);
-      if (payment) return toPaymentWire(payment);
-      throw new RideError('RIDE_NOT_FOUND', 'This server holds no payments');
+      return toPaymentWire(await held().ofBooking(principal, params.booking_id));
     },
   );
 

@@ -1,7 +1,7 @@
 /** Alerts, for the people who answer them. They are raised on the streams. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { Id } from '../domain/schemas.ts';
+import { Id, paging } from '../domain/schemas.ts';
 import {
   SosAlertPageSchema,
   SosAlertSchema,
@@ -10,7 +10,7 @@ import {
   toSosAlertWire,
 } from '../domain/sos/schemas.ts';
 import type { Sos } from '../domain/sos/service.ts';
-import { VersionHeaders, versionOf } from './conditional.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
@@ -39,11 +39,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
       },
     },
     async ({ query }) => {
-      const page = await sos.list({
-        pageSize: query.page_size ?? 50,
-        ...(query.status ? { status: query.status } : {}),
-        ...(query.page_token ? { pageToken: query.page_token } : {}),
-      });
+      const page = await sos.list({ ...paging(query), status: query.status });
       return { items: page.items.map(toSosAlertWire), next_page_token: page.nextPageToken };
     },
   );
@@ -62,7 +58,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
     },
     async ({ params }, reply) => {
       const alert = await sos.get(params.alert_id);
-      void reply.header('etag', `"${alert.version}"`);
+      tellVersion(reply, alert);
       return toSosAlertWire(alert);
     },
   );
@@ -85,7 +81,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
     },
     async ({ principal, params, headers, body }, reply) => {
       const alert = await sos.resolve(principal, params.alert_id, body?.note, versionOf(headers['if-match']));
-      void reply.header('etag', `"${alert.version}"`);
+      tellVersion(reply, alert);
       return toSosAlertWire(alert);
     },
   );

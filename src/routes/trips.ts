@@ -19,7 +19,7 @@ import {
 } from '../domain/trips/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
-import { noneMatches, VersionHeaders, versionOf } from './conditional.ts';
+import { noneMatches, tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
@@ -49,7 +49,7 @@ export const OptionalReason = Type.Optional(
 );
 
 function sendTrip(reply: FastifyReply, trip: Trip) {
-  void reply.header('etag', `"${trip.version}"`);
+  tellVersion(reply, trip);
   return toTripWire(trip);
 }
 const PollHeaders = Type.Object({

@@ -1,6 +1,7 @@
 /** Who was faster, for whoever was too slow: in the history of a trip, which also says at which version. */
 import { askedOf } from '../offers/rules.ts';
 import { isOperator } from '../roles.ts';
+import { SYSTEM } from '../statuses.ts';
 import type { TripCommand, TripEvent, TripEventType } from './rules.ts';
 import type { Trip } from './trip.ts';
 
@@ -13,7 +14,7 @@ export type RaceFacts = Record<string, string | number | null>;
 function roleOf(trip: Trip, { actorId, driverId }: TripEvent): string {
   if (actorId === trip.riderId) return 'rider';
   if (actorId === driverId) return 'driver';
-  return actorId === 'system' ? 'system' : 'operator';
+  return actorId === SYSTEM ? 'system' : 'operator';
 }
 
 /** By whom and at which version it was decided whose the trip is; empty while that is open. */

@@ -1,3 +1,4 @@
+import { DRIVER_ID, RIDER_ID, TRIP_ID } from '../../domain/examples.ts';
 import { defineServerMessage } from './definition.ts';
 
 export const ratingGiven = defineServerMessage({
@@ -6,10 +7,10 @@ export const ratingGiven = defineServerMessage({
   topics: ['city'],
   doc: 'One side of a trip that is completed rated the other; for operators, never for whom it is about.',
   example: {
-    tripId: 'trip_nyc_01jd0000000000000000000003',
-    raterId: 'rider-1',
+    tripId: TRIP_ID,
+    raterId: RIDER_ID,
     raterRole: 'rider',
-    subjectId: 'driver-1',
+    subjectId: DRIVER_ID,
     subjectRole: 'driver',
     stars: 5,
     comment: 'a calm ride',

@@ -3,7 +3,6 @@
  * is lost or sold twice, and no event is missing or told twice. Here it is killed after each effect on a payment, the books or the
  * provider, in stories of other ends from where they differ on; `script/crash` tries all effects, and before each too.
  */
-import { fromBinary } from '@bufbuild/protobuf';
 import t, { type Test } from 'tap';
 import { owedMinor } from '../../../src/domain/bookings/rules.ts';
 import type { Booked } from '../../../src/domain/bookings/service.ts';
@@ -11,11 +10,11 @@ import type { Departure } from '../../../src/domain/departures/departure.ts';
 import { isSettled } from '../../../src/domain/departures/rules.ts';
 import { ledgerIdOf } from '../../../src/domain/payments/payment.ts';
 import { isTerminal } from '../../../src/domain/statuses.ts';
-import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
 import { shortLife } from '../lives.ts';
 import { mortal, type When } from '../mortal.ts';
 import { CENTER, manualClock, near, person, type Stack, shared, stack } from '../stack.ts';
+import { counted, nothingLeft, toldOnce } from './sound.ts';
 
 const isLong = process.env.CRASH_LONG === '1';
 const LIMIT_MS = 60_000;
@@ -105,15 +104,8 @@ async function carryOn(id: string): Promise<void> {
 async function soundAfter(t: Test, id: string): Promise<void> {
   const s = survivor;
   const departure = await s.departures.get(id);
-  const counted = (list: { seq: number }[]) => list.every(({ seq }, i) => seq === i + 1);
   t.ok(counted(departure.history), 'no event of the departure is missing');
-  const { messages } = await s.bus.history(`trip:${id}`, { epoch: '', offset: 0 }, 1000);
-  const told = messages.map(({ payload }) => fromBinary(ServerEnvelopeSchema, payload).eventId);
-  t.same(
-    told,
-    departure.history.map(({ id }) => id),
-    'each was told once, in order',
-  );
+  await toldOnce(t, s, id, departure.history);
   const held = departure.bookings.filter(({ status }) => status !== 'cancelled').length;
   t.equal(departure.seatsFree, departure.seats - held, 'every seat is accounted for');
   for (const booking of departure.bookings) {
@@ -127,10 +119,7 @@ async function soundAfter(t: Test, id: string): Promise<void> {
     const entry = await s.collections.ledger.get(ledgerIdOf(booking.id));
     t.equal(entry !== null, end === 'settled', 'in the books if it was paid');
   }
-  t.same((await s.provider.openHolds(Number.MAX_SAFE_INTEGER, 100)).items, [], 'no hold is left');
-  for (const collection of [s.collections.trips, s.collections.payments])
-    t.same(await collection.pending(Number.MAX_SAFE_INTEGER, 10), [], 'nothing waits to be relayed');
-  t.same((await s.drivers.claimed(10)).items, [], 'no driver is bound');
+  await nothingLeft(t, s, id);
 }
 
 /** One booking on a process that dies at a point; resolves the points that it came to. */

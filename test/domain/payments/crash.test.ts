@@ -3,16 +3,15 @@
  * told twice. Here it is killed after each effect, in rides of other ends from the first of their payment on, for until then they are
  * the same; `script/crash` tries all, and before each too.
  */
-import { fromBinary } from '@bufbuild/protobuf';
 import t, { type Test } from 'tap';
 import { ledgerIdOf, paymentIdOf } from '../../../src/domain/payments/payment.ts';
 import { isTerminal } from '../../../src/domain/statuses.ts';
 import { chargeOf, type Trip } from '../../../src/domain/trips/trip.ts';
-import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
 import { shortLife } from '../lives.ts';
 import { mortal, type When } from '../mortal.ts';
 import { manualClock, near, onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
+import { counted, nothingLeft, toldOnce } from './sound.ts';
 
 const isLong = process.env.CRASH_LONG === '1';
 const LIMIT_MS = 60_000;
@@ -107,15 +106,8 @@ async function soundAfter(t: Test, tripId: string): Promise<void> {
   const s = survivor;
   const trip = (await s.trips.find(tripId))!;
   const payment = await s.payments.find(tripId);
-  const counted = (list: { seq: number }[] = []) => list.every(({ seq }, i) => seq === i + 1);
   t.ok(counted(trip.history) && counted(payment?.history), 'no event of trip or payment is missing');
-  const { messages } = await s.bus.history(`trip:${tripId}`, { epoch: '', offset: 0 }, 1000);
-  const told = messages.map(({ payload }) => fromBinary(ServerEnvelopeSchema, payload).eventId);
-  t.same(
-    told,
-    trip.history.map(({ id }) => id),
-    'each was told once, in order',
-  );
+  await toldOnce(t, s, tripId, trip.history);
   const charged = chargeOf(trip)!.totalMinor;
   const isDeclined = payment?.declineReason !== undefined;
   t.equal(payment?.capturedMinor ?? 0, isDeclined ? 0 : charged, `${trip.status}: captured what was charged`);
@@ -126,12 +118,7 @@ async function soundAfter(t: Test, tripId: string): Promise<void> {
     end === 'settled',
     'in the books if it was paid',
   );
-  const holds = (await s.provider.openHolds(Number.MAX_SAFE_INTEGER, 100)).items;
-  t.same(holds, [], `no hold is left of ${paymentIdOf(tripId)}`);
-  for (const collection of [s.collections.trips, s.collections.payments]) {
-    t.same(await collection.pending(Number.MAX_SAFE_INTEGER, 10), [], 'nothing waits to be relayed');
-  }
-  t.same((await s.drivers.claimed(10)).items, [], 'no driver is bound');
+  await nothingLeft(t, s, paymentIdOf(tripId));
 }
 
 /** One ride on a process that dies at a point; resolves the points that it came to. */
