@@ -186,7 +186,11 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     get: mustGet,
 
     /** The newest first. */
-    list(query: { status?: SosStatus | undefined; pageSize: number; pageToken?: string | undefined }): Promise<Page<SosDocument>> {
+    list(query: {
+      status?: SosStatus | undefined;
+      pageSize: number;
+      pageToken?: string | undefined;
+    }): Promise<Page<SosDocument>> {
       const where: Record<string, Filter[string]> = {};
       if (query.status) where.status = query.status;
       const { pageSize, pageToken } = query;
