@@ -4,6 +4,7 @@
  */
 import type { Positions } from '../../ports/positions.ts';
 import type { Drivers } from '../drivers/service.ts';
+import type { Background } from './background.ts';
 import type { DriverWatch } from './driver.ts';
 
 /** Where he says to be he cannot be; he looks spoofed, or says so himself; his clock is far behind. */
@@ -15,8 +16,7 @@ export interface DoubtsDeps {
   /** How long after a sign of spoofing matching does not see a driver, domain ms; 0: it sees him. */
   distrustMs: number;
   onDistrusted(reason: Doubt): void;
-  /** Runs something nobody waits for; `undo` lets a later position try again. */
-  background(work: Promise<unknown>, what: string, driverId: string, undo: () => void): Promise<void>;
+  background: Background;
 }
 
 /** When the node that distrusts a driver has not come back to it for so long, another lets him be, domain ms. */

@@ -14,25 +14,17 @@ import { suspect } from '../anomalies/rules.ts';
 import type { Anomalies } from '../anomalies/service.ts';
 import type { CheckIns } from '../check-ins/service.ts';
 import type { Drivers } from '../drivers/service.ts';
-import { distanceM, type LatLng } from '../geo.ts';
+import type { LatLng } from '../geo.ts';
 import type { Geofences } from '../geofences/service.ts';
-import { quiet } from '../hysteresis.ts';
-import { isOtherWay, missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
+import type { SafetyLimits } from '../safety/rules.ts';
 import type { Alarmed } from '../sos/alarmed.ts';
 import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
 import type { Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
+import { createBackground } from './background.ts';
 import { createDoubts, type Doubt } from './doubts.ts';
-import {
-  type BoundRide,
-  type DriverWatch,
-  type HeardFix,
-  isLookedAfter,
-  newDriver,
-  newRide,
-  pointOf,
-  type RideWatch,
-} from './driver.ts';
+import { type BoundRide, type DriverWatch, type HeardFix, newDriver, pointOf } from './driver.ts';
+import { createRideWatches } from './rides.ts';
 
 export interface WatchDeps {
   tracks: Tracks;
@@ -77,36 +69,17 @@ const OVERDUE_MAX = 500;
 export type Watch = ReturnType<typeof createWatch>;
 
 export function createWatch(deps: WatchDeps) {
-  const { tracks, geofences, checkIns, clock, log } = deps;
+  const { tracks, geofences, clock } = deps;
+  const { run: background, idle } = createBackground(deps.log);
   const queue: Position[] = [];
-  const rides: (BoundRide | null)[] = [];
+  const bound: (BoundRide | null)[] = [];
   let head = 0;
   let skipped = 0;
   let many = (): void => {};
   const drivers = new Map<string, DriverWatch>();
-  const riding = new Set<DriverWatch>();
-  const running = new Set<Promise<void>>();
   let prunedAt = clock.now();
   const doubts = createDoubts({ ...deps, background });
-
-  /** Runs something nobody waits for; `undo` lets a later position try again. */
-  function background(
-    work: Promise<unknown>,
-    what: string,
-    driverId: string,
-    undo: () => void = () => {},
-  ): Promise<void> {
-    const done = work.then(
-      () => {},
-      (error: unknown) => {
-        undo();
-        log.warn({ err: error, driver_id: driverId }, `${what}; a later position tries again`);
-      },
-    );
-    running.add(done);
-    void done.then(() => running.delete(done));
-    return done;
-  }
+  const rides = createRideWatches({ ...deps, background });
 
   function driverOf(position: Position): DriverWatch {
     let driver = drivers.get(position.driverId);
@@ -155,7 +128,7 @@ export function createWatch(deps: WatchDeps) {
     } else doubts.believed(driver, now);
     driver.last = position;
     lookAtFences(driver);
-    lookAtRide(driver, fix, ride);
+    rides.heard(driver, fix, ride);
   }
 
   function lookAtFences(driver: DriverWatch): void {
@@ -193,79 +166,6 @@ export function createWatch(deps: WatchDeps) {
     });
   }
 
-  function lookAtRide(driver: DriverWatch, fix: HeardFix, bound: BoundRide | null): void {
-    if (bound === null || !isLookedAfter(bound)) {
-      leaveRide(driver);
-      return;
-    }
-    const { ride } = driver;
-    if (ride?.tripId !== bound.tripId) {
-      beginRide(driver, bound);
-      return;
-    }
-    ride.bound = bound;
-    if (!ride.isReady) return;
-    if (ride.safety.last) ride.drivenM += distanceM(ride.safety.last, fix);
-    const route = ride.way?.points ?? null;
-    for (const warning of observe(ride.safety, fix, { target: bound.dropoff, route }, deps.safety)) {
-      if (warning.hazard === 'route_deviation' && warning.change === 'set' && ride.way) confirmDeviation(ride, warning);
-      else warn(ride, warning, checkIns.warned);
-    }
-  }
-
-  function leaveRide(driver: DriverWatch): void {
-    driver.ride = null;
-    riding.delete(driver);
-  }
-
-  function beginRide(driver: DriverWatch, bound: BoundRide): void {
-    const { driverId } = driver;
-    const { tripId } = bound;
-    const ride = newRide(driver, bound);
-    driver.ride = ride;
-    riding.add(driver);
-    const way = deps.lineTo(driver.last, bound.dropoff);
-    const read = Promise.all([checkIns.present(tripId), way]).then(([present, way]) => {
-      for (const hazard of present) ride.safety.signals[hazard].isSet = true;
-      ride.way = way;
-      ride.plannedM = way?.distanceM ?? 0;
-      ride.isReady = true;
-    });
-    background(read, 'the state of a ride was not read', driverId, () => {
-      if (driver.ride === ride) leaveRide(driver);
-    });
-  }
-
-  /** He may know a better way than the engine: one that is hardly longer is the ride's way from now on. */
-  function confirmDeviation(ride: RideWatch, warning: Warning): void {
-    const { drivenM, plannedM } = ride;
-    warn(ride, warning, async () => {
-      const way = await deps.lineTo(warning.place, ride.bound.dropoff);
-      if (!way || !isOtherWay(drivenM, way.distanceM, plannedM, deps.safety)) return checkIns.warned(ride, warning);
-      ride.way = way;
-      ride.safety.signals.route_deviation = quiet();
-    });
-  }
-
-  function warn(ride: RideWatch, warning: Warning, tell: CheckIns['warned']): void {
-    const told = ride.tail.then(() => tell(ride, warning));
-    const signal = ride.safety.signals[warning.hazard];
-    ride.tail = background(told, `${warning.hazard} was not ${warning.change}`, ride.driverId, () => {
-      signal.isSet = warning.change !== 'set';
-    });
-  }
-
-  /** Silence here may be the driver's talk with another node, or the end of the trip: asked before anyone is worried. */
-  async function confirmSilence(driver: DriverWatch, ride: RideWatch, warning: Warning): Promise<void> {
-    const [position, trip] = await Promise.all([deps.positions.ofTrip(ride.tripId), deps.trips.any(ride.tripId)]);
-    const isElsewhere = position !== null && position.recordedAt > driver.last.recordedAt;
-    if (isElsewhere || trip?.status !== 'in_progress' || trip.driverId !== driver.driverId) {
-      if (driver.ride === ride) leaveRide(driver);
-      return;
-    }
-    await checkIns.warned(ride, warning);
-  }
-
   function prune(now: number): void {
     prunedAt = now;
     for (const [id, driver] of drivers) if (!driver.ride && now - driver.heardAt > FORGET_MS) drivers.delete(id);
@@ -279,7 +179,7 @@ export function createWatch(deps: WatchDeps) {
         return;
       }
       queue.push(position);
-      rides.push(ride);
+      bound.push(ride);
       if (queue.length - head === MANY) many();
     },
 
@@ -292,12 +192,12 @@ export function createWatch(deps: WatchDeps) {
     drain(most: number): boolean {
       const end = Math.min(queue.length, head + most);
       while (head < end) {
-        take(queue[head]!, rides[head]!);
+        take(queue[head]!, bound[head]!);
         head++;
       }
       if (head < queue.length) return true;
       queue.length = 0;
-      rides.length = 0;
+      bound.length = 0;
       head = 0;
       return false;
     },
@@ -305,18 +205,7 @@ export function createWatch(deps: WatchDeps) {
     /** Misses those who are silent. Called every second or so. */
     tick(): void {
       const now = clock.now();
-      for (const driver of riding) {
-        const ride = driver.ride!;
-        if (!isLookedAfter(ride.bound)) {
-          leaveRide(driver);
-          continue;
-        }
-        const warning = ride.isReady ? missed(ride.safety, driver.heardAt, now, deps.safety) : null;
-        if (!warning) continue;
-        background(confirmSilence(driver, ride, warning), 'silence was not looked into', driver.driverId, () => {
-          ride.safety.signals.signal_lost.isSet = false;
-        });
-      }
+      rides.missed(now);
       if (now - prunedAt > FORGET_MS / 5) prune(now);
     },
 
@@ -331,7 +220,7 @@ export function createWatch(deps: WatchDeps) {
     async idle(): Promise<void> {
       let isMore = true;
       while (isMore) isMore = this.drain(1000);
-      while (running.size > 0) await Promise.all(running);
+      await idle();
       await tracks.flush();
     },
 
@@ -340,6 +229,6 @@ export function createWatch(deps: WatchDeps) {
     /** Positions that wait. */
     waiting: (): number => queue.length - head,
     /** Rides that are watched here. */
-    riding: (): number => riding.size,
+    riding: rides.count,
   };
 }
