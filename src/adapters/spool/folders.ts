@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { RideError } from '../../errors.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { type FolderLock, lockFolder } from '../system/folder-lock.ts';
-import { hasSegments, Spool, type SpoolOptions } from './spool.ts';
+import { hasSegments } from './files.ts';
+import { Spool, type SpoolOptions } from './spool.ts';
 
 export interface HeldSpool {
   spool: Spool;

@@ -6,11 +6,21 @@
  *  - what was read is read again after a crash, unless `advance` was called: at least once;
  *  - no more than `maxBytes` wait: what does not fit is refused with RIDE_UNAVAILABLE, whole.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { RideError } from '../../errors.ts';
 import type { SinkRecord } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
+import {
+  createSegment,
+  cutOff,
+  type Position,
+  readAt,
+  readCursor,
+  segmentIds,
+  segmentPath,
+  writeAt,
+  writeCursor,
+} from './files.ts';
 import { encodeFrame, readFrames } from './frames.ts';
 
 export interface SpoolOptions {
@@ -27,11 +37,6 @@ interface Segment {
   bytes: number;
 }
 
-interface Position {
-  segment: number;
-  offset: number;
-}
-
 export interface Page {
   records: SinkRecord[];
   /** For `advance`. */
@@ -45,16 +50,9 @@ interface Append {
   reject(error: unknown): void;
 }
 
-const SEGMENT_NAME = /^(\d{16})\.log$/;
-const fileName = (id: number): string => `${String(id).padStart(16, '0')}.log`;
 const FULL_RETRY_MS = 1000;
 /** Appends joined by one flush. */
 const FLUSH_BYTES = 4 * 1024 * 1024;
-
-/** Whether a folder holds records that a process left behind. */
-export async function hasSegments(folder: string): Promise<boolean> {
-  return (await readdir(folder)).some((name) => SEGMENT_NAME.test(name));
-}
 
 export class Spool {
   readonly #options: SpoolOptions;
@@ -132,10 +130,7 @@ export class Spool {
   async advance({ records, next }: Page): Promise<void> {
     this.#cursor = next;
     this.#records -= records.length;
-    // Not flushed: an older cursor only means repeats.
-    const file = join(this.#options.folder, 'cursor');
-    await writeFile(`${file}.new`, JSON.stringify(next));
-    await rename(`${file}.new`, file);
+    await writeCursor(this.#options.folder, next);
   }
 
   /** Resolves when what was appended up to now is on the disk or refused. */
@@ -151,12 +146,11 @@ export class Spool {
 
   async #load(): Promise<void> {
     const { folder, log } = this.#options;
-    const names = (await readdir(folder)).sort();
-    const ids = names.flatMap((name) => SEGMENT_NAME.exec(name)?.slice(1).map(Number) ?? []);
+    const ids = await segmentIds(folder);
     const stored = await this.#readCursor();
     this.#cursor = stored;
     for (const [index, id] of ids.entries()) {
-      const file = join(folder, fileName(id));
+      const file = segmentPath(folder, id);
       if (id < stored.segment) {
         await rm(file);
         continue;
@@ -169,7 +163,7 @@ export class Spool {
         // A crash cuts the last one short; nothing of it was promised to anyone.
         if (index === ids.length - 1) log.info(facts, 'the end of the spool was not written whole and is cut off');
         else log.error(facts, 'the end of a segment cannot be read and is cut off');
-        await truncate(file, end);
+        await cutOff(file, end);
       }
       // A place behind the end is none: better a repeat than a loss.
       const taken = id === stored.segment && stored.offset <= end ? stored.offset : 0;
@@ -182,7 +176,7 @@ export class Spool {
 
   /** Nothing waits: begins anew. */
   async #reset(): Promise<void> {
-    for (const { id } of this.#segments) await rm(join(this.#options.folder, fileName(id)));
+    for (const { id } of this.#segments) await rm(segmentPath(this.#options.folder, id));
     // Ids go on, so that an old cursor never points into a new segment or behind it.
     this.#cursor = { segment: Math.max(this.#segments.at(-1)?.id ?? 0, this.#cursor.segment) + 1, offset: 0 };
     this.#segments.length = 0;
@@ -190,12 +184,10 @@ export class Spool {
 
   async #readCursor(): Promise<Position> {
     try {
-      const { segment, offset } = JSON.parse(await readFile(join(this.#options.folder, 'cursor'), 'utf8')) as Position;
-      if (Number.isSafeInteger(segment) && Number.isSafeInteger(offset)) return { segment, offset };
+      const stored = await readCursor(this.#options.folder);
+      if (stored) return stored;
     } catch (error) {
-      const isNone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (!isNone)
-        this.#options.log.warn({ err: error }, 'the cursor of the spool cannot be read: all of it is sent again');
+      this.#options.log.warn({ err: error }, 'the cursor of the spool cannot be read: all of it is sent again');
     }
     return { segment: 0, offset: 0 };
   }
@@ -203,7 +195,7 @@ export class Spool {
   /** Null when what is left of the segment cannot be read: it is damaged to its end. */
   async #read(segment: Segment, offset: number, rest: number, limitBytes: number): Promise<Page | null> {
     const bytes = Math.min(rest, limitBytes);
-    const file = await open(join(this.#options.folder, fileName(segment.id)), 'r');
+    const file = await open(segmentPath(this.#options.folder, segment.id), 'r');
     try {
       let frames = readFrames(await readAt(file, offset, bytes));
       // One that is larger than a page.
@@ -222,7 +214,7 @@ export class Spool {
   async #dropFirst(): Promise<void> {
     const first = this.#segments.shift()!;
     this.#cursor = { segment: this.#segments[0]!.id, offset: 0 };
-    await rm(join(this.#options.folder, fileName(first.id)));
+    await rm(segmentPath(this.#options.folder, first.id));
   }
 
   async #flush(): Promise<void> {
@@ -254,10 +246,7 @@ export class Spool {
     const handle = await this.#open();
     const segment = this.#segments.at(-1)!;
     try {
-      for (let at = 0; at < bytes.length; ) {
-        at += (await handle.write(bytes, at, bytes.length - at, segment.bytes + at)).bytesWritten;
-      }
-      await handle.datasync();
+      await writeAt(handle, segment.bytes, bytes);
     } catch (error) {
       // After a failed flush nobody knows what the disk has: this segment ends where it was known to be whole.
       this.#handle = null;
@@ -279,49 +268,10 @@ export class Spool {
     this.#handle = null;
     await full?.close();
     const id = Math.max((this.#segments.at(-1)?.id ?? 0) + 1, this.#cursor.segment);
-    const file = join(folder, fileName(id));
-    const handle = await open(file, 'wx');
-    try {
-      // Its name must survive a power failure as its content does.
-      await syncFolder(folder);
-    } catch (error) {
-      await handle.close();
-      await rm(file);
-      throw error;
-    }
+    const handle = await createSegment(folder, id);
     if (this.#segments.length === 0) this.#cursor = { segment: id, offset: 0 };
     this.#segments.push({ id, bytes: 0 });
     this.#handle = handle;
     return handle;
-  }
-}
-
-async function readAt(file: FileHandle, offset: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  while (at < bytes) {
-    const { bytesRead } = await file.read(buffer, at, bytes - at, offset + at);
-    if (bytesRead === 0) break;
-    at += bytesRead;
-  }
-  return buffer.subarray(0, at);
-}
-
-async function truncate(path: string, bytes: number): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.truncate(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
