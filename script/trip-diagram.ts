@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { isTerminal, tripStatuses } from '../src/domain/statuses.ts';
-import { decide, evolve, type TripCommand, type TripState } from '../src/domain/trips/rules.ts';
+import { evolve } from '../src/domain/trips/evolve.ts';
+import { decide, type TripCommand, type TripState } from '../src/domain/trips/rules.ts';
 import { proofs } from './trip-diagram/deliveries.ts';
 import { departuresPart } from './trip-diagram/departures.ts';
 

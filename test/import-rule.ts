@@ -39,7 +39,8 @@ const ANY_LIBRARY = ['node:*', 'npm:*'];
 
 /** First match counts. */
 export const RULES: readonly Rule[] = [
-  { kind: 'rules', files: /^src\/domain\/[^/]+\/rules\.ts$/, mayImport: ['rules', 'shared'] },
+  // What may be, and what becomes of it.
+  { kind: 'rules', files: /^src\/domain\/[^/]+\/(rules|evolve)\.ts$/, mayImport: ['rules', 'shared'] },
   {
     kind: 'schemas',
     files: /^src\/domain\/([^/]+\/)?schemas\.ts$/,

@@ -230,7 +230,7 @@ const anyDirect = quiet(direct, safetyLimits, null);
 process.stdout.write(`# How well the detectors tell
 
 Written by \`node bench/detectors/main.ts TRACES.csv MAP.osm.pbf > docs/detectors.md\`; do not edit. The rules of
-[cleansing](../src/domain/tracks/rules.ts), [safety](../src/domain/safety/rules.ts) and [anomalies](../src/domain/anomalies/rules.ts) run over
+[cleansing](../src/domain/tracks/rules.ts), [safety](../src/domain/safety/rules.ts) and [spoofing](../src/domain/spoofing/rules.ts) run over
 ${rides.length} recorded taxi rides of Porto (${hoursOf(rides).toFixed(0)} hours, a fix each 15 s; L. Moreira-Matias et al., UCI, doi 10.24432/C55W25, CC BY 4.0), those of at least
 20 fixes. Nobody wrote down whether something was wrong on these rides, so every alarm on them counts as a false one; some are not: taxis
 do drive 145 km/h at night. ${direct.length} rides are *direct*: never much farther from the pick-up than the drop-off is. Rides without a destination, errands and

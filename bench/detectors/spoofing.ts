@@ -1,8 +1,8 @@
 /** How often honest devices are suspected of spoofing, and which kinds of it are found. */
 import { offset } from '../../sim/geo.ts';
 import { createDraw } from '../../sim/random.ts';
-import { freshSpoof, type Heard, suspect } from '../../src/domain/anomalies/rules.ts';
 import { distanceM } from '../../src/domain/geo.ts';
+import { freshSpoof, type Heard, suspect } from '../../src/domain/spoofing/rules.ts';
 import { type Fix, freshState, judge } from '../../src/domain/tracks/rules.ts';
 import type { Ride } from './rides.ts';
 import { percent, table } from './text.ts';

@@ -1,5 +1,6 @@
 /** Where a delivery goes another way than a ride: at its end, which is proved. */
-import { decide, evolve, type TripState } from '../../src/domain/trips/rules.ts';
+import { evolve } from '../../src/domain/trips/evolve.ts';
+import { decide, type TripState } from '../../src/domain/trips/rules.ts';
 
 const PORTER = 'porter';
 

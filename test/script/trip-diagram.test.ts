@@ -6,7 +6,8 @@ import { explore, tripStatesPage } from '../../script/trip-diagram.ts';
 import { bookingStatuses } from '../../src/domain/bookings/rules.ts';
 import { departureEventTypes } from '../../src/domain/departures/rules.ts';
 import { departureStatuses, tripStatuses } from '../../src/domain/statuses.ts';
-import { statusAfter, tripEventTypes } from '../../src/domain/trips/rules.ts';
+import { statusAfter } from '../../src/domain/trips/evolve.ts';
+import { tripEventTypes } from '../../src/domain/trips/rules.ts';
 
 t.test('the page is up to date', async (t) => {
   const page = readFileSync(new URL('../../docs/trip-states.md', import.meta.url), 'utf8');

@@ -2,11 +2,11 @@
 import type { Position } from '../../ports/positions.ts';
 import type { RoadLine } from '../../ports/routing.ts';
 import type { TrackPoint } from '../../ports/store.ts';
-import { freshSpoof, type SpoofState } from '../anomalies/rules.ts';
 import type { WatchedRide } from '../check-ins/parties.ts';
 import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
 import { freshSafety, type SafetyState } from '../safety/rules.ts';
+import { freshSpoof, type SpoofState } from '../spoofing/rules.ts';
 import type { TripStatus } from '../statuses.ts';
 import { type CleansingState, freshState } from '../tracks/rules.ts';
 

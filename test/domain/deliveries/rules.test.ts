@@ -10,7 +10,8 @@ import {
   type Shown,
 } from '../../../src/domain/deliveries/rules.ts';
 import { vehicleClasses } from '../../../src/domain/roles.ts';
-import { decide, evolve, type TripCommand, type TripState } from '../../../src/domain/trips/rules.ts';
+import { evolve } from '../../../src/domain/trips/evolve.ts';
+import { decide, type TripCommand, type TripState } from '../../../src/domain/trips/rules.ts';
 
 const delivery = (accepts: Delivery['accepts']): Delivery => ({
   pickupContact: { name: 'Ada', phone: '+12125550100' },

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { offersOf } from '../../../src/domain/dispatch/counting.ts';
 import { askedOf } from '../../../src/domain/offers/rules.ts';
-import { decide, evolve, type TripFact } from '../../../src/domain/trips/rules.ts';
+import { evolve } from '../../../src/domain/trips/evolve.ts';
+import { decide, type TripFact } from '../../../src/domain/trips/rules.ts';
 import { intent, requested, T0, toCommand } from '../trips/arbitraries.ts';
 
 t.test('made is ended and open, after every event of every story', async (t) => {

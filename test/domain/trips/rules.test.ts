@@ -3,11 +3,10 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { askedOf } from '../../../src/domain/offers/rules.ts';
 import { isDriven, isTerminal, tripStatuses } from '../../../src/domain/statuses.ts';
+import { evolve, statusAfter } from '../../../src/domain/trips/evolve.ts';
 import {
   type Decision,
   decide,
-  evolve,
-  statusAfter,
   type TripCommand,
   type TripFact,
   type TripState,
