@@ -62,6 +62,11 @@ export interface IndexSpec {
    * field.
    */
   sparse?: boolean;
+  /**
+   * Only documents that have this field are in it, so that it costs the others nothing; it serves queries that compare the field. Not
+   * together with `unique` or `sparse`.
+   */
+  present?: string;
 }
 
 export interface CollectionSpec<T extends StoredDocument> {

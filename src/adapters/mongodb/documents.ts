@@ -93,6 +93,7 @@ export interface MongoIndex {
   name: string;
   unique?: true;
   sparse?: true;
+  partialFilterExpression?: Document;
 }
 
 /**
@@ -112,5 +113,8 @@ function mongoIndex(index: IndexSpec): MongoIndex {
   for (const field of index.fields) key[fieldOf(field)] = 1;
   const unique = index.unique && { unique: true as const };
   if (index.sparse) return { key, name: index.name, sparse: true, ...unique };
-  return { key: unique ? key : { ...key, _id: 1 }, name: index.name, ...unique };
+  const made: MongoIndex = { key: unique ? key : { ...key, _id: 1 }, name: index.name, ...unique };
+  // Explicit nulls have a place in it, as conditions for these go.
+  if (index.present !== undefined) made.partialFilterExpression = { [fieldOf(index.present)]: { $exists: true } };
+  return made;
 }

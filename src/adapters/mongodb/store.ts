@@ -89,6 +89,6 @@ async function listIndexes(db: Db, name: string): Promise<MongoIndex[]> {
   return (await db.collection(name).indexes()) as unknown as MongoIndex[];
 }
 
-function definition({ key, unique, sparse }: MongoIndex): string {
-  return JSON.stringify([Object.entries(key), unique === true, sparse === true]);
+function definition({ key, unique, sparse, partialFilterExpression: part = {} }: MongoIndex): string {
+  return JSON.stringify([Object.entries(key), unique === true, sparse === true, part]);
 }

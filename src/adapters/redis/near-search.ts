@@ -47,31 +47,39 @@ function createReach() {
 
 /**
  * KEYS 1 index, 2 classes (hash: driver → class), and undeclared the positions of who is found: for a single server only
- * ARGV 1 lng, 2 lat, 3 radius m, 4 first circle m, 5 limit, 6 what the keys of positions begin with
- * reply: JSON; of each member in turn: name, metres, class or false, and its position's values in the order of the fields, false where there is
- *   none, or the text of its error
+ * ARGV 1 what the keys of positions begin with, 2 after so many found no further search is begun, then for each search: lng, lat,
+ *   radius m, first circle m, limit
+ * reply: JSON; for each search that was begun, in turn: false when nobody is there, or of each member: name, metres, class or false, and its
+ *   position's values in the order of the fields, false where there is none, or the text of its error
  */
 const findNear = `
-local radius, reach, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local near
-repeat
-  near = redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[1], ARGV[2], 'BYRADIUS', reach, 'm', 'ASC', 'COUNT', limit, 'WITHDIST')
-  local whole = reach >= radius
-  reach = math.min(radius, reach * ${WIDER})
-until #near >= limit or whole
-if #near == 0 then return '[]' end
-local names, found = {}, {}
-for i, one in ipairs(near) do names[i] = one[1] end
-local classes = redis.call('HMGET', KEYS[2], unpack(names))
-for i, one in ipairs(near) do
-  local values = redis.pcall('HMGET', ARGV[6] .. one[1], ${POSITION_FIELDS.map((field) => `'${field}'`).join(', ')})
-  found[i] = { one[1], one[2], classes[i], values.err or values }
+local answers, left = {}, tonumber(ARGV[2])
+for at = 3, #ARGV, 5 do
+  if left <= 0 then break end
+  local radius, reach, limit = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local near
+  repeat
+    near = redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[at], ARGV[at + 1], 'BYRADIUS', reach, 'm', 'ASC', 'COUNT', limit, 'WITHDIST')
+    local whole = reach >= radius
+    reach = math.min(radius, reach * ${WIDER})
+  until #near >= limit or whole
+  left = left - #near
+  local names, found = {}, {}
+  for i, one in ipairs(near) do names[i] = one[1] end
+  local classes = #near > 0 and redis.call('HMGET', KEYS[2], unpack(names))
+  for i, one in ipairs(near) do
+    local values = redis.pcall('HMGET', ARGV[1] .. one[1], ${POSITION_FIELDS.map((field) => `'${field}'`).join(', ')})
+    found[i] = { one[1], one[2], classes[i], values.err or values }
+  end
+  answers[#answers + 1] = #near > 0 and found
 end
-return cjson.encode(found)
+return cjson.encode(answers)
 `;
 
 /** A script holds Redis up while it runs: more are read in parts. */
 const MOST_IN_SCRIPT = 256;
+/** So do searches that find nobody. */
+const MOST_SEARCHES = 64;
 
 /** Who is near, with what stands beside him; without a position he is there no more. */
 export interface Near {
@@ -94,15 +102,45 @@ export interface NearOptions {
 type Found = [driverId: string, distance: string];
 type FoundInScript = [...Found, vehicleClass: string | false, values: readonly (string | false)[] | string];
 
+/** A search that waits for the others of its moment. */
+interface Asked {
+  /** As the script wants it: lng, lat, radius m, first circle m, limit. */
+  search: [lng: number, lat: number, radiusM: number, reachM: number, limit: number];
+  answer: PromiseWithResolvers<FoundInScript[]>;
+}
+
 /** The nearest `limit` within `radiusM`, nearest first. Rejects with RIDE_UNAVAILABLE. */
 export function createNearSearch(redis: ScriptedRedis, { index, classes, read, readCount }: NearOptions) {
   redis.defineCommand('rideFindNear', { numberOfKeys: 2, lua: findNear });
   const scripts = redis as unknown as { rideFindNear(...args: (string | number)[]): Promise<string> };
   const reach = createReach();
 
+  let waiting: Asked[] = [];
+
+  /** Some searches by one script, which does as many of them as may hold Redis up; the others are left to the next. */
+  async function ask(asked: readonly Asked[]): Promise<readonly Asked[]> {
+    const searches = asked.flatMap(({ search }) => search);
+    const reply = await orAway(scripts.rideFindNear(index, classes, driverKey(''), MOST_IN_SCRIPT, ...searches));
+    const answers = JSON.parse(reply) as (FoundInScript[] | false)[];
+    for (const [i, answer] of answers.entries()) asked[i]!.answer.resolve(answer || []);
+    return asked.slice(answers.length);
+  }
+
+  async function askAll(): Promise<void> {
+    let left: readonly Asked[] = waiting;
+    waiting = [];
+    try {
+      while (left.length > 0) left = [...(await ask(left.slice(0, MOST_SEARCHES))), ...left.slice(MOST_SEARCHES)];
+    } catch (error) {
+      for (const { answer } of left) answer.reject(error);
+    }
+  }
+
+  /** Together with what else is searched for at this moment. */
   async function inScript({ lat, lng }: LatLng, radiusM: number, reachM: number, limit: number): Promise<Near[]> {
-    const reply = await orAway(scripts.rideFindNear(index, classes, lng, lat, radiusM, reachM, limit, driverKey('')));
-    const found = JSON.parse(reply) as FoundInScript[];
+    const answer = Promise.withResolvers<FoundInScript[]>();
+    if (waiting.push({ search: [lng, lat, radiusM, reachM, limit], answer }) === 1) queueMicrotask(askAll);
+    const found = await answer.promise;
     readCount(found.length);
     return found.map(([driverId, distance, vehicleClass, values]) => {
       if (typeof values === 'string') throw redisAway(new Error(values));

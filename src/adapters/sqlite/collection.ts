@@ -81,8 +81,7 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
 
     async acknowledge(id, eventIds) {
       if (eventIds.length === 0) return;
-      const sql = 'DELETE FROM outbox WHERE collection = ? AND id = ? AND event_id IN (SELECT value FROM json_each(?))';
-      await link.write(true, [[sql, spec.name, id, JSON.stringify(eventIds)]], 'late');
+      await link.acknowledge(spec.name, id, eventIds);
     },
 
     async outboxOf(id) {

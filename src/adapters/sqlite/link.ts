@@ -33,6 +33,15 @@ export class StatementError extends Error {
   }
 }
 
+/** Each pair is an event and its document. */
+const ACKNOWLEDGE =
+  'DELETE FROM outbox WHERE collection = ? AND (id, event_id) IN (SELECT value->>0, value->>1 FROM json_each(?))';
+
+interface Acknowledged {
+  pairs: [id: string, eventId: string][];
+  done: PromiseWithResolvers<void>;
+}
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -49,6 +58,8 @@ export class Link {
   /** Whether the worker has the file open. */
   #ready = false;
   #batch: Request[] = [];
+  /** Acknowledgements of this turn, by collection. */
+  #acknowledged = new Map<string, Acknowledged>();
   #nextId = 1;
   #closing: PromiseWithResolvers<void> | null = null;
   #restart: NodeJS.Timeout | undefined;
@@ -148,8 +159,35 @@ export class Link {
     return this.#call([this.#nextId++, kind, guarded, statements]);
   }
 
+  /**
+   * Takes events out of the outbox of a document. Those of one turn of the event loop are one statement: there is one for every event of
+   * every document, and nobody waits for it.
+   */
+  acknowledge(collection: string, id: string, eventIds: readonly string[]): Promise<void> {
+    let all = this.#acknowledged.get(collection);
+    if (!all) {
+      all = { pairs: [], done: Promise.withResolvers() };
+      if (this.#acknowledged.size === 0) setImmediate(this.#acknowledge);
+      this.#acknowledged.set(collection, all);
+    }
+    for (const eventId of eventIds) all.pairs.push([id, eventId]);
+    return all.done.promise;
+  }
+
+  readonly #acknowledge = (): void => {
+    const waiting = this.#acknowledged;
+    this.#acknowledged = new Map();
+    for (const [collection, { pairs, done }] of waiting) {
+      this.write(true, [[ACKNOWLEDGE, collection, JSON.stringify(pairs)]], 'late').then(
+        () => done.resolve(),
+        done.reject,
+      );
+    }
+  };
+
   async close(): Promise<void> {
     clearTimeout(this.#restart);
+    if (!this.#closing) this.#acknowledge();
     if (!this.#closing) {
       this.#closing = Promise.withResolvers();
       if (this.#worker) {

@@ -73,15 +73,16 @@ export function collectionSchema(spec: CollectionSpec<StoredDocument>): { index?
 function indexSchema(collection: string, index: IndexSpec): { index: string; sql: string }[] {
   const on = `ON ${tableOf(collection)}`;
   const fields = index.fields.map(expression);
-  const kept = index.sparse ? ` WHERE ${fields[0]} IS NOT NULL` : '';
+  const present = index.sparse ? index.fields[0] : index.present;
+  const kept = present === undefined ? '' : ` WHERE ${expression(present)} IS NOT NULL`;
   const name = `${collection}.${index.name}`;
   if (!index.unique) return [{ index: name, sql: `CREATE INDEX "${name}" ${on} (${fields.join(', ')}, id)${kept}` }];
   const main = { index: name, sql: `CREATE UNIQUE INDEX "${name}" ${on} (${fields.join(', ')})${kept}` };
   const nullable = (index.sparse ? fields.slice(1) : fields).map((field) => `${field} IS NULL`);
   if (nullable.length === 0) return [main];
   const filled = fields.map((field) => `ifnull(${field}, x'')`).join(', ');
-  const present = index.sparse ? `${fields[0]} IS NOT NULL AND ` : '';
-  const nulls = `CREATE UNIQUE INDEX "${name}.null" ${on} (${filled}) WHERE ${present}(${nullable.join(' OR ')})`;
+  const held = index.sparse ? `${fields[0]} IS NOT NULL AND ` : '';
+  const nulls = `CREATE UNIQUE INDEX "${name}.null" ${on} (${filled}) WHERE ${held}(${nullable.join(' OR ')})`;
   return [main, { index: `${name}.null`, sql: nulls }];
 }
 

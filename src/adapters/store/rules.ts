@@ -35,6 +35,8 @@ export function checkSpec(spec: CollectionSpec<StoredDocument>): void {
     // not have.
     if (index.unique && index.sparse && index.fields.length > 1)
       throw new Error(`${where}: unique and sparse take one field`);
+    if (index.present !== undefined && (index.unique || index.sparse || !PATH.test(index.present)))
+      throw new Error(`${where}: present is one dotted path, without unique and sparse`);
     if (index.fields.length === 0) throw new Error(`${where} names no field`);
     for (const field of index.fields) if (!PATH.test(field)) throw new Error(`${where}: ${field} is not a dotted path`);
   }

@@ -35,6 +35,6 @@ export const isDeparture = (trip: AnyTrip): trip is Departure => trip.kind === '
 
 /** Of the collection `trips`, for searches by time, and by place and time; the kind is for counting alone. */
 export const departureIndexes: readonly IndexSpec[] = [
-  { name: 'status_departure', fields: ['status', 'departureTime', 'kind'] },
-  { name: 'status_cell_departure', fields: ['status', 'source.cell', 'departureTime'] },
+  { name: 'status_departure', fields: ['status', 'departureTime', 'kind'], present: 'departureTime' },
+  { name: 'status_cell_departure', fields: ['status', 'source.cell', 'departureTime'], present: 'departureTime' },
 ];

@@ -45,12 +45,11 @@ export interface Trip extends StoredDocument, TripState {
 export const tripCollection: CollectionSpec<Trip> = {
   name: 'trips',
   indexes: [
-    { name: 'status_city_departure', fields: ['status', 'source.city', 'departureTime'] },
+    { name: 'status_city_departure', fields: ['status', 'source.city', 'departureTime'], present: 'departureTime' },
     { name: 'status_city_match', fields: ['status', 'source.city', 'matchFrom'] },
-    { name: 'driver_status', fields: ['driverId', 'status'] },
+    { name: 'driver_status', fields: ['driverId', 'status'], present: 'driverId' },
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
     { name: 'status_updated', fields: ['status', 'updatedAt'] },
-    { name: 'source_zone', fields: ['source.zone', 'status'] },
     { name: 'cell_created', fields: ['source.cell', 'createdAt'] },
     { name: 'created', fields: ['createdAt'] },
   ],

@@ -20,8 +20,8 @@ t.test('the nearest', async (t) => {
   const client = withScripts(connectRedis({ url }, (error) => t.fail(error.message)));
   t.teardown(() => client.quit());
 
-  /** Metres of who is found. `circles`: the first of each search by script, all of those in steps. */
-  function searchOn(inSteps: boolean, circles: number[] = []): Search {
+  /** Metres of who is found. `circles`: the first of each search by script, all of those in steps; `scripts`: how many searches each was given. */
+  function searchOn(inSteps: boolean, circles: number[] = [], scripts: number[] = []): Search {
     const seen = new Proxy(client, {
       get(target, name) {
         if (name === 'isCluster') return inSteps;
@@ -29,7 +29,10 @@ t.test('the nearest', async (t) => {
         if (typeof own !== 'function') return own;
         return (...args: (string | number)[]) => {
           if (name === 'call' && args[0] === 'GEOSEARCH') circles.push(Number(args[6]));
-          if (name === 'rideFindNear') circles.push(Number(args[5]));
+          if (name === 'rideFindNear') {
+            scripts.push((args.length - 4) / 5);
+            for (let at = 4; at < args.length; at += 5) circles.push(Number(args[at + 3]));
+          }
           return own.apply(target, args);
         };
       },
@@ -74,6 +77,28 @@ t.test('the nearest', async (t) => {
         inSteps ? 'in steps' : 'by script',
       );
     }
+  });
+
+  await t.test('sought by many at one moment are found together, as many at once as may be', async (t) => {
+    const scripts: number[] = [];
+    const search = searchOn(false, [], scripts);
+    const asks = Array.from({ length: 100 }, (_, i) => ({ lat: CENTER.lat + i * 0.01, lng: CENTER.lng }));
+    const all = () => Promise.all(asks.map((center) => search(center, 3000, 100)));
+    const one = () => Promise.all(asks.map((center) => plain(center, 3000, 100)));
+    await settle([]);
+    t.same(await all(), await one());
+    t.same(scripts.splice(0), [64, 36], 'nobody is found soon');
+    await settle(asks.flatMap((center) => Array.from({ length: 30 }, () => center)));
+    t.same(await all(), await one());
+    t.ok(scripts.length > 20, `a crowd is read in parts: ${scripts.length}`);
+    t.same(
+      await Promise.allSettled([search(CENTER, -1, 10), search(CENTER, 100, 10)]).then((both) =>
+        both.map((s) => s.status),
+      ),
+      ['rejected', 'rejected'],
+      'what Redis refuses, nobody waits for',
+    );
+    t.equal((await search(CENTER, 100, 10)).length, 10);
   });
 
   await t.test('by script and in steps they come with class and position', async (t) => {
