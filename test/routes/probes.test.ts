@@ -2,11 +2,12 @@
 import t from 'tap';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { createRedisOffers } from '../../src/adapters/redis/offers.ts';
+import { driverKey } from '../../src/adapters/redis/position-fields.ts';
 import { withScripts } from '../../src/adapters/redis/scripts.ts';
 import { connect } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { build } from '../helper.ts';
-import { member } from '../scene.ts';
+import { type Member, member } from '../scene.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 
@@ -56,6 +57,13 @@ t.test('Redis full: it answers, and takes nothing, so it is not ready, and it sa
   const redis = await startRedis(t, { args: ['--maxmemory-policy', 'noeviction'] });
   const s = await build(t, { env: { REDIS_URL: redis.url } });
   const { rest } = checkedRest(s);
+  const [driver, other] = [await member(s, 'driver'), await member(s, 'driver')];
+  const locate = (who: Member, recordedAt: number) =>
+    rest('POST', '/api/v1/drivers/me/locations', who.token, {
+      updates: [{ lat: 1, lng: 1, recorded_at_ms: recordedAt }],
+    });
+  const since = Date.now() - 1000;
+  t.equal((await locate(driver, since)).status, 200);
   const operator = connectRedis({ url: redis.url }, () => {});
   t.after(() => operator.disconnect());
   t.equal((await rest('GET', '/readyz')).status, 200);
@@ -69,8 +77,14 @@ t.test('Redis full: it answers, and takes nothing, so it is not ready, and it sa
     code: 'RIDE_UNAVAILABLE',
     message: 'The live store (Redis) is full and refuses writes (OOM)',
   });
+  t.hasStrict((await locate(driver, since + 1)).body, { accepted: 1 }, 'a position in the place of another fits');
+  t.hasStrict(await operator.hgetall(driverKey(driver.id)), { timestamp: `${since + 1}` }, 'and is there');
+  const refused = await locate(other, since);
+  t.hasStrict(refused, { status: 503, body: { code: 'RIDE_UNAVAILABLE', detail: full.body.parts.redis } });
+  t.equal(await operator.exists(driverKey(other.id)), 0, 'what is not acknowledged is not there');
   await operator.config('SET', 'maxmemory', '0');
   await until(async () => (await rest('GET', '/readyz')).status === 200, 'it to be ready again');
+  t.hasStrict((await locate(other, since)).body, { accepted: 1 });
 });
 
 t.test('the store away: not ready, and it says so', async (t) => {

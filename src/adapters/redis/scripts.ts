@@ -83,10 +83,12 @@ return {epoch, offset, 1, after, redis.call('XRANGE', KEYS[2], '(' .. after .. '
  * could not be written.
  *
  * DEL comes first for good reason beyond what is not sent any more: a script that has begun to write is not refused for memory, so
- * that positions go on moving in a Redis at its maxmemory, where HSET alone would be refused.
+ * that positions go on moving in a Redis at its maxmemory, where HSET alone would be refused. What is not there yet would take more of
+ * the memory that there is not: such a Redis refuses it. Whether it is full, it says to the first write alone, which is therefore one
+ * that changes nothing where there is a position.
  */
 const recordPositions = `
-local replies, moves, key = {}, {}, 0
+local replies, moves, key, full = {}, {}, 0, nil
 for i = 3, #ARGV do
   local position = cjson.decode(ARGV[i])
   local count, timestamp = tonumber(position[1]), tonumber(position[2])
@@ -97,13 +99,20 @@ for i = 3, #ARGV do
     if type(stored) == 'table' then replies[key] = '!' .. stored.err
     elseif stored and (tonumber(stored) or 0) > timestamp then replies[key] = stored
     else
-      redis.call('DEL', name)
-      redis.call('HSET', name, 'timestamp', position[2], unpack(position, 3))
-      redis.call('PEXPIRE', name, ARGV[1])
-      replies[key] = stored or ''
-      if count < 0 and n == 1 then
-        local at = #moves
-        moves[at + 1], moves[at + 2], moves[at + 3] = position[6], position[4], position[8]
+      if full == nil then
+        local asked = redis.pcall('HSETNX', name, 'timestamp', position[2])
+        full = type(asked) == 'table' and asked.err
+      end
+      if full and not stored then replies[key] = '!' .. full
+      else
+        redis.call('DEL', name)
+        redis.call('HSET', name, 'timestamp', position[2], unpack(position, 3))
+        redis.call('PEXPIRE', name, ARGV[1])
+        replies[key] = stored or ''
+        if count < 0 and n == 1 then
+          local at = #moves
+          moves[at + 1], moves[at + 2], moves[at + 3] = position[6], position[4], position[8]
+        end
       end
     end
   end

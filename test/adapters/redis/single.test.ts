@@ -13,7 +13,7 @@ t.test('one Redis', async (t) => {
   await allConformance(t, 'one Redis', place);
 });
 
-t.test('a position is replaced in a Redis that has no memory to spare', async (t) => {
+t.test('a position is replaced in a Redis that has no memory to spare; what is new there is refused', async (t) => {
   const server = await startRedis(t, { args: ['--maxmemory-policy', 'noeviction'] });
   const { redis, positions } = await redisPlace(t, server.url, async () => {});
   const node = positions.node();
@@ -21,8 +21,20 @@ t.test('a position is replaced in a Redis that has no memory to spare', async (t
   await node.record({ ...rest, lat: 1, recordedAt: 1, speedMps: 5 });
   await redis.config('SET', 'maxmemory', '1');
   await t.rejects(redis.set('any', 'thing'), /OOM/);
-  t.equal(await node.record({ ...rest, lat: 2, recordedAt: 2 }), true);
+  const outcome = (driverId: string, more: object = {}) =>
+    node.record({ ...rest, driverId, lat: 2, recordedAt: 2, ...more }).catch((error: unknown) => error);
+  const full = { code: 'RIDE_UNAVAILABLE', message: 'The live store (Redis) is full and refuses writes (OOM)' };
+  // In one write, in whatever order: what is replaced must not make room for what is new.
+  const [before, replaced, after] = await Promise.all([outcome('new'), outcome('d'), outcome('newer')]);
+  t.equal(replaced, true);
+  for (const refused of [before, after, await outcome('new')]) t.match(refused, full, 'what is new is refused');
   t.hasStrict(await node.ofDriver('d'), { lat: 2, recordedAt: 2, speedMps: undefined });
+  for (const driverId of ['new', 'newer']) t.equal(await node.ofDriver(driverId), null);
+  t.match(await outcome('d', { tripId: 'trip', recordedAt: 3 }), full, 'so is the first of a trip');
+  t.equal(await node.ofTrip('trip'), null);
+  await redis.config('SET', 'maxmemory', '0');
+  t.same(await Promise.all([outcome('new'), outcome('d', { tripId: 'trip', recordedAt: 3 })]), [true, true]);
+  t.hasStrict(await node.ofTrip('trip'), { recordedAt: 3 });
 });
 
 t.test('an index that cannot be written costs nobody his position', async (t) => {
