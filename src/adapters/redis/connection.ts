@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { RideError } from '../../errors.ts';
+import { keyIn, slotsOfMasters } from './slots.ts';
 
 /** Milliseconds a command may take before it counts as failed (document C's figure for Redis). */
 export const COMMAND_TIMEOUT_MS = 5000;
@@ -129,9 +130,13 @@ export async function orAway<T>(reply: Promise<T>): Promise<T> {
 
 /**
  * Resolves when Redis takes writes, which one that answers need not: it may be full, a replica, or without its disk. It writes nothing: a
- * command that would only replace a value that is not there is refused all the same. Of a cluster any one node is asked.
+ * command that would only replace a value that is not there is refused all the same. Of a cluster every master is asked, at once: each
+ * has keys that nobody else can take.
  * @throws RideError RIDE_UNAVAILABLE
  */
 export async function takesWrites(redis: RedisClient): Promise<void> {
-  await orAway(redis.set(`probe:${randomUUID()}`, '', 'PX', 1, 'XX'));
+  const beginning = `probe:${randomUUID()}`;
+  const slots = slotsOfMasters(redis);
+  const keys = slots.length === 0 ? [beginning] : slots.map((slot) => keyIn(slot, beginning));
+  await orAway(Promise.all(keys.map((key) => redis.set(key, '', 'PX', 1, 'XX'))));
 }

@@ -27,6 +27,30 @@ export function slotOf(key: string): number {
   return crc % SLOTS;
 }
 
+/** For each slot that was asked for, a text whose slot it is. */
+const tags: string[] = [];
+let tagsTried = 0;
+
+/** A key with this beginning that lives in `slot`. */
+export function keyIn(slot: number, beginning: string): string {
+  while (tags[slot] === undefined) {
+    const tag = String(tagsTried++);
+    tags[slotOf(tag)] ??= tag;
+  }
+  return `${beginning}{${tags[slot]}}`;
+}
+
+/** A slot of every master that serves any, as far as is known; none on a single server. */
+export function slotsOfMasters(redis: Redis): number[] {
+  if (!redis.isCluster) return [];
+  const slotOfMaster = new Map<string, number>();
+  for (const [slot, nodes] of (redis as unknown as Cluster).slots.entries()) {
+    const master = nodes?.[0];
+    if (master !== undefined && !slotOfMaster.has(master)) slotOfMaster.set(master, slot);
+  }
+  return [...slotOfMaster.values()];
+}
+
 /** Name of the node that serves `key` as far as is known; '' on a single server. */
 export function nodeOf(redis: Redis, key: string): string {
   if (!redis.isCluster) return '';

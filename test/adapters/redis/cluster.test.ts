@@ -1,7 +1,8 @@
 /** The Redis adapters keep their ports' promises on a Redis Cluster; keys and channels find their slots. */
 import t from 'tap';
+import { takesWrites } from '../../../src/adapters/redis/connection.ts';
 import { createRedisPresences } from '../../../src/adapters/redis/presences.ts';
-import { nodeOf, runAll, slotOf } from '../../../src/adapters/redis/slots.ts';
+import { keyIn, nodeOf, runAll, slotOf, slotsOfMasters } from '../../../src/adapters/redis/slots.ts';
 import { userId } from '../../../src/domain/names.ts';
 import type { BusMessage } from '../../../src/ports/bus.ts';
 import { startRedisCluster } from '../../servers/redis-cluster.ts';
@@ -48,6 +49,25 @@ t.test('a Redis Cluster of six', async (t) => {
       );
     },
   );
+
+  await t.test('a key can be named for any slot', async (t) => {
+    for (const slot of [0, 1, 5460, 5461, 16_383]) t.equal(slotOf(keyIn(slot, 'probe:')), slot, `${slot}`);
+  });
+
+  await t.test('every master is asked whether it takes writes', async (t) => {
+    await takesWrites(place.redis);
+    const masters = new Set(
+      await Promise.all(slotsOfMasters(place.redis).map((slot) => cluster.masterOf(keyIn(slot, '')))),
+    );
+    t.equal(masters.size, 3);
+    for (const master of masters) {
+      await master.call('CONFIG', 'SET', 'maxmemory', '1');
+      await t.rejects(takesWrites(place.redis), { code: 'RIDE_UNAVAILABLE', message: /full and refuses writes/ });
+      await master.call('CONFIG', 'SET', 'maxmemory', '64mb');
+      await takesWrites(place.redis);
+    }
+    for (const node of cluster.nodes) t.same(await node.call('KEYS', 'probe:*'), [], 'and nothing is left behind');
+  });
 
   await t.test('whatever a user may be called, his topics and their keys share a slot', async (t) => {
     const every = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i));
