@@ -48,7 +48,7 @@ export async function startJobs(
     departures,
     decisions,
     trips: collections.trips,
-    idempotency: collections.idempotency,
+    keys: [collections.idempotency, collections.calls],
     clock,
     everyMs: config.sweepInterval,
     ageMs: config.sweepAge,

@@ -29,6 +29,7 @@ import { deliveryRoutes } from '../routes/deliveries.ts';
 import { departureRoutes } from '../routes/departures.ts';
 import { driverRoutes } from '../routes/drivers.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
+import { takesIdempotencyKeys } from '../routes/idempotency.ts';
 import { paymentDeskRoutes } from '../routes/payments.ts';
 import { placeRoutes } from '../routes/places.ts';
 import { pricingRoutes } from '../routes/pricing.ts';
@@ -127,6 +128,7 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
   await api.register(async (signedIn) => {
     signedIn.addHook('onRequest', api.identify);
     signedIn.addHook('preParsing', api.authenticate);
+    takesIdempotencyKeys(signedIn, services.calls);
     await signedIn.register(tripRoutes, { ...services, tripLimit, position: (topic) => bus.position(topic) });
     await signedIn.register(pricingRoutes, services);
     await signedIn.register(deliveryRoutes, { ...services, tripLimit });
@@ -147,6 +149,7 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
   const { trips } = services.collections;
   admin.addHook('onRequest', admin.identify);
   admin.addHook('preParsing', admin.authenticate);
+  takesIdempotencyKeys(admin, services.calls);
   await admin.register(rateLimitPlugin, limits);
   await admin.register(adminRoutes, {
     nodeId,

@@ -10,6 +10,7 @@ import {
   tripDecisionCollection,
 } from './dispatch/decision.ts';
 import { driverCollection } from './drivers/driver.ts';
+import { callCollection } from './idempotency/calls.ts';
 import { idempotencyCollection } from './idempotency/service.ts';
 import { ledgerCollection, paymentCollection } from './payments/payment.ts';
 import { ratingCollection } from './ratings/rating.ts';
@@ -23,6 +24,7 @@ export function openCollections(store: Store) {
     bookings: store.collection(bookingCollection),
     drivers: store.collection(driverCollection),
     idempotency: store.collection(idempotencyCollection),
+    calls: store.collection(callCollection),
     decisions: store.collection<DispatchDecision>(decisionCollection),
     tripDecisions: store.collection<TripDecision>(tripDecisionCollection),
     chat: store.collection(chatCollection),

@@ -7,6 +7,7 @@ export const RIDER_ID = 'rider-1';
 export const DRIVER_ID = 'driver-1';
 export const OPERATOR_ID = 'admin-1';
 
+export const OFFER_ID = 'ofr_nyc_01jd0000000000000000000002';
 export const TRIP_ID = 'trip_nyc_01jd0000000000000000000003';
 export const DELIVERY_ID = 'trip_nyc_01jd0000000000000000000007';
 export const DEPARTURE_ID = 'trip_nyc_01jd0000000000000000000008';

@@ -29,6 +29,7 @@ import type { DispatchSettings } from './dispatch/deps.ts';
 import type { Dispatch } from './dispatch/service.ts';
 import type { Drivers } from './drivers/service.ts';
 import type { TravelModel } from './geo.ts';
+import type { CallRecord, Calls } from './idempotency/calls.ts';
 import type { IdempotencyRecord } from './idempotency/service.ts';
 import type { Ids } from './ids.ts';
 import type { Locations } from './locations/service.ts';
@@ -114,10 +115,13 @@ export interface DomainServices extends Intelligence {
   presence: Presence;
   ratings: Ratings;
   sos: Sos;
+  /** Calls under an idempotency key. */
+  calls: Calls;
   relays: readonly Relay[];
   collections: {
     trips: Collection<Trip>;
     idempotency: Collection<IdempotencyRecord>;
+    calls: Collection<CallRecord>;
     payments: Collection<Payment>;
     ledger: Collection<LedgerEntry>;
     decisions: Collection<DispatchDecision>;

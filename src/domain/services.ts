@@ -13,6 +13,7 @@ import { countFact } from './dispatch/counting.ts';
 import { createDecisionLog } from './dispatch/decision-log.ts';
 import { createDispatch } from './dispatch/service.ts';
 import { createDrivers } from './drivers/service.ts';
+import { createCalls } from './idempotency/calls.ts';
 import { createIdempotency } from './idempotency/service.ts';
 import { createLocations } from './locations/service.ts';
 import { createZoneBoard } from './locations/zone-board.ts';
@@ -255,6 +256,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     presence,
     ratings,
     sos,
+    calls: createCalls(collections.calls, clock, ids.region, ports.domainMeter),
     ...intelligence,
     relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ratingRelay, ...intelligence.watchRelays],
     collections,

@@ -5,7 +5,6 @@
 import type { Departures } from '../domain/departures/service.ts';
 import type { DecisionLog } from '../domain/dispatch/decision-log.ts';
 import type { Dispatch } from '../domain/dispatch/service.ts';
-import type { IdempotencyRecord } from '../domain/idempotency/service.ts';
 import { mendEach } from '../domain/mending.ts';
 import type { Relay } from '../domain/outbox/relay.ts';
 import { removeAll } from '../domain/pages.ts';
@@ -14,7 +13,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { DomainMeter } from '../ports/domain-meter.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Collection, Filter } from '../ports/store.ts';
+import type { Collection, Filter, StoredDocument } from '../ports/store.ts';
 
 export interface SweepDeps {
   relays: readonly Relay[];
@@ -22,7 +21,8 @@ export interface SweepDeps {
   departures: Pick<Departures, 'sweep'>;
   decisions: DecisionLog;
   trips: Collection<Trip>;
-  idempotency: Collection<IdempotencyRecord>;
+  /** What is remembered of idempotency keys. */
+  keys: readonly Pick<Collection<StoredDocument>, 'remove'>[];
   clock: Clock;
   /** Wall milliseconds. */
   everyMs: number;
@@ -111,7 +111,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
       const drivers = await dispatch.reconcile(CLAIM_PATIENCE * age, DRIVERS);
       deps.meter.mended('driver', drivers);
       const usedUp = { createdAt: { lt: now - deps.idempotencyTtlMs } };
-      await removeAll((limit) => deps.idempotency.remove(usedUp, limit));
+      for (const records of deps.keys) await removeAll((limit) => records.remove(usedUp, limit));
       await deps.decisions.removeBefore(now - deps.decisionTtlMs);
       if (relayed + trips + departures + drivers > 0) deps.log.info({ relayed, trips, departures, drivers }, 'sweep');
     },

@@ -10,13 +10,16 @@ import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { type ErrorCode, errorCodes } from '../errors.ts';
 import { problemType } from './errors-page.ts';
+import { exampleOf, type Parameter } from './parameter-examples.ts';
 
 const info = {
   title: 'Ridestream',
   version: '1.0.0',
   description:
     'REST API of Ridestream. Errors are RFC 9457 problem documents whose `code` is one of docs/errors.md. Every answer names its ' +
-    'request in `x-correlation-id`, which the caller may choose. A W3C `traceparent` goes on with the events that a call leads to.',
+    'request in `x-correlation-id`, which the caller may choose. A W3C `traceparent` goes on with the events that a call leads to. ' +
+    'Every call that changes something takes an `Idempotency-Key`: the same key and body of one caller to one path have the same answer, ' +
+    'also while the first is under way; another body is 422. What was refused or failed may be asked again with its key.',
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
 
@@ -130,7 +133,12 @@ function nameParts(document: Json): Json {
     return PROBLEM in ((answer.content ?? {}) as Json) ? name('responses', `Problem${status}`, told) : told;
   }
 
-  function nameOperation({ responses, ...operation }: Json): Json {
+  function nameOperation({ responses, ...described }: Json): Json {
+    const parameters = (described.parameters as Parameter[] | undefined)?.map((one) => ({
+      ...one,
+      example: exampleOf(one),
+    }));
+    const operation = parameters ? { ...described, parameters } : described;
     const answers = Object.entries(responses as Record<string, Json>);
     const isCounted = answers.some(([status]) => status === '429');
     const named = answers.map(([status, answer]) => [status, nameAnswer(status, answer, isCounted)]);

@@ -1,5 +1,7 @@
 /** Drivers: on and off duty, locations by REST, and who is near. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
+import type { Driver } from '../domain/drivers/driver.ts';
 import { DriverSchema, DriverStatusSchema, toDriverWire } from '../domain/drivers/schemas.ts';
 import type { Drivers } from '../domain/drivers/service.ts';
 import {
@@ -14,7 +16,9 @@ import type { Locations } from '../domain/locations/service.ts';
 import { RideError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Limiter } from '../realtime/limiter.ts';
+import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
 import { problems } from './problems.ts';
+import { sends } from './response-headers.ts';
 import { requireRole } from './roles.ts';
 
 export interface DriverRouteOptions {
@@ -23,6 +27,13 @@ export interface DriverRouteOptions {
   clock: Clock;
   /** The limit of locations, which streams share. */
   limiter: Pick<Limiter, 'spend' | 'ruleOf'>;
+}
+
+const driverAnswer = sends(DriverSchema, 'ETag');
+
+function sendDriver(reply: FastifyReply, driver: Driver) {
+  tellVersion(reply, driver);
+  return toDriverWire(driver);
 }
 
 export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async (
@@ -40,12 +51,12 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
         summary: 'The caller as a driver',
         tags,
         security,
-        response: { 200: DriverSchema, ...problems(401, 403, 429, 503) },
+        response: { 200: driverAnswer, ...problems(401, 403, 429, 503) },
       },
     },
-    async ({ principal }) => {
+    async ({ principal }, reply) => {
       requireRole(principal, 'driver');
-      return toDriverWire(await drivers.ensure(principal));
+      return sendDriver(reply, await drivers.ensure(principal));
     },
   );
 
@@ -57,14 +68,16 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
         summary: 'Go on or off duty',
         tags,
         security,
+        headers: VersionHeaders,
         body: DriverStatusSchema,
-        response: { 200: DriverSchema, ...problems(400, 401, 403, 409, 413, 415, 429, 503) },
+        response: { 200: driverAnswer, ...problems(400, 401, 403, 409, 412, 413, 415, 429, 503) },
       },
     },
-    async ({ principal, body }) => {
+    async ({ principal, body, headers }, reply) => {
       requireRole(principal, 'driver');
       const attributes = { city: body.city, vehicleClass: body.vehicle_class };
-      return toDriverWire(await drivers.setStatus(principal, body.status, attributes));
+      const version = versionOf(headers['if-match']);
+      return sendDriver(reply, await drivers.setStatus(principal, body.status, attributes, version));
     },
   );
 

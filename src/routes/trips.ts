@@ -251,7 +251,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
     );
   }
 
-  const offers = { tags, security, params: OfferParams };
+  const offers = { tags, security, params: OfferParams, headers: VersionHeaders };
 
   app.post(
     '/trips/:trip_id/offers/:offer_id/accept',
@@ -259,14 +259,16 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         operationId: 'acceptOffer',
         summary: 'Take an offered trip',
+        description: 'If-Match takes the ETag of the trip.',
         ...offers,
         body: Empty,
-        response: { 200: tripAnswer, ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+        response: { 200: tripAnswer, ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503) },
       },
     },
-    async ({ principal, params }, reply) => {
+    async ({ principal, params, headers }, reply) => {
       requireRole(principal, 'driver');
-      return sendTrip(reply, await dispatch.accept(params.trip_id, params.offer_id, principal.userId));
+      const version = versionOf(headers['if-match']);
+      return sendTrip(reply, await dispatch.accept(params.trip_id, params.offer_id, principal.userId, version));
     },
   );
 
@@ -276,17 +278,19 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       schema: {
         operationId: 'rejectOffer',
         summary: 'Decline an offered trip',
+        description: 'If-Match takes the ETag of the trip.',
         ...offers,
         body: OptionalReason,
         response: {
           204: Type.Null({ description: 'Declined' }),
-          ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503),
+          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 429, 503),
         },
       },
     },
-    async ({ principal, params, body }, reply) => {
+    async ({ principal, params, body, headers }, reply) => {
       requireRole(principal, 'driver');
-      await dispatch.decline(params.trip_id, params.offer_id, principal.userId, body?.reason);
+      const version = versionOf(headers['if-match']);
+      await dispatch.decline(params.trip_id, params.offer_id, principal.userId, body?.reason, version);
       return reply.code(204).send(null);
     },
   );

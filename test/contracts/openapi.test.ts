@@ -82,6 +82,31 @@ t.test('bodies have examples, and the examples are good', async (t) => {
   t.same(optional.sort(), empty.sort(), 'only what takes {} has none');
 });
 
+t.test('parameters have examples, and the examples are good', async (t) => {
+  let count = 0;
+  for (const { name, operation } of operations) {
+    for (const parameter of operation.parameters ?? []) {
+      count++;
+      t.not(parameter.example, undefined, `${name} ${parameter.name}: has an example`);
+      t.equal(faultOf(parameter.schema, parameter.example), null, `${name} ${parameter.name}`);
+    }
+  }
+  t.ok(count > 150, `of ${count} parameters`);
+  const { parameters } = document.paths['/api/v1/drivers/nearby'].get;
+  const { schema } = parameters.find((one: Document) => one.name === 'lat');
+  t.match(faultOf(schema, 91), /must be <= 90/);
+});
+
+t.test('every call that changes something takes an Idempotency-Key', async (t) => {
+  const changing = operations.filter(({ name }) => !/^GET |\/auth\/token$/.test(name));
+  t.ok(changing.length > 25, `${changing.length} operations`);
+  for (const { name, operation } of changing) {
+    const header = operation.parameters?.find((one: Document) => one.name === 'idempotency-key');
+    t.hasStrict(header, { in: 'header', required: false, schema: { maxLength: 128 } }, name);
+    t.ok(operation.responses['422'] && operation.responses['409'], `${name}: documents its refusals`);
+  }
+});
+
 t.test('answers have examples, and the examples are good', async (t) => {
   for (const { name, operation } of operations) {
     for (const [status, response] of Object.entries(operation.responses as Document)) {

@@ -257,7 +257,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     departures,
     decisions,
     trips: collections.trips,
-    idempotency: collections.idempotency,
+    keys: [collections.idempotency, collections.calls],
     clock,
     everyMs: options.sweepEveryMs ?? 3_600_000,
     ageMs: options.sweepAgeMs ?? 100,

@@ -154,7 +154,10 @@ t.test(
     const state = (await rest('GET', `${path}/check-in`, ride.driver.token)).body;
     t.equal(state.status, 'escalated');
     t.equal((await rest('GET', `${path}/check-in`, stranger.token)).status, 403);
-    const answer = await rest('POST', `${path}/check-in/answer`, ride.rider.token, { round: 1, is_safe: true });
+    const says = { round: 1, is_safe: true };
+    const other = { 'if-match': '"999"' };
+    t.equal((await rest('POST', `${path}/check-in/answer`, ride.rider.token, says, other)).status, 412);
+    const answer = await rest('POST', `${path}/check-in/answer`, ride.rider.token, says);
     t.equal(answer.body.status, 'escalated', 'only operators close an alarm');
     await until(async () => (await rest('GET', `${path}/check-in`, ride.driver.token)).body.alert_id, 'its SOS');
     const list = (await rest('GET', '/admin/check-ins?status=escalated', dispatcher.token)).body.items;

@@ -20,6 +20,12 @@ t.test('the driver’s steps: in order, by him, and safe to repeat', async (t) =
   const accept = () => post(`${trips}/${ride.id}/offers/${ride.offerId}/accept`, driver, {});
 
   t.equal((await step('arrive')).status, 403, 'not before it is his');
+  const answering = (what: string, tag: string) =>
+    post(`${trips}/${ride.id}/offers/${ride.offerId}/${what}`, driver, undefined, { 'if-match': tag });
+  for (const what of ['accept', 'reject'])
+    t.equal((await answering(what, '"99"')).status, 412, `${what} of another version`);
+  const tag = (await get(`${trips}/${ride.id}`, driver)).headers.get('etag')!;
+  t.hasStrict((await answering('accept', tag)).body, { status: 'assigned' });
   const accepted = await accept();
   t.hasStrict(accepted.body, { status: 'assigned', driver_id: driver.id });
   t.same((await accept()).body, accepted.body, 'accepting again answers the same');

@@ -7,7 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
 import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
-import { LOST, put, untilWritten } from '../documents/writing.ts';
+import { checkVersion, LOST, put, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
@@ -132,6 +132,7 @@ export function createCheckIns(deps: CheckInsDeps) {
     command: CheckInCommand,
     ride: WatchedRide | null,
     warning: Warning | null = null,
+    expectedVersion?: number,
   ): Promise<CheckIn | null> {
     return untilWritten('check-in', async () => {
       const stored = await checkIns.get(tripId);
@@ -140,6 +141,7 @@ export function createCheckIns(deps: CheckInsDeps) {
       const current = ride ? withParties(state, ride) : state;
       const decision = decideCheckIn(current, command, clock.now(), deps.answerMs);
       if ('refusal' in decision) throw refused(decision.refusal, current);
+      checkVersion('check-in', current, expectedVersion, { status: current.status });
       if (decision.events.length === 0) return stored;
       const document = { ...next(current, decision.events, warning), version: stored ? stored.version + 1 : 1 };
       const events = toOutbox(document, decision.events);
@@ -170,13 +172,20 @@ export function createCheckIns(deps: CheckInsDeps) {
 
     /**
      * The rider, a passenger on board, or the driver, says whether all is well.
-     * @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION (facts: status, round), RIDE_CONFLICT
+     * @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_ILLEGAL_TRANSITION (facts: status, round), RIDE_PRECONDITION_FAILED
+     *   when `expectedVersion` is not the stored one, RIDE_CONFLICT
      */
-    async answer(principal: Principal, tripId: string, round: number, isSafe: boolean): Promise<CheckIn> {
+    async answer(
+      principal: Principal,
+      tripId: string,
+      round: number,
+      isSafe: boolean,
+      expectedVersion?: number,
+    ): Promise<CheckIn> {
       const command = { type: 'answer', userId: principal.userId, round, isSafe } as const;
       // Who needs help gets it also when nothing was found on the trip.
       const ride = isSafe ? null : partiesOf(await deps.trips.follow(principal, tripId));
-      const answered = await run(tripId, command, ride);
+      const answered = await run(tripId, command, ride, null, expectedVersion);
       if (answered) return answered;
       throw notFound(tripId);
     },

@@ -34,15 +34,15 @@ export function createDispatch(deps: DispatchDeps) {
   let reconciled: string | undefined;
 
   /** Wins or loses the race for one offer. The driver's document decides first, then the trip's. */
-  async function accept(tripId: string, offerId: string, driverId: string): Promise<Trip> {
+  async function accept(tripId: string, offerId: string, driverId: string, expectedVersion?: number): Promise<Trip> {
     if (!(await claim(driverId, tripId))) {
       const driver = await drivers.get(driverId);
       // Nobody who never went on duty has been offered anything; the trip's own refusal says what is wrong.
-      if (!driver) return decline(tripId, offerId, driverId);
+      if (!driver) return decline(tripId, offerId, driverId, undefined, expectedVersion);
       throw await busy(tripId, driver.activeTripId);
     }
     try {
-      return await trips.command(tripId, { type: 'accept', offerId, driverId });
+      return await trips.command(tripId, { type: 'accept', offerId, driverId }, expectedVersion);
     } catch (error) {
       await releaseUnlessDriven(driverId, tripId);
       throw error;
@@ -110,8 +110,15 @@ export function createDispatch(deps: DispatchDeps) {
     return true;
   }
 
-  function decline(tripId: string, offerId: string, driverId: string, reason?: string): Promise<Trip> {
-    return trips.command(tripId, { type: 'decline', offerId, driverId, ...(reason ? { reason } : {}) });
+  function decline(
+    tripId: string,
+    offerId: string,
+    driverId: string,
+    reason?: string,
+    expectedVersion?: number,
+  ): Promise<Trip> {
+    const command = { type: 'decline', offerId, driverId, ...(reason ? { reason } : {}) } as const;
+    return trips.command(tripId, command, expectedVersion);
   }
 
   return {

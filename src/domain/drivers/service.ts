@@ -2,7 +2,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Positions } from '../../ports/positions.ts';
 import type { Collection, Page } from '../../ports/store.ts';
-import { LOST, untilWritten } from '../documents/writing.ts';
+import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
 import { type Driver, type DriverStatus, isAvailable, withAnswer, withIdleness } from './driver.ts';
@@ -80,15 +80,20 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
     /** The stored driver, made at the first call. */
     ensure,
 
-    /** STATUS_LOOKING, _OFFLINE, _BUSY of a driver. */
+    /**
+     * STATUS_LOOKING, _OFFLINE, _BUSY of a driver.
+     * @throws RideError RIDE_PRECONDITION_FAILED (facts: status) when `expectedVersion` is not the stored one, RIDE_UNAVAILABLE
+     */
     async setStatus(
       principal: Principal,
       status: DriverStatus,
       attributes: { city?: string; vehicleClass?: VehicleClass } = {},
+      expectedVersion?: number,
     ): Promise<Driver> {
       await ensure(principal);
       let wasLooking = false;
       const driver = await update(principal.userId, (d) => {
+        checkVersion('driver', d, expectedVersion, { status: d.status });
         wasLooking = d.status === 'looking';
         return {
           ...d,

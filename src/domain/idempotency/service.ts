@@ -25,6 +25,15 @@ export interface IdempotencyKey {
   bodyHash: string;
 }
 
+/** @throws RideError RIDE_IDEMPOTENCY_MISMATCH when the key was used for another body */
+export function checkBody(record: { bodyHash: string }, key: IdempotencyKey): void {
+  if (record.bodyHash === key.bodyHash) return;
+  throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
+    field: 'Idempotency-Key',
+    rule: 'unique for each body',
+  });
+}
+
 export interface Making<T> {
   newId(): string;
   find(id: string): Promise<T | null>;
@@ -72,12 +81,7 @@ export function createIdempotency(
       }
       const record = { ...key, region: ids.region, createdAt: clock.now(), version: 1, resourceId };
       const owner = await claim(record);
-      if (owner.bodyHash !== key.bodyHash) {
-        throw new RideError('RIDE_IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for another body', {
-          field: 'Idempotency-Key',
-          rule: 'unique for each body',
-        });
-      }
+      checkBody(owner, key);
       const existing = owner === record ? null : await making.find(owner.resourceId);
       if (existing) return repeated(existing);
       const made = await making.make(owner.resourceId);
