@@ -33,7 +33,7 @@ export function createMoneyMeter(registry: Registry): MoneyMeter {
   });
   const steps = new PlainHistogram({
     name: 'ride_payment_step_seconds',
-    help: 'Tries of a step of a payment: hold, capture, release, settle',
+    help: 'Tries of a step of a payment: hold, raise, capture, release, settle',
     labelNames: ['step', 'outcome'],
     buckets: STEP_BUCKETS_S,
     registers,

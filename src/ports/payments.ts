@@ -21,6 +21,9 @@ export interface HoldRequest {
 
 export type HoldOutcome = { holdId: string } | { declined: string };
 
+/** A refused hold is what it was. */
+export type RaiseOutcome = { heldMinor: number } | { declined: string };
+
 export interface OpenHold {
   id: string;
   paymentId: string;
@@ -30,6 +33,12 @@ export interface OpenHold {
 
 export interface Payments {
   hold(request: HoldRequest): Promise<HoldOutcome>;
+  /**
+   * Makes a hold one of `amountMinor` in all, which is more than it was. Where the provider cannot raise a hold, its adapter puts another
+   * beside it and takes and frees both as one, or declines.
+   * @throws RideError RIDE_ILLEGAL_TRANSITION when it is released or captured
+   */
+  raise(key: string, holdId: string, amountMinor: number): Promise<RaiseOutcome>;
   /**
    * Takes so much of a hold, at most all, and frees the rest.
    * @throws RideError RIDE_ILLEGAL_TRANSITION when it is released, or captured by another key

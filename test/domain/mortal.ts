@@ -13,7 +13,7 @@ const EFFECTS = {
   positions: ['record', 'setAvailable', 'setUnavailable'],
   scheduler: ['schedule'],
   publisher: ['publishOrdered'],
-  payments: ['hold', 'capture', 'release'],
+  payments: ['hold', 'raise', 'capture', 'release'],
 } as const;
 const WRITES = ['insert', 'compareAndSet', 'acknowledge', 'remove'];
 

@@ -36,6 +36,10 @@ const [mortal, other] = (await startNodes(t, 2, directory, {
   PAYMENTS_RETRY: '100ms',
   PAYMENTS_RECONCILE_INTERVAL: '300ms',
   PAYMENTS_RECONCILE_AGE: '300ms',
+  // Waiting costs from the first second on, and none is held for: the hold of a ride whose driver waited is raised.
+  FARE_WAITING_FREE: '0ms',
+  FARE_WAITING_PER_MINUTE_MINOR: '6000',
+  PAYMENTS_WAITING_ALLOWANCE: '0ms',
 })) as [Node, Node];
 
 interface Ride {
@@ -75,13 +79,20 @@ async function checkEnd(t: Test, s: Clients, { id, rider, driver }: Ride): Promi
   t.same([state, payment.captured_minor, payment.unpaid_minor], ['final', fare.total_minor, 0], 'charged as it costs');
   const gapless = (list: { seq: number }[]) => list.every(({ seq }, i) => seq === i + 1);
   t.ok(gapless(items) && gapless(payment.events), 'no event is missing');
+  const { amount_minor: heldMinor } = payment.events.find(({ type }: { type: string }) => type === 'requested');
   // What is owed may be known before the hold is.
   t.same(
     payment.events.map(({ type }: { type: string }) => type).toSorted(),
-    ['captured', 'held', 'owed', 'requested', 'settled'],
+    ['captured', 'held', 'owed', ...(fare.total_minor > heldMinor ? ['raised'] : []), 'requested', 'settled'],
     'each step once',
   );
   await until(async () => (await get('drivers/me', driver)).active_trip_id === null, 'a free driver');
+}
+
+/** The driver waits so long that it costs. */
+async function aSecondAtPickup(s: Clients, { id, rider }: Ride): Promise<void> {
+  const { arrived_at } = (await s.rest('GET', `/api/v1/trips/${id}`, rider.token)).body;
+  await until(() => Date.now() >= arrived_at + 1100, 'a second of waiting');
 }
 
 /** Each step in one of the ways; `script/crash` tries both, again and again. */
@@ -98,7 +109,10 @@ for (const [when, fatal] of kills) {
     const ride: Ride = { rider: await member(living, 'rider'), driver, from, id: '' };
     const at = STEPS.indexOf(fatal);
     if (isDown) await mortal.start();
-    for (const step of STEPS.slice(0, at)) await must(dying, ride, step);
+    for (const step of STEPS.slice(0, at)) {
+      if (step === 'start') await aSecondAtPickup(dying, ride);
+      await must(dying, ride, step);
+    }
     if (when === 'right after') await must(dying, ride, fatal);
     else {
       // The offer has to be there before the node is asked; what it answers is lost on purpose.

@@ -1,16 +1,18 @@
 /**
  * A payment provider for development and tests: no money moves, but it remembers like a real one. Its holds lie in the store, so that
  * they outlive the process and are the same for all nodes. A rider whose id begins with `declined` is declined; of one
- * whose id begins with `expired` the hold has expired when it is captured.
+ * whose id begins with `expired` the hold has expired when it is captured, and one that begins with `limited` has no more than was held.
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { HoldRequest, Payments } from '../../ports/payments.ts';
+import type { HoldRequest, Payments, RaiseOutcome } from '../../ports/payments.ts';
 import type { Collection, CollectionSpec, StoredDocument } from '../../ports/store.ts';
 
 export interface DevelopmentHold extends StoredDocument {
   state: 'open' | 'captured' | 'released';
   request: HoldRequest;
+  /** By which key it became one of how much. */
+  raised?: { key: string; amountMinor: number };
   /** The key that captured or released it. */
   endedBy: string | null;
   capturedMinor: number;
@@ -24,6 +26,9 @@ export const developmentHoldCollection: CollectionSpec<DevelopmentHold> = {
 const CAS_ATTEMPTS = 16;
 const DECLINED = /^declined/;
 const EXPIRED = /^expired/;
+const LIMITED = /^limited/;
+
+const heldMinor = ({ raised, request }: DevelopmentHold): number => raised?.amountMinor ?? request.amountMinor;
 
 const mismatch = (key: string): RideError =>
   new RideError('RIDE_IDEMPOTENCY_MISMATCH', `The key ${key} was used for something else`);
@@ -38,8 +43,8 @@ export function createDevelopmentPayments(
     a.amountMinor === b.amountMinor &&
     a.currency === b.currency;
 
-  /** `end` makes the hold what it becomes, or null when it is that already. */
-  async function end(holdId: string, how: (hold: DevelopmentHold) => DevelopmentHold | null): Promise<void> {
+  /** `how` makes the hold what it becomes, or null when it is that already. */
+  async function change(holdId: string, how: (hold: DevelopmentHold) => DevelopmentHold | null): Promise<void> {
     for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
       const hold = await holds.get(holdId);
       if (!hold) throw new RideError('RIDE_NOT_FOUND', `There is no hold ${holdId}`);
@@ -75,22 +80,40 @@ export function createDevelopmentPayments(
       return DECLINED.test(request.riderId) ? { declined: 'insufficient_funds' } : { holdId: id };
     },
 
+    async raise(key, holdId, amountMinor) {
+      let outcome: RaiseOutcome = { heldMinor: amountMinor };
+      await change(holdId, (hold) => {
+        if (hold.raised?.key === key) {
+          if (hold.raised.amountMinor !== amountMinor) throw mismatch(key);
+          return null;
+        }
+        if (hold.state !== 'open') throw new RideError('RIDE_ILLEGAL_TRANSITION', `The hold is ${hold.state}`);
+        if (!Number.isSafeInteger(amountMinor) || amountMinor <= heldMinor(hold)) {
+          throw new RideError('RIDE_INVALID_INPUT', 'A hold is raised to more than it is', { field: 'amount_minor' });
+        }
+        if (!LIMITED.test(hold.request.riderId)) return { ...hold, raised: { key, amountMinor } };
+        outcome = { declined: 'insufficient_funds' };
+        return null;
+      });
+      return outcome;
+    },
+
     capture: (key, holdId, amountMinor) =>
-      end(holdId, (hold) => {
+      change(holdId, (hold) => {
         if (hold.state === 'captured' && hold.endedBy === key) {
           if (hold.capturedMinor !== amountMinor) throw mismatch(key);
           return null;
         }
         if (EXPIRED.test(hold.request.riderId)) throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold has expired');
         if (hold.state !== 'open') throw new RideError('RIDE_ILLEGAL_TRANSITION', `The hold is ${hold.state}`);
-        if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > hold.request.amountMinor) {
+        if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > heldMinor(hold)) {
           throw new RideError('RIDE_INVALID_INPUT', 'No more can be captured than is held', { field: 'amount_minor' });
         }
         return { ...hold, state: 'captured', endedBy: key, capturedMinor: amountMinor };
       }),
 
     release: (key, holdId) =>
-      end(holdId, (hold) => {
+      change(holdId, (hold) => {
         if (hold.state === 'captured') throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold is captured');
         return hold.state === 'released' ? null : { ...hold, state: 'released', endedBy: key };
       }),
@@ -98,11 +121,11 @@ export function createDevelopmentPayments(
     async openHolds(beforeMs, pageSize, pageToken) {
       const where = { state: 'open', createdAt: { lt: beforeMs } };
       const page = await holds.page({ where, direction: 'asc', pageSize, pageToken });
-      const items = page.items.map(({ id, request, createdAt }) => ({
-        id,
-        paymentId: request.paymentId,
-        amountMinor: request.amountMinor,
-        createdAt,
+      const items = page.items.map((hold) => ({
+        id: hold.id,
+        paymentId: hold.request.paymentId,
+        amountMinor: heldMinor(hold),
+        createdAt: hold.createdAt,
       }));
       return { items, nextPageToken: page.nextPageToken };
     },

@@ -27,6 +27,8 @@ export interface Payable {
   holdMinor: number;
   /** Minor units; null until it has ended. */
   owedMinor: number | null;
+  /** What its payment begins with has happened. */
+  isBegun: boolean;
 }
 
 export interface PayablesDeps {
@@ -51,6 +53,7 @@ export function createPayables({ trips, bookings, waitingAllowanceS }: PayablesD
       // A provider holds no nothing, and waiting may still cost.
       holdMinor: Math.max(1, holdMinor(terms, waitingAllowanceS)),
       owedMinor: chargeOf(trip)?.totalMinor ?? null,
+      isBegun: trip.history.some(({ type }) => type === 'assigned'),
     };
   }
 
@@ -63,6 +66,7 @@ export function createPayables({ trips, bookings, waitingAllowanceS }: PayablesD
       // No fee is above the fare.
       holdMinor: fareMinor,
       owedMinor: owedMinor(booking, isSettled(departure)),
+      isBegun: true,
     };
   }
 

@@ -1,12 +1,14 @@
 /**
- * The payment of a trip as a state machine: `decide` and `evolve`, pure. Four statuses name the step that is under way; whoever finds a
+ * The payment of a trip as a state machine: `decide` and `evolve`, pure. Five statuses name the step that is under way; whoever finds a
  * payment in one of them may take that step, again and again, since each is safe to repeat.
  *
  *   holding ─held→ held ─owed→ capturing ─captured→ captured ─settled→ settled
- *      │              └─nothing owed→ releasing ─released→ released
+ *      │             │├─more owed than held→ raising ─raised, or refused→ capturing
+ *      │             │└─nothing owed→ releasing ─released→ released
  *      └─declined→ declined ─owed→ unpaid
  *
- * What is owed may be known before the hold is: then it is remembered, and the hold goes on at once.
+ * What is owed may be known before the hold is: then it is remembered, and the hold goes on at once. A hold that is not raised, whether
+ * the provider refuses it or nobody can ask him, is captured as it is: what is beyond it stays owed.
  *
  *   holding, capturing, releasing or captured ─its step failed too often, or for good→ failed ─done all the same→ as if it had been
  *
@@ -17,6 +19,7 @@ export const paymentStatuses = [
   'holding',
   'held',
   'declined',
+  'raising',
   'capturing',
   'captured',
   'releasing',
@@ -32,6 +35,8 @@ export const paymentEventTypes = [
   'held',
   'declined',
   'owed',
+  'raised',
+  'raise_refused',
   'captured',
   'released',
   'settled',
@@ -40,7 +45,7 @@ export const paymentEventTypes = [
 export type PaymentEventType = (typeof paymentEventTypes)[number];
 
 /** What is done at the provider or in the books while the payment has a status. */
-export const paymentSteps = ['hold', 'capture', 'release', 'settle'] as const;
+export const paymentSteps = ['hold', 'raise', 'capture', 'release', 'settle'] as const;
 export type PaymentStep = (typeof paymentSteps)[number];
 
 export interface PaymentFact {
@@ -56,7 +61,7 @@ export interface PaymentFact {
 /** The part of a payment that the rules read and write; amounts in minor units. */
 export interface PaymentState {
   status: PaymentStatus;
-  /** Asked to be held. */
+  /** Asked to be held; once that was raised, what is held then. */
   holdMinor: number;
   holdId: string | null;
   /** Null until the trip has ended. */
@@ -72,12 +77,15 @@ export type PaymentCommand =
   | { type: 'held'; holdId: string }
   | { type: 'declined'; reason: string }
   | { type: 'owe'; amountMinor: number }
+  | { type: 'raised'; heldMinor: number }
+  | { type: 'raise_refused'; reason: string }
   | { type: 'captured' | 'released' | 'settled' }
   /** The step under way failed too often, or for good. */
   | { type: 'give_up'; step: PaymentStep; reason: string };
 
 const STEP_OF: Partial<Record<PaymentStatus, PaymentStep>> = {
   holding: 'hold',
+  raising: 'raise',
   capturing: 'capture',
   releasing: 'release',
   captured: 'settle',
@@ -92,6 +100,7 @@ export const nextStep = ({ status, failedStep }: PaymentState): PaymentStep | nu
 
 const STATUS_OF: Record<PaymentStep, PaymentStatus> = {
   hold: 'holding',
+  raise: 'raising',
   capture: 'capturing',
   release: 'releasing',
   settle: 'captured',
@@ -106,7 +115,7 @@ const standing = ({ status, failedStep }: PaymentState): PaymentStatus =>
  */
 export function needsHold(state: PaymentState): boolean {
   if (state.status === 'failed') return state.failedStep === 'hold' || state.failedStep === 'capture';
-  return ['holding', 'held', 'capturing', 'releasing'].includes(state.status);
+  return ['holding', 'held', 'raising', 'capturing', 'releasing'].includes(state.status);
 }
 
 /** Of a hold no more can be taken than it holds; the rest stays owed. */
@@ -127,27 +136,34 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
     case 'owe':
       // A trip ends once: what it was said to cost then stays so.
       return state.owedMinor === null ? { type: 'owed', at: now, amountMinor: command.amountMinor } : null;
+    case 'raised':
+      return status === 'raising' ? { type: 'raised', at: now, amountMinor: command.heldMinor } : null;
+    case 'raise_refused':
+      return status === 'raising' ? { type: 'raise_refused', at: now, reason: command.reason } : null;
     case 'captured':
       return status === 'capturing' ? { type: 'captured', at: now, amountMinor: captureMinor(state) } : null;
     case 'released':
       return status === 'releasing' ? { type: 'released', at: now } : null;
     case 'settled':
       return status === 'captured' ? { type: 'settled', at: now } : null;
-    case 'give_up':
-      return stepOf(state.status) === command.step
-        ? { type: 'failed', at: now, step: command.step, reason: command.reason }
-        : null;
+    case 'give_up': {
+      const { step, reason } = command;
+      if (stepOf(state.status) !== step) return null;
+      // What is held can still be had.
+      return step === 'raise' ? { type: 'raise_refused', at: now, reason } : { type: 'failed', at: now, step, reason };
+    }
   }
 }
 
 /** Where a payment goes once both its hold and what is owed are known. */
-function settleWith(holdId: string | null, owedMinor: number | null, status: PaymentStatus): PaymentStatus {
+function settleWith({ holdId, holdMinor, owedMinor }: PaymentState, status: PaymentStatus): PaymentStatus {
   if (owedMinor === null) return status;
   if (status === 'declined') return owedMinor > 0 ? 'unpaid' : 'declined';
   // Nothing is held that is known of, and nothing has to be.
   if (status === 'failed' && holdId === null) return owedMinor > 0 ? 'failed' : 'released';
   if (holdId === null) return status;
-  return owedMinor > 0 ? 'capturing' : 'releasing';
+  if (owedMinor === 0) return 'releasing';
+  return owedMinor > holdMinor ? 'raising' : 'capturing';
 }
 
 export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
@@ -159,16 +175,23 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
       break;
     case 'held':
       next.holdId = fact.holdId!;
-      next.status = settleWith(next.holdId, state.owedMinor, 'held');
+      next.status = settleWith(next, 'held');
       break;
     case 'declined':
       next.declineReason = fact.reason!;
-      next.status = settleWith(null, state.owedMinor, 'declined');
+      next.status = settleWith(next, 'declined');
       break;
     case 'owed':
       next.owedMinor = fact.amountMinor!;
-      next.status = settleWith(state.holdId, next.owedMinor, state.status);
+      next.status = settleWith(next, state.status);
       if (next.status !== 'failed') delete next.failedStep;
+      break;
+    case 'raised':
+      next.holdMinor = fact.amountMinor!;
+      next.status = 'capturing';
+      break;
+    case 'raise_refused':
+      next.status = 'capturing';
       break;
     case 'captured':
       next.capturedMinor = fact.amountMinor!;

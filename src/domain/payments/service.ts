@@ -24,11 +24,9 @@ import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { createPaymentDesk } from './desk.ts';
 import { createPayables, type Payable } from './payables.ts';
-import { type LedgerEntry, ledgerIdOf, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
+import { type LedgerEntry, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
 import {
-  captureLines,
-  captureMinor,
   decide,
   evolve,
   nextStep,
@@ -40,6 +38,7 @@ import {
   unpaidMinor,
   waitAfter,
 } from './rules.ts';
+import { createSteps } from './steps.ts';
 
 /** Of the waits, domain ms. */
 export interface PaymentSettings extends Patience {
@@ -66,19 +65,12 @@ export interface PaymentsDeps {
 /** A step that nobody reported on after this long is taken again, domain ms. */
 const STEP_PATIENCE_MS = 30_000;
 
-/** What the rider is told of a payment that is settled. */
-export const receiptOf = ({ id, tripId, capturedMinor, currency }: Payment) => ({
-  id: `${id}.receipt`,
-  title: 'Receipt',
-  body: `${capturedMinor} ${currency}`,
-  tripId,
-});
-
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
 export function createTripPayments(deps: PaymentsDeps) {
   const { payments, ledger, provider, trips, bookings, scheduler, publisher, clock, ids, settings, log, meter } = deps;
   const payables = createPayables({ trips, bookings, waitingAllowanceS: settings.waitingAllowanceS });
+  const take = createSteps({ provider, ledger, publisher });
 
   /** The payment after a fact, and the fact as its next event. */
   function applied(payment: Payment, fact: PaymentFact): { next: Payment; outbox: OutboxEvent[] } {
@@ -104,8 +96,12 @@ export function createTripPayments(deps: PaymentsDeps) {
     deps.relay().kick(id, outbox);
   }
 
-  /** Makes its payment, once. */
-  async function begin({ id: payableId, region, createdAt, owedMinor: _, ...what }: Payable): Promise<void> {
+  /**
+   * Makes its payment, once. One that costs nothing in the end is made all the same, and is over: its document is where those meet who
+   * say that it begins and that it has ended, and who comes second finds it there.
+   */
+  async function begin(payable: Payable): Promise<void> {
+    const { id: payableId, region, createdAt, owedMinor, isBegun: _, ...what } = payable;
     if (what.holdMinor === 0) return;
     const id = paymentIdOf(payableId);
     const now = clock.now();
@@ -114,7 +110,7 @@ export function createTripPayments(deps: PaymentsDeps) {
       ...shardKeyOf(id, region, createdAt),
       version: 1,
       ...what,
-      status: 'holding',
+      status: owedMinor === 0 ? 'released' : 'holding',
       holdId: null,
       owedMinor: null,
       capturedMinor: 0,
@@ -123,7 +119,10 @@ export function createTripPayments(deps: PaymentsDeps) {
       dueAt: null,
       history: [],
     };
-    const fact: PaymentFact = { type: 'requested', at: now, amountMinor: blank.holdMinor };
+    const fact: PaymentFact =
+      owedMinor === 0
+        ? { type: 'owed', at: now, amountMinor: 0 }
+        : { type: 'requested', at: now, amountMinor: blank.holdMinor };
     const { next, outbox } = applied(blank, fact);
     try {
       await payments.insert(next, outbox);
@@ -147,59 +146,15 @@ export function createTripPayments(deps: PaymentsDeps) {
     });
   }
 
-  /** What has ended costs so much, told to its payment; a fee without a hold begins one. */
+  /** What has ended costs so much, told to its payment. */
   async function owe(payable: Payable): Promise<void> {
     const amountMinor = payable.owedMinor ?? 0;
-    if (amountMinor > 0) await begin(payable);
+    // Whoever was to begin it may be late: he finds that it is over.
+    if (amountMinor > 0 || payable.isBegun) await begin(payable);
     await command(paymentIdOf(payable.id), { type: 'owe', amountMinor });
   }
 
-  /** Another node may have said that nothing is owed before there was a payment to tell: then it is said here. */
-  async function start(payable: Payable): Promise<void> {
-    await begin(payable);
-    if (payable.owedMinor !== null) await owe(payable);
-  }
-
-  async function hold(payment: Payment): Promise<PaymentCommand> {
-    const { id, riderId, currency } = payment;
-    const amountMinor = payment.holdMinor;
-    const outcome = await provider.hold({ key: `${id}.hold`, paymentId: id, riderId, amountMinor, currency });
-    return 'holdId' in outcome
-      ? { type: 'held', holdId: outcome.holdId }
-      : { type: 'declined', reason: outcome.declined };
-  }
-
-  /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */
-  async function settle(payment: Payment): Promise<PaymentCommand> {
-    const { id: paymentId, tripId, bookingId, riderId, currency } = payment;
-    const id = ledgerIdOf(bookingId ?? tripId);
-    const key = shardKeyOf(id, payment.region, payment.createdAt);
-    const what = { paymentId, tripId, ...(bookingId ? { bookingId } : {}) };
-    try {
-      await ledger.insert({ id, ...key, version: 1, ...what, currency, lines: captureLines(payment) });
-    } catch (error) {
-      if (!isTaken(error)) throw error;
-    }
-    const receipt = receiptOf(payment);
-    await publisher.publishOrdered(`user:${riderId}`, 'notification', receipt, receipt.id);
-    return { type: 'settled' };
-  }
-
-  async function take(doing: PaymentStep, payment: Payment): Promise<PaymentCommand> {
-    const { id } = payment;
-    switch (doing) {
-      case 'hold':
-        return hold(payment);
-      case 'capture':
-        await provider.capture(`${id}.capture`, payment.holdId!, captureMinor(payment));
-        return { type: 'captured' };
-      case 'release':
-        await provider.release(`${id}.release`, payment.holdId!);
-        return { type: 'released' };
-      case 'settle':
-        return settle(payment);
-    }
-  }
+  const start = (payable: Payable): Promise<void> => (payable.owedMinor === null ? begin(payable) : owe(payable));
 
   /** Takes the step that the payment waits for; a failure is written down and tried again later. */
   async function step(id: string): Promise<void> {
@@ -219,7 +174,8 @@ export function createTripPayments(deps: PaymentsDeps) {
       await failed(payment, doing, error);
       return;
     }
-    meter.step(doing, next.type === 'declined' ? 'declined' : 'done', spentS());
+    const isDeclined = next.type === 'declined' || next.type === 'raise_refused';
+    meter.step(doing, isDeclined ? 'declined' : 'done', spentS());
     await command(id, next);
   }
 
@@ -232,13 +188,16 @@ export function createTripPayments(deps: PaymentsDeps) {
     const failure = error instanceof RideError ? `${error.code}: ${error.message}` : String(error);
     const facts = { err: error, payment_id: payment.id, step, attempts, wait_ms: waitMs };
     const isGivenUp = isFinal || attempts >= settings.attempts;
-    if (isGivenUp) log.error(facts, 'a step of a payment was given up; people have to look');
+    if (isGivenUp && step === 'raise') log.warn(facts, 'a hold was not raised; what it holds is taken');
+    else if (isGivenUp) log.error(facts, 'a step of a payment was given up; people have to look');
     else log.warn(facts, 'a step of a payment failed; it is tried again');
     const dueAt = waitMs === null ? null : clock.now() + waitMs;
     const seen: Payment = { ...payment, version: payment.version + 1 };
     const fact = isGivenUp ? decide(payment, { type: 'give_up', step, reason: failure }, clock.now()) : null;
     const { next, outbox } = fact ? applied(seen, fact) : { next: seen, outbox: [] };
-    const tried: Payment = { ...next, attempts, failure, dueAt };
+    // What goes on without the step that was given up goes on at once.
+    const goesOn = fact !== null && next.status !== 'failed';
+    const tried: Payment = goesOn ? next : { ...next, attempts, failure, dueAt };
     // Somebody else took the step meanwhile: then there is nothing to repeat.
     if (!(await payments.compareAndSet(tried, outbox))) return;
     if (fact) written(tried, fact, outbox);

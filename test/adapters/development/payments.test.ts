@@ -63,6 +63,25 @@ t.test('amounts and ends', async (t) => {
   t.same(await payments.hold(poor), { declined: 'insufficient_funds' }, 'and again');
 });
 
+t.test('a hold is raised once by a key, captured up to that, and for some riders never', async (t) => {
+  const id = await held('r');
+  const raise = (key: string, minor: number, hold = id) => payments.raise(key, hold, minor);
+  for (const minor of [1000, 999, 1000.5]) t.equal(await code(raise('r.r', minor)), 'RIDE_INVALID_INPUT');
+  const answers = await Promise.all(Array.from({ length: 8 }, () => raise('r.r', 1500)));
+  t.same(answers, Array(8).fill({ heldMinor: 1500 }));
+  t.equal(await code(raise('r.r', 1600)), 'RIDE_IDEMPOTENCY_MISMATCH');
+  t.same(await held('r'), id, 'the call that made it is what it was');
+  t.equal(await code(payments.capture('r.c', id, 1501)), 'RIDE_INVALID_INPUT');
+  await payments.capture('r.c', id, 1500);
+  t.same(await raise('r.r', 1500), { heldMinor: 1500 }, 'its answer may have been lost');
+  t.equal(await code(raise('r.s', 2000)), 'RIDE_ILLEGAL_TRANSITION');
+  const limited = await payments.hold(asked('l', { riderId: 'limited-1' }));
+  const lid = 'holdId' in limited ? limited.holdId : '';
+  t.same(await raise('l.r', 1500, lid), { declined: 'insufficient_funds' });
+  t.equal(await code(payments.capture('l.c', lid, 1001)), 'RIDE_INVALID_INPUT');
+  await payments.capture('l.c', lid, 1000);
+});
+
 t.test('open holds: those that are neither captured nor released, oldest first, page by page', async (t) => {
   t.same((await payments.openHolds(Number.MAX_SAFE_INTEGER, 10)).items, []);
   for (const key of ['d', 'e', 'f']) {

@@ -34,16 +34,24 @@ interface Scenario {
 const take = (s: Stack, { id, driverId }: Trip, type: 'arrive' | 'start' | 'complete') =>
   s.trips.command(id, { type, driverId: driverId! });
 
+async function waited(s: Stack, trip: Trip): Promise<void> {
+  await take(s, trip, 'arrive');
+  clock.add(3_600_000);
+  for (const type of ['start', 'complete'] as const) await take(s, trip, type);
+}
+
 const scenarios: Scenario[] = [
   {
+    // Its driver waits longer than was held for.
     name: 'a ride to its end',
     riderId: (n) => `rider-${n}`,
-    async go(s, trip) {
-      for (const type of ['arrive', 'start', 'complete'] as const) await take(s, trip, type);
-    },
+    go: waited,
     ends: 'settled',
   },
   { name: 'a ride whose rider is declined', riderId: (n) => `declined-${n}`, async go() {}, ends: 'declined' },
+  ...(isLong
+    ? [{ name: 'a ride whose rider has no more', riderId: (n: number) => `limited-${n}`, go: waited, ends: 'settled' }]
+    : []),
   {
     name: 'a ride that its rider cancels late',
     riderId: (n) => `rider-${n}`,
@@ -110,7 +118,9 @@ async function soundAfter(t: Test, tripId: string): Promise<void> {
   await toldOnce(t, s, tripId, trip.history);
   const charged = chargeOf(trip)!.totalMinor;
   const isDeclined = payment?.declineReason !== undefined;
-  t.equal(payment?.capturedMinor ?? 0, isDeclined ? 0 : charged, `${trip.status}: captured what was charged`);
+  const isRefused = payment?.history.some(({ type }) => type === 'raise_refused');
+  const due = isDeclined ? 0 : isRefused ? payment!.holdMinor : charged;
+  t.equal(payment?.capturedMinor ?? 0, due, `${trip.status}: captured what was charged, or could be had`);
   const end = isDeclined ? (charged > 0 ? 'unpaid' : 'declined') : charged > 0 ? 'settled' : 'released';
   t.equal(payment?.status ?? 'released', end);
   t.equal(

@@ -19,7 +19,7 @@ const patience = { attempts: ATTEMPTS, repairs: REPAIRS, retryMs: 1000, retryMax
 /** A provider whose calls fail as the test says; it counts them by step. */
 function troubled() {
   const away = new Set<PaymentStep>();
-  const calls: Record<string, number> = { hold: 0, capture: 0, release: 0 };
+  const calls: Record<string, number> = { hold: 0, raise: 0, capture: 0, release: 0 };
   /** Fails before the real one is asked, or after it was and did it. */
   let isDone = false;
   const holds = new Set<string>();
@@ -45,6 +45,7 @@ function troubled() {
           if ('holdId' in outcome) holds.add(outcome.holdId);
           return outcome;
         }),
+      raise: (key, hold, minor) => run('raise', () => real.raise(key, hold, minor)),
       capture: (key, hold, minor) => run('capture', () => real.capture(key, hold, minor)),
       release: (key, hold) => run('release', () => real.release(key, hold)),
       openHolds: real.openHolds,
@@ -78,8 +79,11 @@ async function assigned(s: Stack, riderId: string, driverId: string): Promise<Tr
   return s.dispatch.accept(id, (await s.trips.find(id))!.offer!.id, driverId);
 }
 
-async function driven(s: Stack, { id, driverId }: Trip): Promise<void> {
-  for (const type of ['arrive', 'start', 'complete'] as const) await s.trips.command(id, { type, driverId: driverId! });
+/** @param waits what happens while the driver waits for the rider */
+async function driven(s: Stack, { id, driverId }: Trip, waits: () => void = () => {}): Promise<void> {
+  await s.trips.command(id, { type: 'arrive', driverId: driverId! });
+  waits();
+  for (const type of ['start', 'complete'] as const) await s.trips.command(id, { type, driverId: driverId! });
 }
 
 const paid = async (s: Stack, { id }: Trip) => (await s.payments.find(id))!;
@@ -166,6 +170,27 @@ for (const isLost of [false, true]) {
     },
   );
 }
+
+t.test(
+  'a hold that cannot be raised: what it holds is taken, the rest stays owed, and nobody has to look',
+  async (t) => {
+    const { s, clock, trouble } = await place(t);
+    const trip = await holding(s, clock);
+    const { holdMinor } = await paid(s, trip);
+    trouble.away.add('raise');
+    trouble.loseAnswers();
+    await driven(s, trip, () => clock.add(3_600_000));
+    await becomes(s, clock, trip, 'settled');
+    t.equal(trouble.calls.raise, ATTEMPTS);
+    const payment = await paid(s, trip);
+    t.ok(payment.owedMinor! > holdMinor);
+    t.equal(payment.capturedMinor, holdMinor, 'though the provider would have had all: nobody knew it');
+    t.match(payment.history.find(({ type }) => type === 'raise_refused')?.reason, /^RIDE_UNAVAILABLE/);
+    t.same([payment.failedStep, payment.failure, payment.attempts], [undefined, undefined, 0]);
+    t.equal(await s.payments.desk.countFailed(), 0);
+    t.same(await openHolds(s), []);
+  },
+);
 
 t.test('what the provider refuses for good is not tried again', async (t) => {
   const { s, clock, trouble } = await place(t);

@@ -30,6 +30,8 @@ const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
   fc.constantFrom('h1', 'h2').map((holdId) => ({ type: 'held' as const, holdId })),
   fc.constant({ type: 'declined' as const, reason: 'no' }),
   amount.map((amountMinor) => ({ type: 'owe' as const, amountMinor })),
+  amount.map((heldMinor) => ({ type: 'raised' as const, heldMinor })),
+  fc.constant({ type: 'raise_refused' as const, reason: 'no' }),
   fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
   fc.constantFrom(...paymentSteps).map((step) => ({ type: 'give_up' as const, step, reason: 'away' })),
 );
@@ -43,6 +45,7 @@ function apply(state: PaymentState, command: PaymentCommand): PaymentState {
 function doStep(state: PaymentState): PaymentState {
   const step = nextStep(state);
   if (step === 'hold') return apply(state, { type: 'held', holdId: 'h' });
+  if (step === 'raise') return apply(state, { type: 'raised', heldMinor: state.owedMinor! });
   if (step === 'capture') return apply(state, { type: 'captured' });
   if (step === 'release') return apply(state, { type: 'released' });
   return step === 'settle' ? apply(state, { type: 'settled' }) : state;
@@ -58,7 +61,9 @@ t.test('whatever comes: one hold, one amount owed, one capture, never more than 
           if (state.holdId !== null && next.holdId !== state.holdId) throw new Error('another hold');
           if (state.owedMinor !== null && next.owedMinor !== state.owedMinor) throw new Error('another amount');
           if (state.capturedMinor > 0 && next.capturedMinor !== state.capturedMinor) throw new Error('captured twice');
-          if (next.capturedMinor > Math.min(hold, next.owedMinor ?? 0)) throw new Error('too much');
+          if (next.capturedMinor > Math.min(next.holdMinor, next.owedMinor ?? 0)) throw new Error('too much');
+          const isRaised = command.type === 'raised' && state.status === 'raising';
+          if (next.holdMinor !== state.holdMinor && !isRaised) throw new Error('another amount held');
           if (!needsHold(state) && needsHold(next)) throw new Error('a hold too late');
           if (captureLines(next).reduce((sum, line) => sum + line.amountMinor, 0) !== 0) throw new Error('unbalanced');
           // The same command again changes nothing.
@@ -76,7 +81,7 @@ t.test('once hold and amount are known, the steps lead to an end', async (t) => 
       fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(20_000), fc.array(commands), (hold, owed, before) => {
         let state = before.reduce(apply, begun(hold));
         state = apply(state, { type: 'owe', amountMinor: owed });
-        for (let i = 0; i < 4; i++) state = doStep(state);
+        for (let i = 0; i < 5; i++) state = doStep(state);
         if (nextStep(state) !== null) throw new Error(`still ${state.status}`);
         if (!['settled', 'released', 'declined', 'unpaid'].includes(state.status)) throw new Error(state.status);
         if (state.status === 'settled' && state.capturedMinor !== captureMinor(state)) throw new Error('not all');
@@ -112,6 +117,32 @@ t.test('a step that is given up is no step under way, and done all the same it g
   t.equal(needsHold(give(releasing)), false, 'whoever finds the hold releases it');
 });
 
+t.test('what is owed beyond the hold: it is raised; else what it holds is taken and the rest stays owed', async (t) => {
+  const raising = apply(apply(begun(500), { type: 'held', holdId: 'h' }), { type: 'owe', amountMinor: 700 });
+  t.hasStrict(raising, { status: 'raising', holdMinor: 500 });
+  t.equal(needsHold(raising), true);
+  t.equal(apply(raising, { type: 'captured' }), raising, 'not captured before it is known of how much');
+  const raised = apply(raising, { type: 'raised', heldMinor: 700 });
+  t.hasStrict(doStep(doStep(raised)), { status: 'settled', capturedMinor: 700 });
+  const part = apply(raising, { type: 'raised', heldMinor: 600 });
+  t.equal(unpaidMinor(doStep(part)), 100, 'a provider may raise it by less');
+  for (const refused of [
+    apply(raising, { type: 'raise_refused', reason: 'no' }),
+    apply(raising, { type: 'give_up', step: 'raise', reason: 'away' }),
+  ]) {
+    t.hasStrict(refused, { status: 'capturing', holdMinor: 500 });
+    t.equal(refused.failedStep, undefined, 'nobody has to look');
+    t.equal(apply(refused, { type: 'raised', heldMinor: 700 }), refused, 'too late: the capture is of so much');
+    const settled = doStep(doStep(refused));
+    t.hasStrict(settled, { status: 'settled', capturedMinor: 500 });
+    t.equal(unpaidMinor(settled), 200);
+  }
+  t.equal(
+    apply(apply(begun(500), { type: 'held', holdId: 'h' }), { type: 'owe', amountMinor: 500 }).status,
+    'capturing',
+  );
+});
+
 t.test('waits grow, are bounded before and after it was given up, and end', async (t) => {
   const patience = { retryMs: 1000, retryMaxMs: 4000, attempts: 4, repairs: 3 };
   t.same(
@@ -126,10 +157,8 @@ t.test('the amount may come before the hold, and waits between tries grow up to 
   const early = apply(begun(500), { type: 'owe', amountMinor: 700 });
   t.equal(early.status, 'holding');
   const held = apply(early, { type: 'held', holdId: 'h' });
-  t.equal(held.status, 'capturing');
-  const settled = doStep(doStep(held));
-  t.hasStrict(settled, { status: 'settled', capturedMinor: 500 });
-  t.equal(unpaidMinor(settled), 200);
+  t.equal(held.status, 'raising');
+  t.hasStrict(doStep(doStep(doStep(held))), { status: 'settled', capturedMinor: 700 });
   t.equal(apply(apply(early, { type: 'declined', reason: 'no' }), { type: 'settled' }).status, 'unpaid');
   t.same(
     [1, 2, 3, 4, 99].map((n) => backoffMs(n, 1000, 5000)),

@@ -1,9 +1,11 @@
 /** The saga of a payment over real store, Redis and queues: its good path, every refusal, a provider that is away. */
+import fc from 'fast-check';
 import t from 'tap';
 import { ledgerIdOf, paymentIdOf } from '../../../src/domain/payments/payment.ts';
 import { chargeOf, type Trip } from '../../../src/domain/trips/trip.ts';
 import { RideError } from '../../../src/errors.ts';
 import type { Payments } from '../../../src/ports/payments.ts';
+import type { Store } from '../../../src/ports/store.ts';
 import { until } from '../../until.ts';
 import { manualClock, onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
 
@@ -22,6 +24,9 @@ async function assigned(s: Stack, riderId: string, driverId: string): Promise<Tr
 async function steps(s: Stack, tripId: string, driverId: string, ...names: ('arrive' | 'start' | 'complete')[]) {
   for (const type of names) await s.trips.command(tripId, { type, driverId });
 }
+
+/** Longer than is held for. */
+const WAIT_MS = 3_600_000;
 
 const openHolds = async (s: Stack) => (await s.provider.openHolds(Number.MAX_SAFE_INTEGER, 100)).items;
 
@@ -123,6 +128,7 @@ t.test('the provider is away at every step: tried again until it is back, each t
     };
     return {
       hold: (asked) => lose(asked.key, () => real.hold(asked)),
+      raise: (key, hold, minor) => lose(key, () => real.raise(key, hold, minor)),
       capture: (key, hold, minor) => lose(key, () => real.capture(key, hold, minor)),
       release: (key, hold) => lose(key, () => real.release(key, hold)),
       openHolds: real.openHolds,
@@ -144,15 +150,96 @@ t.test('the provider is away at every step: tried again until it is back, each t
   // The job of the queue, by wall time, may have come first.
   await s.payments.reconcile(0);
   await becomes(s, id, 'held');
-  await steps(s, id, 'driver', 'arrive', 'start', 'complete');
+  await steps(s, id, 'driver', 'arrive');
+  clock.add(WAIT_MS);
+  await steps(s, id, 'driver', 'start', 'complete');
   await until(async () => {
     clock.add(5000);
     await s.payments.reconcile(600_000);
     return (await statusOf(s, id)) === 'settled';
   }, 'the capture');
-  t.same(failing, new Set([`${paymentIdOf(id)}.hold`, `${paymentIdOf(id)}.capture`]));
+  t.same(failing, new Set(['hold', 'raise', 'capture'].map((step) => `${paymentIdOf(id)}.${step}`)));
   t.same(await openHolds(s), []);
   t.equal(await s.collections.ledger.count({}), 1);
+});
+
+t.test('the driver waits longer than was held for: the hold is raised, or what it holds is taken', async (t) => {
+  const clock = manualClock();
+  const s = await stack(t, await shared(t, clock));
+  for (const riderId of ['rider', 'limited']) {
+    const driverId = `driver-of-${riderId}`;
+    const { id } = await assigned(s, riderId, driverId);
+    await becomes(s, id, 'held');
+    const { holdMinor } = (await s.payments.find(id))!;
+    await steps(s, id, driverId, 'arrive');
+    clock.add(WAIT_MS);
+    await steps(s, id, driverId, 'start', 'complete');
+    await becomes(s, id, 'settled');
+    const payment = (await s.payments.find(id))!;
+    const fare = chargeOf((await s.trips.find(id))!)!.totalMinor;
+    t.ok(fare > holdMinor);
+    const taken = riderId === 'rider' ? fare : holdMinor;
+    t.hasStrict(payment, { owedMinor: fare, holdMinor: taken, capturedMinor: taken });
+    const asked = riderId === 'rider' ? 'raised' : 'raise_refused';
+    t.same(
+      payment.history.map(({ type }) => type),
+      ['requested', 'held', 'owed', asked, 'captured', 'settled'],
+    );
+    t.equal((await s.collections.ledger.get(ledgerIdOf(id)))!.lines[0]!.amountMinor, taken);
+    await s.drivers.setStatus(person('driver', driverId), 'offline');
+  }
+  t.same(await openHolds(s), []);
+});
+
+t.test('one node says that it begins, another that it has ended: however they meet, the payment knows', async (t) => {
+  const place = await shared(t);
+  const turns: { of: fc.Scheduler | null } = { of: null };
+  // What they read and write of payments comes in any order.
+  const wrapStore = (store: Store): Store => ({
+    ...store,
+    collection(spec) {
+      const real = store.collection(spec);
+      if (spec.name !== 'payments') return real;
+      const inTurn = async <T>(what: string, run: () => Promise<T>): Promise<T> => {
+        await turns.of?.schedule(Promise.resolve(), what);
+        return run();
+      };
+      return {
+        ...real,
+        get: (id) => inTurn('get', () => real.get(id)),
+        insert: (document, events) => inTurn('insert', () => real.insert(document, events)),
+        compareAndSet: (document, events) => inTurn('write', () => real.compareAndSet(document, events)),
+      };
+    },
+  });
+  const nodes = [await stack(t, place, { wrapStore }), await stack(t, place, { wrapStore })] as const;
+  const [a, b] = nodes;
+  const { id } = await assigned(a, 'rider', 'driver');
+  await becomes(a, id, 'held');
+  const begun = (await a.trips.find(id))!;
+  const assignment = begun.history.at(-1)!;
+  let made = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), fc.boolean(), async (scheduler, isFree) => {
+      const trip: Trip = { ...begun, id: `trip_test_${++made}` };
+      const at = begun.matchedAt! + (isFree ? 1000 : 600_000);
+      const end = { ...assignment, type: 'cancelled' as const, status: 'cancelled' as const };
+      const ended: Trip = { ...trip, status: 'cancelled', cancelledBy: trip.riderId, updatedAt: at };
+      turns.of = scheduler;
+      const both = Promise.all([a.payments.reactToTrip(trip, assignment), b.payments.reactToTrip(ended, end)]);
+      await scheduler.waitFor(both);
+      // What follows from it has its own time.
+      turns.of = null;
+      await scheduler.waitIdle();
+      await Promise.all(nodes.map((node) => node.idle()));
+      const payment = (await a.payments.find(trip.id))!;
+      const owed = chargeOf(ended)!.totalMinor;
+      if (payment.owedMinor !== owed) throw new Error(`owed ${payment.owedMinor}, not ${owed}`);
+      return owed > 0 || payment.capturedMinor === 0;
+    }),
+    { numRuns: 60 },
+  );
+  await until(async () => (await openHolds(a)).every(({ paymentId }) => paymentId === paymentIdOf(id)), 'no hold left');
 });
 
 t.test('reconciliation: a payment that was not told, a hold that nobody wants; good ones are left alone', async (t) => {

@@ -1,0 +1,76 @@
+/**
+ * The steps of a payment, each of which calls the provider or writes the books under a key of its own, and says what came of it. A step
+ * may be taken any number of times, from any number of nodes: it is done once.
+ */
+import type { Payments as Provider } from '../../ports/payments.ts';
+import type { Publisher } from '../../ports/publisher.ts';
+import type { Collection } from '../../ports/store.ts';
+import { isTaken } from '../documents/writing.ts';
+import { shardKeyOf } from '../ids.ts';
+import { type LedgerEntry, ledgerIdOf, type Payment } from './payment.ts';
+import { captureLines, captureMinor, type PaymentCommand, type PaymentStep } from './rules.ts';
+
+export interface StepsDeps {
+  provider: Provider;
+  ledger: Collection<LedgerEntry>;
+  publisher: Publisher;
+}
+
+/** What the rider is told of a payment that is settled. */
+export const receiptOf = ({ id, tripId, capturedMinor, currency }: Payment) => ({
+  id: `${id}.receipt`,
+  title: 'Receipt',
+  body: `${capturedMinor} ${currency}`,
+  tripId,
+});
+
+/** @returns what takes a step; it rejects when nobody knows what came of it, or when the provider refuses it for good */
+export function createSteps({ provider, ledger, publisher }: StepsDeps) {
+  async function hold({ id, riderId, currency, holdMinor: amountMinor }: Payment): Promise<PaymentCommand> {
+    const outcome = await provider.hold({ key: `${id}.hold`, paymentId: id, riderId, amountMinor, currency });
+    return 'holdId' in outcome
+      ? { type: 'held', holdId: outcome.holdId }
+      : { type: 'declined', reason: outcome.declined };
+  }
+
+  async function raise({ id, holdId, owedMinor }: Payment): Promise<PaymentCommand> {
+    const outcome = await provider.raise(`${id}.raise`, holdId!, owedMinor!);
+    return 'heldMinor' in outcome
+      ? { type: 'raised', heldMinor: outcome.heldMinor }
+      : { type: 'raise_refused', reason: outcome.declined };
+  }
+
+  /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */
+  async function settle(payment: Payment): Promise<PaymentCommand> {
+    const { id: paymentId, tripId, bookingId, riderId, currency } = payment;
+    const id = ledgerIdOf(bookingId ?? tripId);
+    const key = shardKeyOf(id, payment.region, payment.createdAt);
+    const what = { paymentId, tripId, ...(bookingId ? { bookingId } : {}) };
+    try {
+      await ledger.insert({ id, ...key, version: 1, ...what, currency, lines: captureLines(payment) });
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+    const receipt = receiptOf(payment);
+    await publisher.publishOrdered(`user:${riderId}`, 'notification', receipt, receipt.id);
+    return { type: 'settled' };
+  }
+
+  return async (step: PaymentStep, payment: Payment): Promise<PaymentCommand> => {
+    const { id } = payment;
+    switch (step) {
+      case 'hold':
+        return hold(payment);
+      case 'raise':
+        return raise(payment);
+      case 'capture':
+        await provider.capture(`${id}.capture`, payment.holdId!, captureMinor(payment));
+        return { type: 'captured' };
+      case 'release':
+        await provider.release(`${id}.release`, payment.holdId!);
+        return { type: 'released' };
+      case 'settle':
+        return settle(payment);
+    }
+  };
+}
