@@ -31,7 +31,13 @@ export const PICKUP = { lat: 40.7484, lng: -73.9857, address: '350 5th Ave' };
 export const DROPOFF = { lat: 40.7061, lng: -74.0087, address: '11 Wall St' };
 
 /** Over its road, by the settings as they are when nobody sets them. */
-export const ESTIMATE = { distance_m: 6868, duration_s: 1145, fare_minor: 2269, currency: 'USD' };
+export const ESTIMATE = {
+  distance_m: 6868,
+  duration_s: 1145,
+  fare_minor: 2269,
+  currency: 'USD',
+  source: 'straight_line',
+};
 
 /** The zone of the pick-up, and its outline. */
 export const ZONE = '872a100d2ffffff';

@@ -33,6 +33,11 @@ export const VehicleClassSchema = OneOf(vehicleClasses);
 /** Who asks on behalf of another names him with it. */
 export const ForWhom = Type.Optional(Named(userId, 'for whom; operators and services only'));
 
+/** Of a way and its time. */
+export const EstimateSource = Type.String({
+  description: 'where the estimate came from: a routing engine, or straight_line',
+});
+
 /** A place as people write it. */
 export const Address = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }));
 

@@ -25,8 +25,23 @@ export interface OutboundMessages {
   offer_closed: { tripId: string; offerId: string; reason: string };
   match: { tripId: string; offer: Offer; vehicleClass: string };
   location: { position: Position; ageMs: number; stale: boolean };
-  eta_refresh: { tripId: string; etaS: number; distanceM: number; leg: 'pickup' | 'dropoff'; source: string };
-  zone_broadcast: { zone: string; city: string; positions: { position: Position; status: string; ageMs: number }[] };
+  eta_refresh: {
+    tripId: string;
+    etaS: number;
+    distanceM: number;
+    leg: 'pickup' | 'dropoff';
+    source: string;
+    /** Of the position that it was estimated from, as the rest. */
+    ageMs: number;
+    stale: boolean;
+    accuracyM?: number | undefined;
+    positionSource: string;
+  };
+  zone_broadcast: {
+    zone: string;
+    city: string;
+    positions: { position: Position; status: string; ageMs: number; stale: boolean }[];
+  };
   chat_message: { tripId: string; messageId: string; senderId: string; senderRole: string; text: string; at: number };
   typing_notice: { tripId: string; userId: string; active: boolean };
   presence: { userId: string; online: boolean; lastSeenMs: number };

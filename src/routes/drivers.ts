@@ -132,6 +132,7 @@ export const driverRoutes: FastifyPluginAsyncTypebox<DriverRouteOptions> = async
           ...toPositionWire(d),
           distance_m: d.distanceM,
           eta_s: d.etaS,
+          eta_source: d.etaSource,
           vehicle_class: d.vehicleClass,
         })),
       };

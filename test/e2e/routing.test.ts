@@ -28,23 +28,30 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
   const driver = await lookingDriver(t, s, corner(4, 9));
   const rider = await member(s, 'rider');
   const nearby = await s.rest('GET', `/api/v1/drivers/nearby?lat=${home.lat}&lng=${home.lng}`, rider.token);
-  t.match(nearby.body.items, [{ driver_id: driver.id, eta_s: Number }]);
+  t.match(nearby.body.items, [{ driver_id: driver.id, eta_s: Number, eta_source: 'osrm' }]);
   t.equal(sum(await readMetrics(s.at.metrics), 'ride_eta_estimates_total', { source: 'osrm' }), 1);
 
   const asked = await s.rest('POST', '/api/v1/trips', rider.token, { pickup: home, dropoff: work });
   t.equal(asked.status, 201);
   const trip = asked.body;
+  t.equal(trip.estimate.source, 'osrm');
   t.ok(
     Math.abs(trip.estimate.distance_m - 1200) < 20,
     `${trip.estimate.distance_m} m along the avenue, no detour factor`,
   );
 
   const offered = await driver.peer.inbox.find((m) => m.job_offer?.trip_id === trip.id, 'offer');
+  const located = nearby.body.items[0].recorded_at_ms;
+  const estimated = { position_recorded_at_ms: `${located}` };
+  t.hasStrict(offered.job_offer, { ...estimated, pickup_eta_source: 'osrm' });
   t.ok(Math.abs(offered.job_offer.pickup_distance_m - 1000) < 20, 'round the block');
   const path = `/api/v1/trips/${trip.id}`;
-  await s.rest('POST', `${path}/offers/${offered.job_offer.offer_id}/accept`, driver.token);
   const follower = await connect(t, s.at, 'websocket-json', rider.token);
   await follower.ask({ subscribe: { topic: `trip:${trip.id}` } });
+  await s.rest('POST', `${path}/offers/${offered.job_offer.offer_id}/accept`, driver.token);
+
+  const { match } = await follower.inbox.find((m) => m.match?.trip_id === trip.id, 'the match');
+  t.hasStrict(match, { ...estimated, eta_source: 'osrm' });
 
   let step = 0;
   /** Drives until an ETA from `source` is heard; every position is somewhere new. */
@@ -52,12 +59,15 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
     const since = follower.inbox.all.length;
     await until(async () => {
       step++;
-      const at = { ...corner(4, 9 - (step % 3)), recorded_at_ms: Date.now(), trip_id: trip.id };
+      const at = { ...corner(4, 9 - (step % 3)), recorded_at_ms: Date.now(), trip_id: trip.id, accuracy_m: 4 };
       await driver.peer.ask({ location_update: at });
       return follower.inbox.all.slice(since).some((m) => m.eta_refresh?.source === source);
     }, `an ETA by ${source}`);
   };
   await hears('osrm');
+  const { eta_refresh: eta } = follower.inbox.all.find((m) => m.eta_refresh)!;
+  t.hasStrict(eta, { position_source: 'stream', accuracy_m: 4 }, 'of which position it is');
+  t.ok(Number(eta.age_ms) < 60_000 && !eta.stale);
   await osrm.kill();
   await hears('straight_line');
   await hears('straight_line');

@@ -90,6 +90,9 @@ t.test('subscribing in the middle of a stream of positions never goes back in ti
         distanceM: 1,
         leg: 'pickup',
         source: 'x',
+        ageMs: 0,
+        stale: false,
+        positionSource: 'stream',
       });
     }
   })();

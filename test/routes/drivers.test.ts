@@ -129,6 +129,7 @@ t.test('nearby: nearest first, within the radius, as many as were asked for', as
     const one = found[index]!;
     t.ok(Math.abs(one.distance_m - metres) < 10, `${metres} m: ${one.distance_m}`);
     t.ok(one.eta_s > 0 && one.age_ms >= 0 && one.stale === false && one.source === 'rest');
+    t.equal(one.eta_source, 'straight_line');
   }
   await keepFresh();
   t.same(await idsNear(here, '&limit=2'), [close.id, middle.id], 'limit');

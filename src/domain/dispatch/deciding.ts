@@ -81,8 +81,8 @@ export function createDeciding(deps: DecidingDeps) {
     const { ranked } = explain(input, tripId);
     const asked = driverIds.map((driverId): Asked => {
       const { etaS, source, distanceM } = ranked.find((one) => one.driverId === driverId)!;
-      const { lat, lng } = input.drivers.find((one) => one.driverId === driverId)!;
-      return { driverId, etaS, source, distanceM, lat, lng };
+      const { lat, lng, recordedAt } = input.drivers.find((one) => one.driverId === driverId)!;
+      return { driverId, etaS, source, distanceM, lat, lng, recordedAt };
     });
     const [first, ...others] = asked;
     return { id, ...first!, expiresAt: clock.now() + settings.offerTtlMs, ...(others.length > 0 ? { others } : {}) };

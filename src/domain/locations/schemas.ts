@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import type { Position } from '../../ports/positions.ts';
 import { after, DRIVER_ID, TRIP_ID } from '../examples.ts';
-import { Closed, EpochMs, Latitude, Longitude, VehicleClassSchema } from '../schemas.ts';
+import { Closed, EpochMs, EstimateSource, Latitude, Longitude, VehicleClassSchema } from '../schemas.ts';
 import { limits, type PositionInput } from './rules.ts';
 
 const within = (r: { min: number; max: number }) => ({ minimum: r.min, maximum: r.max });
@@ -96,7 +96,13 @@ export const NearbyQuerySchema = Type.Object(
   Closed,
 );
 
-const nearbyExample = { ...positionExample, distance_m: 440.3, eta_s: 99.1, vehicle_class: 'standard' };
+const nearbyExample = {
+  ...positionExample,
+  distance_m: 440.3,
+  eta_s: 99.1,
+  eta_source: 'straight_line',
+  vehicle_class: 'standard',
+};
 
 export const NearbySchema = Type.Object(
   {
@@ -109,7 +115,8 @@ export const NearbySchema = Type.Object(
           ...motion,
           ...freshness,
           distance_m: Type.Number(),
-          eta_s: Type.Number(),
+          eta_s: Type.Number({ description: 'estimated from this position, which has an age' }),
+          eta_source: EstimateSource,
           vehicle_class: VehicleClassSchema,
         },
         { title: 'NearbyDriver' },

@@ -87,7 +87,10 @@ export function createLocations(deps: LocationsDeps) {
     const { etaS, distanceM, source } = await deps.routing.leg(position, to, position.city);
     // The trip went on, or ended, meanwhile: this is about a way that is behind him.
     if (!bindings.holds(position.driverId, binding) || legOf(binding) !== leg) return;
-    publisher.publishLatest(`trip:${tripId}`, 'eta_refresh', { tripId, etaS, distanceM, leg, source });
+    const { accuracyM, source: positionSource } = position;
+    const freshness = freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs);
+    const estimate = { tripId, etaS, distanceM, leg, source } as const;
+    publisher.publishLatest(`trip:${tripId}`, 'eta_refresh', { ...estimate, ...freshness, accuracyM, positionSource });
   }
 
   function fanOut(position: Position, binding: Binding | null): void {
@@ -241,7 +244,7 @@ export function createLocations(deps: LocationsDeps) {
         if (fresh.length < limit && found.length === looked && looked < MOST_NEARBY) continue;
         const nearest = fresh.slice(0, limit);
         const legs = await deps.routing.legsTo(nearest, center, nearest[0]?.city ?? '');
-        return nearest.map((driver, i) => ({ ...driver, etaS: legs[i]!.etaS }));
+        return nearest.map((driver, i) => ({ ...driver, etaS: legs[i]!.etaS, etaSource: legs[i]!.source }));
       }
     },
   };

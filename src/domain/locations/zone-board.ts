@@ -106,14 +106,15 @@ export function createZoneBoard(deps: ZoneBoardDeps): ZoneBoard {
     const { told, others } = sorted;
     // Who goes on duty now need not move to be seen.
     putBack(others.filter(({ position }) => now - position.recordedAt <= freshnessMs));
-    for (const moved of told) moved.ageMs = freshnessOf(moved.position.recordedAt, now, freshnessMs).ageMs;
+    for (const moved of told) Object.assign(moved, freshnessOf(moved.position.recordedAt, now, freshnessMs));
     publishGroups('zone', told, (p) => deps.zoneOf(p.lat, p.lng));
     publishGroups('city', told, (p) => p.city);
   }
 
   return {
     moved(position, isOnTrip) {
-      byDriver.set(position.driverId, { position, status: isOnTrip ? 'on_trip' : 'available', ageMs: 0 });
+      const status = isOnTrip ? 'on_trip' : 'available';
+      byDriver.set(position.driverId, { position, status, ageMs: 0, stale: false });
     },
     flush() {
       if (flushing) return flushing;

@@ -11,6 +11,8 @@ export interface Asked extends LatLng {
   /** Where the ETA came from: a routing engine's name or straight_line. */
   source?: string;
   distanceM: number;
+  /** When his position was measured, epoch ms. Missing in offers that were stored before there was such a field. */
+  recordedAt?: number;
 }
 
 /** An offer that its driver may take until `expiresAt`; in a broadcast any of several may, and the first does. */

@@ -2,7 +2,17 @@
 import { cellToBoundary } from 'h3-js';
 import { type Static, Type } from 'typebox';
 import { after, DROPOFF, ESTIMATE, PICKUP, RIDER_ID, TRIP_ID, ZONE, ZONE_OUTLINE } from '../examples.ts';
-import { CitySchema, Closed, EpochMs, ForWhom, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
+import {
+  CitySchema,
+  Closed,
+  EpochMs,
+  EstimateSource,
+  ForWhom,
+  Latitude,
+  Longitude,
+  OneOf,
+  VehicleClassSchema,
+} from '../schemas.ts';
 import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
 import { type Fare, fareLineKinds, fareOfTerms, type Quote, type SurgeSnapshot, type Terms } from './rules.ts';
@@ -67,6 +77,7 @@ export const FareSchema = Type.Object(
 const TermsSchema = {
   distance_m: Type.Integer(),
   duration_s: Type.Integer(),
+  estimate_source: Type.Optional(EstimateSource),
   surge: SurgeSchema,
   waiting: Type.Object({ free_s: Type.Integer(), per_minute_minor: Minor }),
   cancellation: Type.Object({
@@ -75,7 +86,7 @@ const TermsSchema = {
   }),
 };
 
-const { distance_m, duration_s, fare_minor, currency } = ESTIMATE;
+const { distance_m, duration_s, source: estimate_source, fare_minor, currency } = ESTIMATE;
 const priceExample = {
   fare: {
     currency,
@@ -88,6 +99,7 @@ const priceExample = {
   },
   distance_m,
   duration_s,
+  estimate_source,
   surge: {
     zone: ZONE,
     multiplier_permille: 1000,
@@ -224,9 +236,10 @@ export function toFareWire(fare: Fare): Static<typeof FareSchema> {
   };
 }
 
-const toTerms = ({ tariff, distanceM, durationS, surge }: Terms) => ({
+const toTerms = ({ tariff, distanceM, durationS, source, surge }: Terms) => ({
   distance_m: distanceM,
   duration_s: durationS,
+  estimate_source: source,
   surge: toSurge(surge),
   waiting: { free_s: tariff.waitingFreeS, per_minute_minor: tariff.waitingPerMinuteMinor },
   cancellation: { free_s: tariff.cancellationFreeS, fee_minor: tariff.cancellationFeeMinor },

@@ -6,6 +6,7 @@ import {
   CitySchema,
   Closed,
   EpochMs,
+  EstimateSource,
   ForWhom,
   Id,
   Latitude,
@@ -110,6 +111,7 @@ export const TripSchema = Type.Object(
     estimate: Type.Object({
       distance_m: Type.Number(),
       duration_s: Type.Number(),
+      source: Type.Optional(EstimateSource),
       fare_minor: Type.Integer(),
       currency: Type.String(),
     }),
@@ -234,6 +236,7 @@ export function toTripWire(trip: Trip): Static<typeof TripSchema> {
       duration_s: trip.estimate.durationS,
       fare_minor: trip.estimate.fareMinor,
       currency: trip.estimate.currency,
+      source: trip.estimate.source,
     },
     pickup_at: trip.departureTime,
     created_at: trip.createdAt,

@@ -84,6 +84,8 @@ export interface Match {
   etaS?: number | undefined;
   distanceM?: number | undefined;
   vehicleClass?: string | undefined;
+  etaSource?: string | undefined;
+  positionRecordedAtMs?: number | undefined;
 }
 
 export function writeMatch(w: Writer, m: Match): void {
@@ -97,6 +99,8 @@ export function writeMatch(w: Writer, m: Match): void {
   if (m.etaS !== undefined && !Object.is(m.etaS, 0)) w.double(33, m.etaS);
   if (m.distanceM !== undefined && !Object.is(m.distanceM, 0)) w.double(41, m.distanceM);
   if (m.vehicleClass !== undefined && m.vehicleClass !== '') w.string(50, m.vehicleClass);
+  if (m.etaSource !== undefined && m.etaSource !== '') w.string(58, m.etaSource);
+  if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(64, m.positionRecordedAtMs);
 }
 
 export interface JobOffer {
@@ -113,6 +117,8 @@ export interface JobOffer {
   vehicleClass?: string | undefined;
   kind?: string | undefined;
   parcelWeightG?: number | undefined;
+  pickupEtaSource?: string | undefined;
+  positionRecordedAtMs?: number | undefined;
 }
 
 export function writeJobOffer(w: Writer, m: JobOffer): void {
@@ -137,6 +143,8 @@ export function writeJobOffer(w: Writer, m: JobOffer): void {
   if (m.vehicleClass !== undefined && m.vehicleClass !== '') w.string(90, m.vehicleClass);
   if (m.kind !== undefined && m.kind !== '') w.string(98, m.kind);
   if (m.parcelWeightG !== undefined && m.parcelWeightG !== 0) w.uint(104, m.parcelWeightG);
+  if (m.pickupEtaSource !== undefined && m.pickupEtaSource !== '') w.string(114, m.pickupEtaSource);
+  if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(120, m.positionRecordedAtMs);
 }
 
 export interface EtaRefresh {
@@ -145,6 +153,10 @@ export interface EtaRefresh {
   distanceM?: number | undefined;
   leg?: string | undefined;
   source?: string | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeEtaRefresh(w: Writer, m: EtaRefresh): void {
@@ -153,6 +165,10 @@ export function writeEtaRefresh(w: Writer, m: EtaRefresh): void {
   if (m.distanceM !== undefined && !Object.is(m.distanceM, 0)) w.double(25, m.distanceM);
   if (m.leg !== undefined && m.leg !== '') w.string(34, m.leg);
   if (m.source !== undefined && m.source !== '') w.string(42, m.source);
+  if (m.ageMs !== undefined && m.ageMs !== 0) w.uint(48, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(56, m.stale);
+  if (m.accuracyM !== undefined) w.double(65, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(74, m.positionSource);
 }
 
 export interface Location {
@@ -294,6 +310,9 @@ export interface ZonePosition {
   headingDeg?: number | undefined;
   status?: string | undefined;
   ageMs?: number | undefined;
+  accuracyM?: number | undefined;
+  source?: string | undefined;
+  stale?: boolean | undefined;
 }
 
 export function writeZonePosition(w: Writer, m: ZonePosition): void {
@@ -303,6 +322,9 @@ export function writeZonePosition(w: Writer, m: ZonePosition): void {
   if (m.headingDeg !== undefined) w.double(33, m.headingDeg);
   if (m.status !== undefined && m.status !== '') w.string(42, m.status);
   if (m.ageMs !== undefined && m.ageMs !== 0) w.uint(48, m.ageMs);
+  if (m.accuracyM !== undefined) w.double(57, m.accuracyM);
+  if (m.source !== undefined && m.source !== '') w.string(66, m.source);
+  if (m.stale !== undefined && m.stale !== false) w.bool(72, m.stale);
 }
 
 export interface ZoneBroadcast {

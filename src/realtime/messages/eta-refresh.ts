@@ -11,6 +11,10 @@ export const etaRefresh = defineServerMessage({
     distanceM: 1105,
     leg: 'pickup',
     source: 'straight_line',
+    ageMs: 120,
+    stale: false,
+    accuracyM: 5,
+    positionSource: 'stream',
   },
   toWire: (message) => ({ case: 'etaRefresh', value: message }),
 });

@@ -23,6 +23,8 @@ export const offer: Offer = {
   id: 'ofr_nyc_01jd0000000000000000000002',
   driverId: DRIVER_ID,
   etaS: 190.4,
+  source: 'straight_line',
+  recordedAt: 1421322002000,
   distanceM: 1142.3,
   lat: 40.7484,
   lng: -73.9857,

@@ -45,6 +45,8 @@ export const jobOffer = defineServerMessage({
       vehicleClass,
       kind,
       parcelWeightG: parcelWeightG ?? 0,
+      pickupEtaSource: offer.source ?? '',
+      positionRecordedAtMs: offer.recordedAt ?? 0,
     },
   }),
 });

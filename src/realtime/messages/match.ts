@@ -20,6 +20,8 @@ export const match = defineServerMessage({
       etaS: offer.etaS,
       distanceM: offer.distanceM,
       vehicleClass,
+      etaSource: offer.source ?? '',
+      positionRecordedAtMs: offer.recordedAt ?? 0,
     },
   }),
 });

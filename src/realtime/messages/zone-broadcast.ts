@@ -14,6 +14,7 @@ export const zoneBroadcast = defineServerMessage({
         position,
         status: 'on_trip',
         ageMs: 240,
+        stale: false,
       },
     ],
   },
@@ -22,13 +23,16 @@ export const zoneBroadcast = defineServerMessage({
     value: {
       zone,
       city,
-      positions: positions.map(({ position: p, status, ageMs }) => ({
+      positions: positions.map(({ position: p, status, ageMs, stale }) => ({
         driverId: p.driverId,
         lat: p.lat,
         lng: p.lng,
         headingDeg: p.headingDeg,
         status,
-        ageMs: ageMs,
+        ageMs,
+        accuracyM: p.accuracyM,
+        source: p.source,
+        stale,
       })),
     },
   }),

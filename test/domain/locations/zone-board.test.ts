@@ -6,7 +6,7 @@ import type { OutboundMessages, Publisher } from '../../../src/ports/publisher.t
 import { quiet } from '../../realtime/node.ts';
 import { manualClock } from '../stack.ts';
 
-const sent: { topic: string; drivers: string[]; statuses: string[] }[] = [];
+const sent: { topic: string; drivers: string[]; statuses: string[]; ages: [ageMs: number, isStale: boolean][] }[] = [];
 const of = (topic: string) => sent.filter((one) => one.topic === topic).map((one) => one.drivers);
 
 function boardOf(
@@ -22,7 +22,8 @@ function boardOf(
       t.equal(city, 'testville');
       t.equal(zone, topic.startsWith('zone:') ? topic.slice(5) : '');
       const drivers = positions.map(({ position }) => position.driverId);
-      sent.push({ topic, drivers, statuses: positions.map(({ status }) => status) });
+      const ages = positions.map(({ ageMs, stale }): [number, boolean] => [ageMs, stale]);
+      sent.push({ topic, drivers, statuses: positions.map(({ status }) => status), ages });
     },
   } as unknown as Publisher;
   const clock = manualClock();
@@ -49,6 +50,20 @@ t.test('many drivers are several messages, each with as many as it may hold', as
   t.same(of('city:testville'), [drivers.slice(0, 3), drivers.slice(3, 6), drivers.slice(6)]);
   await board.flush();
   t.equal(sent.length, 6, 'who has not moved since is not told of again');
+});
+
+t.test('each is as old as its position, and stale beyond the cut-off', async (t) => {
+  const { board, move, clock } = boardOf(t, async (ids) => ids.map(() => true));
+  move('old', 39);
+  clock.add(60_000);
+  move('late', 39);
+  clock.add(1);
+  await board.flush();
+  t.same(sent[0]!.drivers, ['old', 'late']);
+  t.same(sent[0]!.ages, [
+    [60_001, true],
+    [1, false],
+  ]);
 });
 
 t.test('who is off duty is not told of, until he goes on duty', async (t) => {

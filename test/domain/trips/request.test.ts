@@ -48,9 +48,13 @@ t.test('keys past their life are forgotten in one sweep, however many they are',
     resourceId: '',
   });
   await Promise.all(Array.from({ length: 1001 }, (_, i) => keys.insert(record(`key-${i}`))));
+  const call = { id: 'call', bodyHash: '' };
+  await s.calls.begin(call);
   clock.add(86_400_001);
   await keys.insert(record('young'));
+  t.ok(await s.collections.calls.get(call.id));
   await s.sweep();
+  t.equal(await s.collections.calls.get(call.id), null, 'of a call too');
   t.equal((await keys.getMany(['key-0', 'key-500', 'key-1000', 'young'])).length, 1, 'the young one');
 });
 t.end();

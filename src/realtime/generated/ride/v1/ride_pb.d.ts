@@ -1043,6 +1043,20 @@ export declare type Match = Message<"ride.v1.Match"> & {
    * @generated from field: string vehicle_class = 6;
    */
   vehicleClass: string;
+
+  /**
+   * Where the estimate came from: straight_line or the name of the routing engine.
+   *
+   * @generated from field: string eta_source = 7;
+   */
+  etaSource: string;
+
+  /**
+   * When driver_position was measured: now minus this is its age. 0 when that is not known.
+   *
+   * @generated from field: int64 position_recorded_at_ms = 8;
+   */
+  positionRecordedAtMs: bigint;
 };
 
 /**
@@ -1147,6 +1161,20 @@ export declare type JobOffer = Message<"ride.v1.JobOffer"> & {
    * @generated from field: uint32 parcel_weight_g = 13;
    */
   parcelWeightG: number;
+
+  /**
+   * Where pickup_eta_s came from: straight_line or the name of the routing engine.
+   *
+   * @generated from field: string pickup_eta_source = 14;
+   */
+  pickupEtaSource: string;
+
+  /**
+   * When the driver's position was measured from which it was estimated: now minus this is its age. 0 when that is not known.
+   *
+   * @generated from field: int64 position_recorded_at_ms = 15;
+   */
+  positionRecordedAtMs: bigint;
 };
 
 /**
@@ -1229,6 +1257,34 @@ export declare type EtaRefresh = Message<"ride.v1.EtaRefresh"> & {
    * @generated from field: string source = 5;
    */
   source: string;
+
+  /**
+   * Age of the driver's position that it was estimated from, when it was sent.
+   *
+   * @generated from field: int64 age_ms = 6;
+   */
+  ageMs: bigint;
+
+  /**
+   * That position is too old to be live, and so is the estimate.
+   *
+   * @generated from field: bool stale = 7;
+   */
+  stale: boolean;
+
+  /**
+   * Radius of the likely error of that position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 8;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How that position came: stream or rest.
+   *
+   * @generated from field: string position_source = 9;
+   */
+  positionSource: string;
 };
 
 /**
@@ -1720,6 +1776,27 @@ export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
    * @generated from field: int64 age_ms = 6;
    */
   ageMs: bigint;
+
+  /**
+   * Radius of the likely error; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 7;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How it came: stream or rest.
+   *
+   * @generated from field: string source = 8;
+   */
+  source: string;
+
+  /**
+   * Too old to be shown as live.
+   *
+   * @generated from field: bool stale = 9;
+   */
+  stale: boolean;
 };
 
 /**
