@@ -71,7 +71,7 @@ export function composeRealtime(config: NodeConfig, outside: Outside, services: 
       if (code !== null && isFinal(code)) recovery.forget(session);
     },
     onSubscriptions: (session) => recovery.changed(session),
-    newest: createSnapshots({ ...services, lamport, nodeId }),
+    snapshots: createSnapshots({ ...services, lamport, nodeId }),
     onUserHere: (userId) => presence.arrived(userId),
     onFrame: createTripTap({ ...services, broker: () => broker }),
     onUserGone(userId) {

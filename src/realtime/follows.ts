@@ -14,6 +14,7 @@ import type { Lamport } from './lamport.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import type { Missed } from './replay.ts';
 import type { Session } from './session.ts';
+import type { Snapshots } from './snapshots.ts';
 import { Subscription } from './subscription.ts';
 import { ownTopic, tripOf } from './topics.ts';
 import type { Turn } from './turn.ts';
@@ -26,8 +27,8 @@ export interface FollowsOptions {
   log: Logger;
   /** Every message that reaches this node, before its subscribers; for what the node itself must know. */
   onFrame?(frame: Frame): void;
-  /** The newest value of a topic that has one. */
-  newest?(topic: string): Promise<Frame | null> | null;
+  /** The newest value of a topic that has one, and the state of what it is about. */
+  snapshots?: Snapshots;
   /** Is told who follows a trip. */
   directory: Pick<SessionDirectory, 'followed' | 'unfollowed'>;
   /** What an open session follows has changed. */
@@ -70,7 +71,8 @@ export class Follows {
   /**
    * Follows a topic. Live frames are collected from the first moment, so nothing falls between history and now. When it fails for a
    * topic that is followed already, that goes on.
-   * @param announce called between what was missed and what is live; the topic's newest value follows it
+   * @param announce called between what was missed and what is live; the topic's newest value follows it, after the state of the trip
+   *   when some of what was missed is no longer kept
    * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit
    */
   async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
@@ -112,7 +114,7 @@ export class Follows {
   }
 
   /** @param done called between what was missed and what is live */
-  async #follow<M, T>(
+  async #follow<M extends Missed | null, T>(
     session: Session,
     topic: string,
     place: (subscription: Subscription) => Promise<M>,
@@ -131,15 +133,18 @@ export class Follows {
         await feed.open();
         mustStand();
         // Asked for only now that what is newer will come by itself.
-        const newestValue = this.#options.newest?.(topic) ?? null;
+        const newestValue = this.#options.snapshots?.newest(topic) ?? null;
         const placed = place(subscription);
         // A failure ends neither: none may still be at work on a subscription that goes on.
         await Promise.allSettled([placed, newestValue]);
         const [missed, newest] = await Promise.all([placed, newestValue]);
         await feed.meet(subscription.position.epoch);
         const left = await subscription.closeUp(newest);
+        // Asked for last, so that it is no older than any event that has been given.
+        const state = missed?.recovered === false ? await this.#options.snapshots?.state(topic) : null;
         mustStand();
         const result = done(subscription, missed);
+        if (state) session.send(state);
         subscription.goLive(left);
         this.#options.onSubscriptions?.(session);
         return result;

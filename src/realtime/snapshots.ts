@@ -1,4 +1,7 @@
-/** The newest value of a topic, for whoever begins to follow it: where the driver of a trip is, whether a user is online. */
+/**
+ * What a session is given besides the messages of a topic: the newest value, when it begins to follow (where the driver of a trip
+ * is, whether a user is online), and the state of the trip, when messages that it missed are no longer kept.
+ */
 import type { OutboundMessages } from '../ports/publisher.ts';
 import { encodeEnvelope } from './envelope.ts';
 import { Frame } from './frame.ts';
@@ -6,10 +9,12 @@ import type { Lamport } from './lamport.ts';
 import type { Services } from './messages/definition.ts';
 import { serverMessages } from './messages/index.ts';
 import type { ServerPayload } from './payload.ts';
+import { tripOf } from './topics.ts';
 
 export interface SnapshotOptions extends Encoding {
   locations: Pick<Services['locations'], 'ofTrip'>;
   presence: Pick<Services['presence'], 'of'>;
+  trips: Pick<Services['trips'], 'lastEvent'>;
 }
 
 interface Encoding {
@@ -26,20 +31,23 @@ export function createPresenceEncoder({ lamport, nodeId }: Encoding) {
   };
 }
 
-/** Null for a topic that has no newest value; a promise of null when there is none yet. */
-export type Snapshots = (topic: string) => Promise<Frame | null> | null;
+export interface Snapshots {
+  /** Null for a topic that has no newest value; a promise of null when there is none yet. @throws RideError RIDE_UNAVAILABLE */
+  newest(topic: string): Promise<Frame | null> | null;
+  /** How things stand now, for whoever missed something; null as `newest` says. @throws RideError RIDE_UNAVAILABLE */
+  state(topic: string): Promise<Frame | null> | null;
+}
 
-const TRIP = 'trip:';
 const PRESENCE = 'presence:';
 
-export function createSnapshots({ locations, presence, lamport, nodeId }: SnapshotOptions): Snapshots {
-  function frame(topic: string, kind: 'location' | 'presence', payload: ServerPayload): Frame {
-    const header = { lamport: lamport.tick(), nodeId, sequence: lamport.count(), topic, sentAtMs: Date.now() };
+export function createSnapshots({ locations, presence, trips, lamport, nodeId }: SnapshotOptions): Snapshots {
+  function frame(topic: string, kind: 'location' | 'presence' | 'trip_event', payload: ServerPayload, eventId = '') {
+    const header = { lamport: lamport.tick(), nodeId, sequence: lamport.count(), eventId, topic, sentAtMs: Date.now() };
     return new Frame(encodeEnvelope(header, payload), kind, topic);
   }
 
-  async function ofTrip(topic: string): Promise<Frame | null> {
-    const found = await locations.ofTrip(topic.slice(TRIP.length));
+  async function driverOf(topic: string, tripId: string): Promise<Frame | null> {
+    const found = await locations.ofTrip(tripId);
     if (!found) return null;
     const { ageMs, stale, ...position } = found;
     return frame(topic, 'location', serverMessages.location.toWire({ position, ageMs, stale }));
@@ -50,8 +58,21 @@ export function createSnapshots({ locations, presence, lamport, nodeId }: Snapsh
     return frame(topic, 'presence', serverMessages.presence.toWire({ userId, online, lastSeenMs: lastSeenMs ?? 0 }));
   }
 
-  return (topic) => {
-    if (topic.startsWith(TRIP)) return ofTrip(topic);
-    return topic.startsWith(PRESENCE) ? ofUser(topic) : null;
+  /** Under the id of the event, so that who knows it drops it; without an offset, which only what is kept has. */
+  async function stateOf(topic: string, tripId: string): Promise<Frame | null> {
+    const last = await trips.lastEvent(tripId);
+    return last && frame(topic, 'trip_event', serverMessages.trip_event.toWire(last), last.event.id);
+  }
+
+  return {
+    newest(topic) {
+      const tripId = tripOf(topic);
+      if (tripId !== null) return driverOf(topic, tripId);
+      return topic.startsWith(PRESENCE) ? ofUser(topic) : null;
+    },
+    state(topic) {
+      const tripId = tripOf(topic);
+      return tripId === null ? null : stateOf(topic, tripId);
+    },
   };
 }

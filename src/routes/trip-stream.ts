@@ -35,7 +35,8 @@ const DESCRIPTION = `Events are named after the messages of the streams and carr
 \`chat_message\` (recoverable: they have an id), \`location\`, \`eta_refresh\`, \`typing_notice\` (the newest counts).
 
 What was missed since \`Last-Event-ID\` (or \`since\`) comes first, in order; then \`subscribed\`, whose id is the position now, and
-the newest location. When some of what was missed is no longer kept, \`gap\` comes in place of it all: read the trip again.
+the newest location. When some of what was missed is no longer kept, \`gap\` comes in place of it all, and then the trip's last event
+without an id, which says how the trip stands.
 \`go_away\` says that the server stops, and sets the time to reconnect; \`closed\` says why the server ends the stream.
 Comments keep the connection alive. An event may come twice: drop repeats by the trip event's \`seq\` and the chat message's
 \`message_id\`.`;

@@ -4,7 +4,7 @@
  *
  * An event is named after its message (`trip_event`, `location`, `chat_message`, …) and carries the payload as protobuf JSON.
  * An ordered one has the id `<epoch>:<offset>`, which EventSource gives back as Last-Event-ID. `subscribed` says that nothing
- * is missing up to its id, `gap` that something is: read the resource again.
+ * is missing up to its id, `gap` that something is: the trip's last event follows without an id, as its state.
  */
 import type { ServerResponse } from 'node:http';
 import { toJson } from '@bufbuild/protobuf';

@@ -3,6 +3,7 @@
  * appends events to the document's outbox and kicks the relay.
  */
 import { notFound, RideError } from '../../errors.ts';
+import type { OutboundMessages } from '../../ports/publisher.ts';
 import type { OutboxEvent, Page } from '../../ports/store.ts';
 import { codesLeft, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
@@ -96,6 +97,13 @@ export function createTrips(deps: RequestsDeps) {
     get,
     follow,
     mayRead,
+
+    /** What happened to a trip of any kind last, as its followers are told it: with it they know the trip's state. Null when there is none. */
+    async lastEvent(id: string): Promise<OutboundMessages['trip_event'] | null> {
+      const trip = await any(id);
+      const event = trip?.history.at(-1);
+      return trip && event ? { tripId: id, riderId: trip.riderId, event } : null;
+    },
 
     /** Rider and driver of a trip that `principal` may read, from the store, and remembered. @throws as `get` */
     async parties(principal: Principal, id: string): Promise<Parties> {

@@ -4,7 +4,7 @@ export const tripEvent = defineServerMessage({
   kind: 'trip_event',
   delivery: 'ordered',
   topics: ['trip', 'city', 'user'],
-  doc: 'A change of a trip, in the order of seq; on trip:<id> recoverable, on city:<city> and the driver’s own topic live only.',
+  doc: 'A change of a trip, in the order of seq; on trip:<id> recoverable, and without an offset the last one again, as the trip’s state, when some are no longer kept; on city:<city> and the driver’s own topic live only.',
   example: {
     tripId: 'trip_nyc_01jd0000000000000000000003',
     riderId: 'rider-1',

@@ -62,14 +62,16 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
-    title: 'a place that is not known is a gap, in place of subscribed',
+    title: 'a place that is not known is a gap, in place of subscribed, and the state of the trip follows',
     on: json,
     async run(c) {
       const ride = await assignedRide(c.scope, c.place);
       const events = await listen(c, ride, '?since=another:1');
       const { gap, id } = await events.next((m) => m.gap, 'gap');
       assert.ok(!gap.recovered);
-      assert.deepEqual(typesOf(events), []);
+      const state = await events.next((m) => m.trip_event, 'how it stands');
+      assert.deepEqual([state.trip_event.type, Number(state.trip_event.seq)], ['assigned', 3]);
+      assert.ok(!('id' in state), 'it is no part of what was missed');
       await ride.step('arrive');
       const live = await events.next((m) => m.trip_event, 'what is live');
       assert.deepEqual(live.id, `${id.split(':')[0]}:4`, 'from the place of the gap on');

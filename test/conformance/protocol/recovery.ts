@@ -1,5 +1,6 @@
 /** What a client gets back that it missed: by its own places, by a reconnect token, by waiting for it. */
 import assert from 'node:assert/strict';
+import type { Message } from '../../clients/inbox.ts';
 import { resuming } from '../../clients/peer.ts';
 import { assignedRide, member, offeredRide, type Ride } from '../../scene.ts';
 import { until } from '../../until.ts';
@@ -33,6 +34,16 @@ async function sayAll(ride: Ride, from: number, count: number): Promise<void> {
 async function scene(c: Context): Promise<{ ride: Ride; topic: string; peer: Session }> {
   const ride = await assignedRide(c.scope, c.place);
   return { ride, topic: `trip:${ride.id}`, peer: await join(c, ride.rider.token) };
+}
+
+/** The trip as it stands, which comes between `recovered: false` and what is live. */
+async function stateOf(peer: Session, topic: string): Promise<Message> {
+  const state = await peer.inbox.find((m) => m.trip_event && m.topic === topic && !Number(m.offset ?? 0), 'the state');
+  const at = peer.inbox.all.findIndex((m) => m.subscribed?.topic === topic && !m.subscribed.recovered);
+  assert.ok(at >= 0 && at < peer.inbox.all.indexOf(state), 'after subscribed');
+  const ordered = peer.inbox.all.findIndex((m) => m.topic === topic && Number(m.offset ?? 0) > 0);
+  assert.ok(ordered < 0 || ordered > peer.inbox.all.indexOf(state), 'before what is live');
+  return state;
 }
 
 const recovery: Omit<ProtocolCase, 'section'>[] = [
@@ -102,7 +113,7 @@ const recovery: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
-    title: 'another epoch and a place that never was: recovered is false, nothing is sent, and the place is told',
+    title: 'another epoch and a place that never was: recovered is false, nothing of it is sent, and the place is told',
     on: everywhere,
     async run(c) {
       const { ride, topic, peer } = await scene(c);
@@ -118,6 +129,29 @@ const recovery: Omit<ProtocolCase, 'section'>[] = [
       await say(ride, 'm1');
       await peer.inbox.find((m) => m.chat_message, 'what is live');
       inOrder(orderedOf(peer, topic), Number(offset) + 1);
+    },
+  },
+  {
+    title: 'after recovered false a fresh snapshot: how the trip stands, without an offset, before anything live',
+    on: everywhere,
+    async run(c) {
+      const { ride, topic, peer } = await scene(c);
+      const answer = followed(await peer.ask({ subscribe: { topic, since_offset: 1, epoch: 'another' } }));
+      assert.ok(!answer.recovered);
+      await say(ride, 'm1');
+      await peer.inbox.find((m) => m.chat_message, 'what is live');
+      const { trip_event: state, event_id } = await stateOf(peer, topic);
+      assert.deepEqual([state.type, state.status, Number(state.seq)], ['assigned', 'assigned', 3]);
+      assert.deepEqual([state.trip_id, state.driver_id, state.rider_id], [ride.id, ride.driver.id, ride.rider.id]);
+      const all = await join(c, ride.rider.token);
+      followed(await all.ask({ subscribe: { topic, since_offset: 0 } }));
+      const events = all.inbox.all.filter((m) => m.topic === topic && m.trip_event);
+      assert.deepEqual(
+        events.map((m) => Number(m.offset ?? 0)),
+        [1, 2, 3],
+        'who missed nothing that is gone gets none',
+      );
+      assert.equal(events.at(-1)!.event_id, event_id, 'under the id of the event');
     },
   },
   {

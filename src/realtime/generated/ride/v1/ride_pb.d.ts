@@ -1868,8 +1868,8 @@ export declare const GoAwaySchema: GenMessage<GoAway>;
 
 /**
  * Answer to subscribe, behind what was missed and before what is live; without a corr_id for each restored topic. `recovered` says
- * that nothing since the given position is missing; when it is false, read the resource again. `offset` and `epoch` are where
- * the client is now.
+ * that nothing since the given position is missing; when it is false, a trip's last event follows without an offset, which says how
+ * the trip stands, and whatever else is read again. `offset` and `epoch` are where the client is now.
  * Unasked on the user's own topic: some of what waited for him is no longer kept; what is follows.
  *
  * @generated from message ride.v1.Subscribed
