@@ -80,6 +80,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
       door,
       maxPayloadBytes: config.maxPayloadBytes,
       maxUnsignedCalls: config.maxUnsignedCalls,
+      connectionWindow: config.grpcConnectionWindow,
       ...grpcTls(config),
     });
     if (!isWorker) metricsApp = await listenMetrics(registry, config.metricsListen);

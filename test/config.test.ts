@@ -51,6 +51,7 @@ const bad: Record<string, readonly string[]> = {
   CONNECTION_BURST: ['-1'],
   SESSION_ENTRY_TTL: ['9s', '31d'],
   MAX_UNSIGNED_CALLS: ['0', '10001'],
+  GRPC_CONNECTION_WINDOW: ['65534', '1073741825', '1MiB'],
   SOCKET_LIMIT_GENERAL: ['0'],
   SOCKET_LIMIT_LOCATION: ['unlimited'],
   TRIP_REQUEST_LIMIT: ['0', 'none'],

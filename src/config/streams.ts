@@ -32,6 +32,12 @@ export const streamsSettings = {
     '500',
     'Calls of one gRPC connection at once whose caller is not known (streams before their sign-in, reflection, health); more are reset.',
   ),
+  grpcConnectionWindow: required(
+    'GRPC_CONNECTION_WINDOW',
+    integer(65_535, 1_073_741_824),
+    '1048576',
+    'Bytes that the peer of a gRPC connection may have on its way to the server, over all its streams, once a caller of it is known.',
+  ),
   outboundBuffer: required(
     'OUTBOUND_BUFFER',
     integer(8, 65_536),

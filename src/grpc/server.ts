@@ -22,6 +22,7 @@ import { type GrpcListen, listenForGrpc } from './listener.ts';
 import { PacedCall } from './paced.ts';
 import { GrpcStream, type Open } from './stream.ts';
 import { UnsignedCalls } from './unsigned.ts';
+import { ConnectionWindows } from './windows.ts';
 
 export interface GrpcOptions {
   listen: GrpcListen;
@@ -31,6 +32,8 @@ export interface GrpcOptions {
   maxPayloadBytes: number;
   /** Calls of one connection at once whose caller is not known; more are reset. */
   maxUnsignedCalls: number;
+  /** Bytes that the peer of a connection may have on its way, over all streams, from when a caller of it is known. */
+  connectionWindow: number;
   /** How long the peer of a stream that has ended may take to read what is left; then it is cut off. */
   closeTimeoutMs?: number;
   /** PEM files; TLS with a certificate, mutual TLS with a client CA too. */
@@ -84,10 +87,12 @@ function hostOf(peer: string): string {
 function interceptor(options: GrpcOptions): ServerInterceptor {
   const { door, signIn, gateway } = options;
   const unsigned = new UnsignedCalls(options.maxUnsignedCalls);
+  const windows = new ConnectionWindows(options.connectionWindow);
   const open: Open = async (stream, metadata) => {
     door.knock(hostOf(stream.getPeer()));
     const signedIn = await signIn(credentialsOf(metadata), ({ userId }) => door.enter(userId));
     unsigned.leave(stream.carrier);
+    windows.widen(stream.carrier);
     const [traceparent] = metadata.get('traceparent');
     return gateway.accept(signedIn, 'grpc', stream, { traceparent, tracestate: metadata.get('tracestate').join() });
   };

@@ -59,6 +59,7 @@ export const serve = () =>
     signIn: async () => ({}) as SignedIn,
     maxPayloadBytes: MAX_PAYLOAD,
     maxUnsignedCalls: 100,
+    connectionWindow: 65_535,
     closeTimeoutMs: 500,
   });
 const server = await serve();

@@ -37,6 +37,7 @@ const server = await startGrpcServer({
   },
   maxPayloadBytes: 65_536,
   maxUnsignedCalls: MAX,
+  connectionWindow: 65_535,
   closeTimeoutMs: 200,
 });
 t.teardown(() => server.close());
