@@ -13,7 +13,7 @@ import { frameOf, type Outside, outsideOf } from './envelope.ts';
 import { Few } from './few.ts';
 import { Batch, type Frame } from './frame.ts';
 import { comesFirst } from './messages/index.ts';
-import { BEGINNING, PAGE, type Page } from './replay.ts';
+import { BEGINNING, framed, PAGE, type Page } from './replay.ts';
 import type { Stream, Subscription } from './subscription.ts';
 import type { Joiner, Turn } from './turn.ts';
 
@@ -90,7 +90,6 @@ export class Feed implements Joiner, Stream {
     const { offset, epoch } = await bus.position(this.topic);
     this.#move(epoch === '' ? BEGINNING : { offset, epoch });
     this.given = this.received;
-    this.#isBusy = false;
     if (this.#hasBroken) await this.#settle();
     else this.#release();
     this.#opened = OPENED;
@@ -139,9 +138,8 @@ export class Feed implements Joiner, Stream {
     }
     const { offset, epoch } = this.received;
     if (message.offset > 0 && message.epoch === epoch && message.offset <= offset) return;
-    const next = message.epoch === epoch ? offset + 1 : 1;
     const known = message.epoch === epoch || epoch === '';
-    if (message.offset === 0 || (known && message.offset === next)) this.#take(message, outside);
+    if (message.offset === 0 || (known && message.offset === offset + 1)) this.#take(message, outside);
     else {
       this.#held = [message];
       void this.#settle();
@@ -150,7 +148,7 @@ export class Feed implements Joiner, Stream {
 
   #take(message: BusMessage, outside = outsideOf(message, this.#options.log)): void {
     if (message.offset > 0) this.#move({ offset: message.offset, epoch: message.epoch });
-    const { log } = this.#options;
+    const { log, turn } = this.#options;
     const frame = frameOf(message, outside, log);
     this.#options.onFrame?.(frame);
     const isFirst = this.#pending === null;
@@ -160,7 +158,6 @@ export class Feed implements Joiner, Stream {
     this.#sentAtMs = isFirst ? outside.sentAtMs : Math.min(this.#sentAtMs, outside.sentAtMs);
     // Whatever comes first is ordered: positions, which are nearly all, need no look.
     if (message.offset > 0 && comesFirst(outside.kind)) this.#comesFirst = true;
-    const { turn } = this.#options;
     const restMs = this.#restUntil === 0 ? 0 : this.#restUntil - performance.now();
     if (restMs <= 0 || frame.delivery === 'ordered') {
       if (isFirst || this.#restUntil > 0) turn.addJoiner(this);
@@ -192,12 +189,12 @@ export class Feed implements Joiner, Stream {
    */
   async #settle(): Promise<void> {
     this.#isBusy = true;
+    this.#held ??= [];
     try {
       do {
         const broken = this.#hasBroken;
         this.#hasBroken = false;
-        let more = true;
-        while (more) more = await this.#fill(broken);
+        for (let more = true; more; ) more = await this.#fill(broken);
       } while (this.#hasBroken);
       this.#options.meter.stream('repair', 'repaired');
     } catch (error) {
@@ -208,14 +205,16 @@ export class Feed implements Joiner, Stream {
       for (const { sink } of [...this.subscriptions])
         sink.close('RIDE_SLOW_READER', 'a message was lost; resume from the last offset');
     }
-    this.#isBusy = false;
     this.#release();
   }
 
   /** Takes one page of what is missing; true when there may be more. `broken`: the connection was away. */
   async #fill(broken: boolean): Promise<boolean> {
     const asked = this.#held!.length;
+    const { received } = this;
     const page = await this.#page();
+    // A reader has found out meanwhile in which epoch the topic began: asked for again from there.
+    if (this.received !== received) return true;
     const held = this.#held!;
     const isStranger = (m: BusMessage, i: number): boolean => i < asked && m.offset > 0 && m.epoch !== page.epoch;
     if (!page.complete) {
@@ -229,7 +228,7 @@ export class Feed implements Joiner, Stream {
       this.#take(next);
       return false;
     }
-    if (this.received.epoch === '') {
+    if (received.offset === 0) {
       if (held.some(isStranger)) throw new Error('of an epoch that is over only a part came');
       this.#move({ epoch: page.epoch, offset: 0 });
     }
@@ -254,6 +253,7 @@ export class Feed implements Joiner, Stream {
 
   /** Nothing is in doubt any more: what waited follows. */
   #release(): void {
+    this.#isBusy = false;
     if (this.#isAway || this.#over) return;
     const held = this.#held ?? [];
     this.#held = null;
@@ -264,7 +264,6 @@ export class Feed implements Joiner, Stream {
   /** A reader found the topic in an epoch that this node has not heard of: it is on its way, or this is the way to it. */
   async meet(epoch: string): Promise<void> {
     if (epoch === '' || this.#epochs.includes(epoch) || this.#held !== null) return;
-    this.#held = [];
     await this.#settle();
   }
 
@@ -278,29 +277,22 @@ export class Feed implements Joiner, Stream {
   async back(): Promise<void> {
     this.#isAway = false;
     this.#hasBroken = true;
-    this.#held ??= [];
     if (!this.#isBusy) await this.#settle();
   }
 
   /** Compares with Redis, for a message that got lost on the way without a trace. */
   async check(): Promise<void> {
     const { offset, epoch } = await this.#options.bus.position(this.topic);
-    const { received } = this;
-    const isBehind = epoch === received.epoch ? offset > received.offset : epoch !== '';
+    const isBehind = epoch === this.received.epoch ? offset > this.received.offset : epoch !== '';
     if (!isBehind || this.#held !== null) return;
     this.#hasBroken = true;
-    this.#held = [];
     await this.#settle();
   }
 
+  /** For a reader. When the topic was empty till now, this is where it begins: nothing that follows may be lost unnoticed. */
   async history(since: Position, limit: number): Promise<Page> {
-    const { messages, epoch, offset, complete } = await this.#options.bus.history(this.topic, since, limit);
-    const { log } = this.#options;
-    return {
-      frames: messages.map((message) => frameOf(message, outsideOf(message, log), log)),
-      epoch,
-      offset,
-      complete,
-    };
+    const page = await this.#options.bus.history(this.topic, since, limit);
+    if (this.received.epoch === '' && page.epoch !== '') this.#move({ epoch: page.epoch, offset: 0 });
+    return framed(page, this.#options.log);
   }
 }

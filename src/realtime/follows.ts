@@ -139,9 +139,10 @@ export class Follows {
         await Promise.allSettled([placed, newestValue]);
         const [missed, newest] = await Promise.all([placed, newestValue]);
         await feed.meet(subscription.position.epoch);
-        const left = await subscription.closeUp(newest);
-        // Asked for last, so that it is no older than any event that has been given.
-        const state = missed?.recovered === false ? await this.#options.snapshots?.state(topic) : null;
+        // Of what is no longer kept nothing was sent, and nothing live is before the state: asked for last, it is no older than the place.
+        const isGap = missed?.recovered === false && missed.count === 0;
+        const state = isGap ? await this.#options.snapshots?.state(topic) : null;
+        const left = isGap ? newest : await subscription.closeUp(newest);
         mustStand();
         const result = done(subscription, missed);
         if (state) session.send(state);

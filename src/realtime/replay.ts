@@ -1,5 +1,7 @@
 /** What a reader missed of a topic, out of the topic's history: everything since its place, or an honest no. */
-import type { TopicPosition as Position } from '../ports/bus.ts';
+import type { HistoryPage, TopicPosition as Position } from '../ports/bus.ts';
+import type { Logger } from '../ports/logger.ts';
+import { frameOf, outsideOf } from './envelope.ts';
 import type { Frame } from './frame.ts';
 
 /** History is read in pages of this many. */
@@ -17,6 +19,14 @@ export interface Page extends Position {
   frames: Frame[];
   complete: boolean;
 }
+
+/** A page of the bus, as readers are given it. */
+export const framed = ({ messages, epoch, offset, complete }: HistoryPage, log: Logger): Page => ({
+  frames: messages.map((message) => frameOf(message, outsideOf(message, log), log)),
+  epoch,
+  offset,
+  complete,
+});
 
 export type ReadPage = (since: Position, limit: number) => Promise<Page>;
 

@@ -122,9 +122,11 @@ export class Subscription {
     this.#inStep = false;
     this.place.begin(since);
     let epochs = 0;
-    const read: ReadPage = (at, limit) => {
+    const read: ReadPage = async (at, limit) => {
+      const page = await this.feed.history(at, limit);
+      // Only now: an epoch that ended before it was read may have come on the way of live messages meanwhile.
       epochs = this.feed.epochs;
-      return this.feed.history(at, limit);
+      return page;
     };
     const missed = await readMissed(read, since, onGap !== undefined);
     this.#startAt(missed.from, epochs);

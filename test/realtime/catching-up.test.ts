@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap';
 import { encodeEnvelope } from '../../src/realtime/envelope.ts';
-import type { Outgoing } from '../../src/realtime/frame.ts';
+import { Frame, type Outgoing } from '../../src/realtime/frame.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { eventIdOf, type Node, Peer, principal, realtimeNode } from './node.ts';
@@ -67,6 +67,45 @@ t.test('more than the outbound buffer comes while a reader takes what it missed'
   await until(() => peer.closed !== null || numbers(peer).length >= sent, 'everything');
   t.equal(peer.closed, null, 'it reads, so it stays');
   t.same(numbers(peer), upTo(sent));
+});
+
+t.test('of what is no longer kept the state comes first, however much came while it was looked for', async (t) => {
+  const header = { lamport: 1, nodeId: 'n', sequence: 1, topic: 'trip:1', sentAtMs: 0 };
+  const state = new Frame(
+    encodeEnvelope({ ...header, eventId: 'state' }, { case: 'tripEvent', value: { tripId: '1' } }),
+    'trip_event',
+    'trip:1',
+  );
+  const begun = Promise.withResolvers<void>();
+  const come = Promise.withResolvers<void>();
+  const newest = async (): Promise<null> => {
+    begun.resolve();
+    await come.promise;
+    return null;
+  };
+  const node = await realtimeNode(t, (await startRedis(t)).url, {
+    snapshots: { newest, state: async () => state },
+  });
+  const { peer, session } = node.connect();
+  const read = Promise.withResolvers<void>();
+  const { history } = node.bus;
+  node.bus.history = (...args) => {
+    const page = history(...args);
+    page.then(() => read.resolve(), read.reject);
+    return page;
+  };
+  const told: number[] = [];
+  const following = node.broker.subscribe(session, 'trip:1', { offset: 7, epoch: 'another' }, ({ offset }) => {
+    told.push(offset, peer.frames.length + session.queued);
+  });
+  await Promise.all([begun.promise, read.promise]);
+  for (const n of upTo(BACKLOG)) await node.publish('trip:1', String(n));
+  await until(() => session.subscriptions.get('trip:1')?.feed.given.offset === BACKLOG, 'all of them to wait');
+  come.resolve();
+  t.hasStrict(await following, { recovered: false, offset: 0 });
+  t.same(told, [0, 0], 'told before anything');
+  await until(() => numbers(peer).length === BACKLOG, 'what is live');
+  t.same(peer.frames.map(eventIdOf), ['state', ...upTo(BACKLOG).map(String)]);
 });
 
 t.test('large messages are given a few at a time', async (t) => {

@@ -1,11 +1,12 @@
 /** One topic's way through a node: what it hands out and when, with a handing out that costs what the test says. */
 import t from 'tap';
-import type { Bus, BusMessage } from '../../src/ports/bus.ts';
+import type { Bus, BusMessage, HistoryPage, TopicPosition } from '../../src/ports/bus.ts';
 import { encodeEnvelope } from '../../src/realtime/envelope.ts';
 import { Feed } from '../../src/realtime/feed.ts';
 import type { Outgoing } from '../../src/realtime/frame.ts';
 import { serverMessages } from '../../src/realtime/messages/index.ts';
 import type { ServerPayload } from '../../src/realtime/payload.ts';
+import { BEGINNING } from '../../src/realtime/replay.ts';
 import { type Sink, Subscription } from '../../src/realtime/subscription.ts';
 import { Turn } from '../../src/realtime/turn.ts';
 import { until } from '../until.ts';
@@ -97,6 +98,84 @@ async function scene() {
   }
   return { turn, feed, handed, first, measured, comes, turnEnds, restBegins };
 }
+
+/** A topic that was empty when the node came, of which each reading is answered as the test says, in the order asked. */
+async function emptyTopic() {
+  const asked: { since: TopicPosition; answer(page: HistoryPage): void }[] = [];
+  const bus = {
+    subscribe: async () => {},
+    position: async () => BEGINNING,
+    unsubscribe() {},
+    history: (_topic: string, since: TopicPosition) =>
+      new Promise<HistoryPage>((answer) => void asked.push({ since, answer })),
+  } as unknown as Bus;
+  const feed = new Feed(TOPIC, { bus, turn: new ToldTurn(), log: quiet, meter: { stream() {}, fanOut() {} } });
+  await feed.open();
+  const ends: string[] = [];
+  const handed: string[] = [];
+  const sink: Sink = {
+    send: ({ frames }) => void handed.push(...frames.map(eventIdOf)),
+    drained: async () => {},
+    close: (code) => void ends.push(code),
+  };
+  const reader = new Subscription(sink, feed);
+  feed.subscriptions.add(reader);
+  const message = (epoch: string, offset: number): BusMessage => {
+    const header = { lamport: 1, nodeId: 'n', sequence: 1, eventId: `${epoch}${offset}`, topic: TOPIC, sentAtMs: 1 };
+    return { topic: TOPIC, payload: encodeEnvelope(header, chat), epoch, offset };
+  };
+  /** All of an epoch, up to there. */
+  const page = (epoch: string, offset: number): HistoryPage => {
+    const messages = Array.from({ length: offset }, (_, n) => message(epoch, n + 1));
+    return { epoch, offset, messages, complete: true };
+  };
+  return { feed, reader, asked, ends, handed, message, page };
+}
+
+t.test('where a reader found that an empty topic began is known while the feed itself is looking for it', async (t) => {
+  const { feed, asked, ends, message, page } = await emptyTopic();
+  const reading = feed.history(BEGINNING, 100);
+  feed.away();
+  const back = feed.back();
+  asked[0]!.answer(page('a', 1));
+  t.equal((await reading).frames.length, 1, 'what the reader is given');
+  t.same(asked[1]!.since, BEGINNING);
+  asked[1]!.answer(page('b', 1));
+  await until(() => asked.length === 3, 'another look');
+  t.same(asked[2]!.since, { epoch: 'a', offset: 0 });
+  asked[2]!.answer({ epoch: 'b', offset: 1, messages: [], complete: false });
+  await back;
+  t.same(ends, ['RIDE_SLOW_READER'], 'what came after the first of that epoch was lost');
+
+  const late = await emptyTopic();
+  const read = late.feed.history(BEGINNING, 100);
+  late.feed.receive(message('a', 2));
+  late.asked[0]!.answer(page('b', 1));
+  await read;
+  late.asked[1]!.answer(page('b', 1));
+  await until(() => late.asked.length === 3, 'another look');
+  late.asked[2]!.answer(page('b', 1));
+  await until(() => late.ends.length > 0, 'the end');
+  t.same(late.ends, ['RIDE_SLOW_READER'], 'of an epoch before it a part came');
+});
+
+t.test('a live message of an epoch that was over when history was read is not given behind it', async (t) => {
+  const { feed, reader, asked, handed, message, page } = await emptyTopic();
+  const placed = reader.catchUp(BEGINNING);
+  feed.receive(message('a', 1));
+  asked[0]!.answer(page('b', 1));
+  await placed;
+  feed.join();
+  reader.goLive();
+  t.same(handed, ['b1']);
+  feed.receive(message('b', 1));
+  await until(() => asked.length === 2, 'a look at what is between');
+  asked[1]!.answer({ epoch: 'b', offset: 1, messages: [], complete: false });
+  await until(() => feed.received.epoch === 'b', 'the new epoch');
+  feed.receive(message('b', 2));
+  feed.join();
+  t.same(handed, ['b1', 'b2']);
+});
 
 t.test('what comes during a rest waits for its end, together and in order', async (t) => {
   const { turn, handed, comes, turnEnds, restBegins } = await scene();

@@ -18,6 +18,7 @@ import type { Frame, Outgoing } from '../../src/realtime/frame.ts';
 import { ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
 import { createLamport } from '../../src/realtime/lamport.ts';
 import type { Session } from '../../src/realtime/session.ts';
+import type { Snapshots } from '../../src/realtime/snapshots.ts';
 import type { Transport } from '../../src/realtime/transport.ts';
 import type { TestScope } from '../servers/process.ts';
 
@@ -103,6 +104,7 @@ export interface NodeOptions {
   historyLength?: number;
   maxSessions?: number;
   limits?: { outboundMessages: number; outboundBytes: number };
+  snapshots?: Snapshots;
 }
 
 export const principal = (userId: string): Principal => ({
@@ -145,6 +147,7 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
     bus,
     directory: createRedisSessionDirectory(redis, { leaseMs: 60_000, entryTtlMs: ENTRY_TTL_MS, log: quiet }),
     lamport: createLamport(),
+    ...(options.snapshots ? { snapshots: options.snapshots } : {}),
     meter,
     log: quiet,
   });

@@ -22,7 +22,9 @@ class Log {
   forgotten = false;
   readonly entries: (Place & { id: string })[] = [];
 
+  /** Of the last message up to there; offset 0 is before the first of its epoch. */
   indexOf({ epoch, offset }: Place): number {
+    if (offset === 0) return this.entries.findIndex((entry) => entry.epoch === epoch) - 1;
     return this.entries.findIndex((entry) => entry.epoch === epoch && entry.offset === offset);
   }
 }

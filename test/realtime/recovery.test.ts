@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { eventIdOf, type Node, type Peer, realtimeNode } from './node.ts';
-import { happening, play } from './readers.ts';
+import { type Happening, happening, play } from './readers.ts';
 
 const START = { offset: 0, epoch: '' };
 
@@ -21,13 +21,39 @@ async function forget(node: Node, topic: string): Promise<void> {
   await node.redis.del(`memory:{${topic}}`, `history:{${topic}}`);
 }
 
+/** Programs that were not played well once: a topic that was empty begins, and is forgotten, while the connection is away. */
+function remembered(): [Happening[]][] {
+  const does = (op: Happening['does'], rush = false): Happening => ({ rush, does: op });
+  const publish = does({ op: 'publish', lost: false });
+  const follows = (reader: number, where: 'now' | 'start' | 'last', rush = false): Happening =>
+    does({ op: 'subscribe', reader, where }, rush);
+  const [cut, forget] = [does({ op: 'cut' }), does({ op: 'forget' })];
+  const lost = does({ op: 'publish', lost: true });
+  const leave = does({ op: 'leave', reader: 2 });
+  return [
+    [
+      [
+        follows(0, 'now'),
+        follows(2, 'now'),
+        cut,
+        leave,
+        follows(2, 'last', true),
+        lost,
+        forget,
+        does({ op: 'latest' }),
+      ],
+    ],
+    [[follows(0, 'now'), cut, ...Array(4).fill(publish), follows(0, 'start', true), publish, publish, forget]],
+  ];
+}
+
 t.test('random programs: readers lose nothing, get nothing twice and nothing out of order', async (t) => {
   const node = await fresh(t, 4);
   const property = fc.asyncProperty(fc.array(happening, { minLength: 2, maxLength: 25 }), async (program) => {
     const faults = await play(node, program);
     if (faults.length > 0) throw new Error(faults.join('\n'));
   });
-  await t.resolves(fc.assert(property, { numRuns: 60 }));
+  await t.resolves(fc.assert(property, { numRuns: 60, examples: remembered() }));
 });
 
 t.test('a hole between live messages is filled from history', async (t) => {
@@ -98,6 +124,32 @@ t.test('Redis forgot the topic while the connection was away: nobody knows what 
     const result = await node.broker.subscribe(again.session, 'user:u', { epoch, offset });
     t.hasStrict(result, { recovered: false, offset: 1, replayed: 0 });
     t.not(result.epoch, epoch);
+  }
+});
+
+t.test('what a reader got of a topic that was empty is known, also while the connection is away', async (t) => {
+  for (const since of [START, { offset: 7, epoch: 'another' }]) {
+    const node = await fresh(t);
+    await node.broker.subscribe(node.connect().session, 'trip:1');
+    await node.redis.acl('SETUSER', 'default', '-subscribe');
+    await node.cutListener();
+    await until(async () => (await node.listeners('trip:1')) === 0, 'the connection to be away');
+    await node.publish('trip:1', 'first');
+    const { session, peer } = node.connect();
+    const place = await node.broker.subscribe(session, 'trip:1', since);
+    t.hasStrict(place, { recovered: since === START, offset: 1 });
+    await node.publish('trip:1', 'lost');
+    await forget(node, 'trip:1');
+    await node.redis.acl('SETUSER', 'default', '+subscribe');
+    const listening = async (): Promise<boolean> => peer.closed !== null || (await node.listeners('trip:1')) > 0;
+    await until(listening, 'the connection to be back');
+    await node.publish('trip:1', 'of a new epoch');
+    await until(() => peer.closed !== null || ids(peer).includes('of a new epoch'), 'what becomes of the reader');
+    t.equal(peer.closed, 'RIDE_SLOW_READER', 'nobody knows what was lost, and it is told');
+    t.same(ids(peer), since === START ? ['first'] : []);
+    const { epoch, offset } = place;
+    const again = await node.broker.subscribe(node.connect().session, 'trip:1', { epoch, offset });
+    t.hasStrict(again, { recovered: false, offset: 1, replayed: 0 });
   }
 });
 
