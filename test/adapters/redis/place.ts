@@ -3,14 +3,18 @@ import { once } from 'node:events';
 import type { Test } from 'tap';
 import { createRedisBus, type RedisBus } from '../../../src/adapters/redis/bus.ts';
 import { connectRedis } from '../../../src/adapters/redis/connection.ts';
+import { createRedisInboxes } from '../../../src/adapters/redis/inboxes.ts';
 import { createRedisOffers } from '../../../src/adapters/redis/offers.ts';
 import { createRedisPositions } from '../../../src/adapters/redis/positions.ts';
+import { createRedisReconnects } from '../../../src/adapters/redis/reconnects.ts';
 import { type ScriptedRedis, withScripts } from '../../../src/adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from '../../../src/adapters/redis/session-directory.ts';
+import { createRedisTokenBuckets } from '../../../src/adapters/redis/token-buckets.ts';
 import type { Logger } from '../../../src/ports/logger.ts';
 import { type BusPlace, busConformance } from '../../conformance/bus.ts';
 import { type OffersPlace, offersConformance } from '../../conformance/offers.ts';
 import { type PositionsPlace, positionsConformance } from '../../conformance/positions.ts';
+import { type SessionsPlace, sessionsConformance } from '../../conformance/sessions.ts';
 
 const HISTORY_LENGTH = 50;
 const LEASE_MS = 300;
@@ -24,9 +28,7 @@ export interface RedisPlace extends BusPlace {
   redis: ScriptedRedis;
   positions: PositionsPlace;
   offers: OffersPlace;
-  /** A node's directory of sessions. */
-  directory(): ReturnType<typeof createRedisSessionDirectory>;
-  leaseMs: number;
+  sessions: SessionsPlace;
 }
 
 /** Connects to `url`; `cut` breaks what listens there. Everything is closed with the test. */
@@ -43,7 +45,6 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
     redis,
     cut,
     historyLength: HISTORY_LENGTH,
-    leaseMs: LEASE_MS,
     async node(): Promise<RedisBus> {
       const options = { url, historyLength: HISTORY_LENGTH, historyTtlMs: 60_000, onError: () => {}, log: quiet };
       const bus = createRedisBus(await connect(), options);
@@ -70,7 +71,22 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
       stored: (offerId) => redis.hgetall(`job:offer:${offerId}`),
       lifeMs,
     },
-    directory: () => createRedisSessionDirectory(redis, { leaseMs: LEASE_MS, entryTtlMs: ENTRY_TTL_MS, log: quiet }),
+    sessions: {
+      inboxes: () => createRedisInboxes(redis, ENTRY_TTL_MS, quiet),
+      reconnects: () => createRedisReconnects(redis, quiet),
+      buckets: () => createRedisTokenBuckets(redis),
+      directory: () => createRedisSessionDirectory(redis, { leaseMs: LEASE_MS, entryTtlMs: ENTRY_TTL_MS, log: quiet }),
+      ttlMs: ENTRY_TTL_MS,
+      stored: (key) => redis.hgetall(key),
+      members: async (key) => (await redis.smembers(key)).sort(),
+      lifeMs,
+      async shorten(key, ms) {
+        await redis.pexpire(key, ms);
+      },
+      async forget(key) {
+        await redis.del(key);
+      },
+    },
   };
 }
 
@@ -78,4 +94,5 @@ export async function allConformance(t: Test, name: string, place: RedisPlace): 
   await busConformance(t, `bus on ${name}`, place);
   await positionsConformance(t, `positions on ${name}`, place.positions);
   await offersConformance(t, `offers on ${name}`, place.offers);
+  await sessionsConformance(t, `sessions on ${name}`, place.sessions);
 }
