@@ -11,7 +11,7 @@ import { assignedRide, member, north, offeredRide, requestedTrip, somewhere } fr
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 
-const s = await build(t, { env: { SURGE_INTERVAL: '1s' } });
+const s = await build(t, { env: { SURGE_INTERVAL: '1s', PRESENCE_GRACE: '100ms' } });
 const read = (): Promise<Sample[]> => readMetrics(s.at.metrics);
 
 /** What grew between two readings. */
@@ -123,7 +123,10 @@ t.test('what becomes of sessions, places, tokens and refusals', async (t) => {
   ] as const)
     await until(since(name, labels), `${name} ${JSON.stringify(labels)}`);
   t.equal(sum(await read(), 'ride_stream_draining'), 0);
+  const online = await read();
   back.cut();
+  const offline = async () => grown(online, await read(), 'ride_presence_changes_total', { state: 'offline' }) >= 1;
+  await until(offline, 'the end of his grace');
 });
 
 t.test('who is turned away at the door is counted by the reason, on every transport', async (t) => {

@@ -4,6 +4,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import t from 'tap';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
+import { readMetrics, sum } from '../clients/metrics.ts';
 import { openGrpc, openWebSocket, transports } from '../clients/peer.ts';
 import { build, type TestServer } from '../helper.ts';
 import { member, north, somewhere } from '../scene.ts';
@@ -60,6 +61,7 @@ t.test('a request under way is answered, others are sent elsewhere, and then the
   t.equal(refused.headers.get('connection'), 'close', 'the client is to come by another connection');
   t.equal((await s.rest('GET', '/livez')).status, 200);
   t.equal((await s.rest('GET', '/readyz')).status, 503);
+  t.equal(sum(await readMetrics(s.at.metrics), 'ride_stream_draining'), 1);
   t.notOk(isStopped, 'it waits');
   const answer = await started.finish();
   t.equal(answer.status, 201);

@@ -90,11 +90,12 @@ t.test('what was handled at a release is not counted among what waits', async (t
 });
 
 t.test('above three quarters messages wait, below a half they go on, in order', async (t) => {
-  const { peer, fill, ask, handled, settled } = await scene(t);
+  const { node, peer, fill, ask, handled, settled } = await scene(t);
   await fill(6);
   ask('at 75 %');
   await settled();
   t.same(handled, ['at 75 %']);
+  t.same(node.meter.facts, {});
   await fill(7);
   for (let n = 0; n < 70; n++) ask(`c${n}`);
   await settled();
@@ -111,6 +112,7 @@ t.test('above three quarters messages wait, below a half they go on, in order', 
     Array.from({ length: 70 }, (_, n) => `c${n}`),
   );
   t.equal(peer.paused, false, 'and it is read again');
+  t.same(node.meter.facts, { 'backpressure held': 1, 'backpressure paused': 1 });
 });
 
 t.test('what cannot be read waits too; what is urgent does not', async (t) => {

@@ -1,6 +1,7 @@
 /** The offline queue (R11): what is sent to an absent user waits, and arrives once, in order, on his next connection. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { readMetrics, sum } from '../clients/metrics.ts';
 import { connect, type Peer, refusalOf, resuming, transports } from '../clients/peer.ts';
 import { publisherOn } from '../clients/publisher.ts';
 import { build, type TestServer } from '../helper.ts';
@@ -168,6 +169,7 @@ t.test('what cannot be acknowledged is refused by field and rule', async (t) => 
 t.test('when some of it is no longer kept, he is told first, and gets the rest', async (t) => {
   const user = await somebody(t, s, 8);
   await user.send(20);
+  const before = await readMetrics(s.at.metrics);
   for (const transport of transports) {
     const peer = await connect(t, s.at, transport, user.token);
     await peer.inbox.find((m) => m.notification?.id === '20', 'the last');
@@ -178,6 +180,12 @@ t.test('when some of it is no longer kept, he is told first, and gets the rest',
     t.same(idsOf(peer), numbers(13, 20));
     peer.cut();
   }
+  const after = await readMetrics(s.at.metrics);
+  for (const [name, labels, grown] of [
+    ['ride_stream_recoveries_total', { outcome: 'inbox_gap' }, transports.length],
+    ['ride_stream_replayed_total', { source: 'inbox' }, 8 * transports.length],
+  ] as const)
+    t.equal(sum(after, name, labels) - sum(before, name, labels), grown, name);
 });
 
 t.test('the bounds are settings: how much waits, and how long', async (t) => {

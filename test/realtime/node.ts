@@ -27,11 +27,13 @@ export const ENTRY_TTL_MS = 24 * 3_600_000;
 
 export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Counts what was dropped, by reason. */
-export function countingMeter(): Meter & { drops: Record<string, number> } {
+/** Counts what was dropped, by reason, and what became of sessions and topics, as `repair lost`. */
+export function countingMeter(): Meter & { drops: Record<string, number>; facts: Record<string, number> } {
   const drops: Record<string, number> = {};
+  const facts: Record<string, number> = {};
   return {
     drops,
+    facts,
     sessionOpened() {},
     sessionClosed() {},
     messageIn() {},
@@ -44,7 +46,10 @@ export function countingMeter(): Meter & { drops: Record<string, number> } {
     handled() {},
     authenticationFailed() {},
     redisHit() {},
-    stream() {},
+    stream(fact, label, count = 1) {
+      const name = `${fact} ${label}`;
+      facts[name] = (facts[name] ?? 0) + count;
+    },
     watched() {},
   };
 }

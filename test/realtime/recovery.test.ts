@@ -66,6 +66,7 @@ t.test('a hole between live messages is filled from history', async (t) => {
     ids(peer),
     Array.from({ length: 250 }, (_, i) => `e${i + 1}`),
   );
+  t.same(node.meter.facts, { 'repair repaired': 1 });
 });
 
 t.test('what came while the connection was away follows, also where no live message had come before', async (t) => {
@@ -98,10 +99,12 @@ t.test('a hole that history cannot fill sends the readers away, and they are tol
   await until(() => peer.closed !== null, 'the end of the session');
   t.equal(peer.closed, 'RIDE_SLOW_READER');
   t.same(ids(peer), ['first'], 'nothing after the hole');
+  t.same(node.meter.facts, { 'repair lost': 1, 'ended RIDE_SLOW_READER': 1 });
   const again = node.connect();
   const result = await node.broker.subscribe(again.session, 'trip:1', { epoch, offset });
   t.hasStrict(result, { recovered: false, offset: 8, epoch, replayed: 0 });
   t.same(again.peer.frames, []);
+  t.equal(node.meter.facts['recovery gap'], 1);
 });
 
 t.test('Redis forgot the topic while the connection was away: nobody knows what was lost, and says so', async (t) => {

@@ -29,7 +29,7 @@ async function scene(t: Test, maxSessions = 1000) {
     reconnects,
     inboxes: { position: () => inbox.promise, advance() {} },
     newToken: () => 'new',
-    meter: { stream() {} },
+    meter: node.meter,
     tokenTtlMs: 60_000,
     intervalMs: 1000,
     log: quiet,
@@ -74,7 +74,7 @@ const kinds = (peer: Peer): string[] => peer.frames.map(({ kind }) => kind);
 t.test(
   'before its welcome: the error comes in its place, the end has its code, and the token is as good as it was',
   async (t) => {
-    const { trips, accept, isGood, isNone } = await scene(t);
+    const { node, trips, accept, isGood, isNone } = await scene(t);
     const peer = new Peer();
     await accept(peer);
     t.ok(await isNone('old'), 'it is taken');
@@ -84,6 +84,7 @@ t.test(
     t.same(kinds(peer), ['error']);
     await isGood('old');
     t.ok(await isNone('new'), 'nobody learnt of the new one');
+    t.hasStrict(node.meter.facts, { 'reconnect given_back': 1, 'ended RIDE_UNAVAILABLE': 1 });
   },
 );
 
