@@ -35,6 +35,7 @@ function kindOf(field: DescField): Kind {
     case ScalarType.DOUBLE:
       return { wire: FIXED64, read: 'r.double()', zero: '0' };
     case ScalarType.INT32:
+      return { wire: VARINT, read: 'r.int32()', zero: '0' };
     case ScalarType.UINT32:
       return { wire: VARINT, read: 'r.uint31()', zero: '0' };
     case ScalarType.INT64:

@@ -54,6 +54,7 @@ export const errorCodes = {
   RIDE_NOT_FOUND: spec(404, g.notFound, false, 'There is no such resource'),
   RIDE_METHOD_NOT_ALLOWED: spec(405, g.unimplemented, false, 'The resource has no such method'),
   RIDE_ILLEGAL_TRANSITION: spec(409, g.failedPrecondition, false, 'The state does not allow this step'),
+  RIDE_TOO_FAR: spec(409, g.failedPrecondition, false, 'The driver is not where this step is made'),
   RIDE_CONFLICT: spec(409, g.aborted, true, 'Another change came first'),
   RIDE_ALREADY_EXISTS: spec(409, g.alreadyExists, false, 'The resource exists already'),
   RIDE_OFFER_CLOSED: spec(409, g.failedPrecondition, false, 'The offer is no longer open'),

@@ -89,9 +89,11 @@ export function domainSettings(c: Config): DomainSettings {
         feePercent: c.bookingCancelFeePercent,
         lateFeePercent: c.bookingLateFeePercent,
         noShowFeePercent: c.bookingNoShowFeePercent,
+        waitsMs: c.fareWaitingFree,
       },
     },
     dispatchAheadMs: c.dispatchAhead,
+    arrivalRadiusM: c.arrivalRadiusM,
     locations: {
       skewMaxMs: c.clockSkewMax,
       freshnessMs: c.locationFreshness,

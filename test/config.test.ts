@@ -78,6 +78,7 @@ const bad: Record<string, readonly string[]> = {
   ZONE_BROADCAST_MAX: ['0', '100001'],
   ETA_REFRESH_INTERVAL: ['11m'],
   MATCH_RADIUS_M: ['99', '1km'],
+  ARRIVAL_RADIUS_M: ['-1', '300m', '100001'],
   MATCH_CANDIDATES: ['501'],
   DISPATCH_CELL_RESOLUTION: ['4', '11'],
   DISPATCH_MAX_ETA: ['59s', '5h'],

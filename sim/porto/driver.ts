@@ -116,6 +116,9 @@ export class TraceDriver {
     const reply = { offer_id: str(offer.offer_id), trip_id: tripId, accept: true };
     const won = await this.session.ask(`offer:${reply.offer_id}`, { offer_reply: reply });
     if (this.expect(won, 'accept')) {
+      // Nobody has arrived who is known to be elsewhere.
+      this.at = trace.points[0]!;
+      this.expect(await this.session.ask(`pickup:${tripId}`, { location_update: this.position(this.at) }), 'a position');
       await this.step(tripId, 'ARRIVED');
       await this.step(tripId, 'STARTED');
       await this.follow(trace, tripId);

@@ -4,6 +4,7 @@ import { createServices, type DomainServices } from '../domain/services.ts';
 import { checkInExpiryJob } from '../jobs/check-in-expiry.ts';
 import { dispatchLookJob } from '../jobs/dispatch-look.ts';
 import { dispatchWindowJob } from '../jobs/dispatch-window.ts';
+import { earlierJobs } from '../jobs/earlier.ts';
 import { offerExpiryJob } from '../jobs/offer-expiry.ts';
 import { paymentStepJob, reconcileJob } from '../jobs/payments.ts';
 import { surgeJob } from '../jobs/surge.ts';
@@ -39,7 +40,19 @@ export function composeDomain(
 export async function startJobs(
   config: NodeConfig,
   { queues, clock, positions, store, domainMeter }: Outside,
-  { dispatch, decisions, departures, relays, surge, payments, collections, checkIns, geofences, watch }: DomainServices,
+  {
+    dispatch,
+    decisions,
+    departures,
+    relays,
+    surge,
+    payments,
+    collections,
+    checkIns,
+    geofences,
+    watch,
+    telematics,
+  }: DomainServices,
   log: Logger,
 ): Promise<void> {
   const sweep = sweepJob({
@@ -65,6 +78,7 @@ export async function startJobs(
     watch,
     tracks: store.tracks,
     trips: collections.trips,
+    telematics,
     positions,
     clock,
     everyMs: config.watchSweepInterval,
@@ -77,6 +91,7 @@ export async function startJobs(
     dispatchWindowJob(dispatch),
     dispatchLookJob(dispatch),
     checkInExpiryJob(checkIns),
+    ...earlierJobs(dispatch),
   ];
   const recurring = [sweep, watchSweep, surgeJob(surge, config.surgeInterval)];
   if (!payments) return queues.start(jobs, recurring);

@@ -21,6 +21,7 @@ import { createMembers } from '../realtime/members.ts';
 import { createSignIn, type SignIn } from '../realtime/sign-in.ts';
 import { adminRoutes } from '../routes/admin.ts';
 import { adminDispatchRoutes } from '../routes/admin-dispatch.ts';
+import { adminDriverRoutes } from '../routes/admin-drivers.ts';
 import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
 import { bookingRoutes } from '../routes/bookings.ts';
@@ -160,6 +161,7 @@ async function adminScope(admin: FastifyInstance, parts: HttpParts, limits: Rate
     queues: () => queues.stats(),
     now: () => clock.now(),
   });
+  await admin.register(adminDriverRoutes, { ...services, clock });
   await admin.register(geofenceRoutes, services);
   await admin.register(checkInDeskRoutes, services);
   await admin.register(sosDeskRoutes, services);

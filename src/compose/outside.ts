@@ -15,6 +15,7 @@ import { createRedisSessionDirectory } from '../adapters/redis/session-directory
 import { createRedisSosTracking } from '../adapters/redis/sos-tracking.ts';
 import { createRedisSupply } from '../adapters/redis/supply.ts';
 import { createRedisSurgeBoards } from '../adapters/redis/surge-boards.ts';
+import { createRedisTelematics } from '../adapters/redis/telematics.ts';
 import { createRedisTokenBuckets } from '../adapters/redis/token-buckets.ts';
 import { createClock } from '../adapters/system/clock.ts';
 import { createRandom } from '../adapters/system/random.ts';
@@ -181,6 +182,11 @@ function driversInRedis(
         distrust: 'availability',
         trust: 'availability',
       },
+      onHit,
+    ),
+    telematics: counted(
+      createRedisTelematics(redis, config.locationTtl),
+      { keep: 'telematics', of: 'telematics' },
       onHit,
     ),
     offers: counted(

@@ -8,7 +8,7 @@ export const pricingSettings = {
     'FARE_WAITING_FREE',
     duration(0, HOUR),
     '3m',
-    'A driver waits so long at the pick-up for nothing.',
+    'A driver waits so long at the pick-up for nothing; a passenger of a departure did not come only after it.',
   ),
   fareWaitingPerMinuteMinor: required(
     'FARE_WAITING_PER_MINUTE_MINOR',

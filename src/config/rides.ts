@@ -27,6 +27,12 @@ export const ridesSettings = {
     '60s',
     'Age past which a position is stale and keeps its driver out of matching (domain time).',
   ),
+  arrivalRadiusM: required(
+    'ARRIVAL_RADIUS_M',
+    integer(0, 100_000),
+    '300',
+    'So far from the pick-up may be, by his newest position while that is fresh, a driver who says that he has arrived, metres; 0: anywhere.',
+  ),
   clockSkewMax: required(
     'CLOCK_SKEW_MAX',
     duration(SECOND, DAY),

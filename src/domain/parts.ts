@@ -18,6 +18,7 @@ import type { SosTracking } from '../ports/sos-tracking.ts';
 import type { Collection, Store } from '../ports/store.ts';
 import type { Supply } from '../ports/supply.ts';
 import type { SurgeBoards } from '../ports/surge-boards.ts';
+import type { TelematicsBoard } from '../ports/telematics.ts';
 import type { Tracing } from '../ports/tracing.ts';
 import type { Bookings } from './bookings/service.ts';
 import type { Chat } from './chat/service.ts';
@@ -44,6 +45,7 @@ import type { Ratings } from './ratings/service.ts';
 import type { Routing } from './routing/service.ts';
 import type { Sos } from './sos/service.ts';
 import type { Surge, SurgeDeps } from './surge/service.ts';
+import type { TelematicsDesk } from './telematics/service.ts';
 import type { Trips } from './trips/service.ts';
 import type { Trip } from './trips/trip.ts';
 import type { Intelligence, WatchCount, WatchSettings } from './watch/parts.ts';
@@ -51,6 +53,7 @@ import type { Intelligence, WatchCount, WatchSettings } from './watch/parts.ts';
 export interface Ports {
   store: Store;
   positions: Positions;
+  telematics: TelematicsBoard;
   presences: Presences;
   offers: Offers;
   tracking: SosTracking;
@@ -93,6 +96,8 @@ export interface DomainSettings {
   payments: PaymentSettings;
   departures: DepartureSettings;
   dispatchAheadMs: number;
+  /** So far from the pick-up may be who has arrived, metres; 0: anywhere. */
+  arrivalRadiusM: number;
   locations: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   watch: WatchSettings;
 }
@@ -109,6 +114,7 @@ export interface DomainServices extends Intelligence {
   bookings: Bookings;
   decisions: DecisionLog;
   locations: Locations;
+  telematics: TelematicsDesk;
   routing: Routing;
   zones: ZoneBoard;
   chat: Chat;

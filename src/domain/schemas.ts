@@ -9,6 +9,8 @@ export function OneOf<const T extends readonly string[]>(values: T, more: { desc
   return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...more });
 }
 
+export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
 export const Latitude = Type.Number({
   minimum: limits.lat.min,
   maximum: limits.lat.max,

@@ -2,6 +2,7 @@
 import type { EventSink } from '../ports/event-sink.ts';
 import type { Position } from '../ports/positions.ts';
 import type { Collection, OutboxEvent, StoredDocument } from '../ports/store.ts';
+import { createSee } from './arrivals/service.ts';
 import { type Chat, createChat } from './chat/service.ts';
 import { openCollections } from './collections.ts';
 import { createDeliveries } from './deliveries/service.ts';
@@ -17,7 +18,7 @@ import { createCalls } from './idempotency/calls.ts';
 import { createIdempotency } from './idempotency/service.ts';
 import { createLocations } from './locations/service.ts';
 import { createZoneBoard } from './locations/zone-board.ts';
-import { recordChat, recordNotification, recordTripEvent, samplePosition } from './outbox/leaving.ts';
+import { recordChat, recordDriver, recordNotification, recordTripEvent, samplePosition } from './outbox/leaving.ts';
 import { createRelay, type OutboxHandler, type Relay } from './outbox/relay.ts';
 import { tracedHandler, tracedLog, tracedStore } from './outbox/tracing.ts';
 import type { DomainServices, DomainSettings, Ports } from './parts.ts';
@@ -27,12 +28,11 @@ import { receiptOf } from './payments/steps.ts';
 import { createPresence } from './presence/service.ts';
 import { createPricing } from './pricing/service.ts';
 import { createRatings } from './ratings/service.ts';
-import { createAccuracy } from './routing/accuracy.ts';
-import { createRouting, STRAIGHT_LINE } from './routing/service.ts';
-import { createTraffic, type TrafficRecord } from './routing/traffic.ts';
+import { createEstimates } from './routing/estimates.ts';
 import { createSos, type Sos } from './sos/service.ts';
 import { isTerminal } from './statuses.ts';
 import { createSurge } from './surge/service.ts';
+import { createTelematics } from './telematics/service.ts';
 import { afterTripEvent, publishTripEvent } from './trips/events.ts';
 import type { TripEvent } from './trips/rules.ts';
 import { createTrips, type Trips } from './trips/service.ts';
@@ -54,6 +54,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     positions,
     clock,
     ids,
+    relay: sink && (() => driverRelay),
     onDuty: (driver) => intelligence.duty.changed(driver),
   });
   const surge = createSurge({
@@ -79,7 +80,15 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     meter: ports.moneyMeter,
   });
   const idempotency = createIdempotency(collections.idempotency, clock, ids, ports.domainMeter);
+  const see = createSee({
+    positions,
+    clock,
+    radiusM: settings.arrivalRadiusM,
+    freshnessMs: settings.locations.freshnessMs,
+    log,
+  });
   const trips: Trips = createTrips({
+    see,
     trips: collections.trips,
     idempotency,
     relay: () => tripRelay,
@@ -125,12 +134,13 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     closed: (alertId, by) => intelligence.checkIns.alertClosed(alertId, by),
   });
   const { freshnessMs } = settings.locations;
+  const telematics = createTelematics({ board: ports.telematics, clock, freshnessMs, log });
   const samples = sink
-    ? { onSample: (position: Position) => samplePosition(sink, position, clock.now(), freshnessMs) }
+    ? { onSample: (position: Position) => samplePosition(sink, position, telematics.freshnessHere(position)) }
     : {};
   const intelligence: Intelligence = createIntelligence(
     { ...ports, ...samples },
-    { trips, drivers, routing, surge, sos, idempotency },
+    { trips, drivers, routing, surge, sos, idempotency, telematics },
     settings.watch,
   );
   const scheduled = createScheduled({
@@ -140,6 +150,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     drivers,
     dispatch,
     routing,
+    see,
     relay: () => tripRelay,
     currency: settings.tariff.currency,
     settings: settings.departures,
@@ -175,6 +186,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     publisher,
     zones,
     watch: intelligence.watch,
+    telematics,
     clock,
     routing,
     settings: settings.locations,
@@ -232,6 +244,13 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     react: (_id, event) => sos.react(event),
   });
 
+  // Also where nobody is told any more: what was to be said is done with.
+  const driverRelay: Relay = relayOf(collections.drivers, {
+    publish: async () => 'published',
+    react: async () => {},
+    ...(sink ? { record: (_id, event) => recordDriver(sink, event) } : {}),
+  });
+
   const paymentRelay: Relay = relayOf(collections.payments, {
     // Nobody follows a payment; what its rider is told of it is a step of its own.
     publish: async () => 'published',
@@ -251,6 +270,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     bookings: scheduled.bookings,
     decisions,
     locations,
+    telematics,
     routing,
     zones,
     chat,
@@ -259,7 +279,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     sos,
     calls: createCalls(collections.calls, clock, ids.region, ports.domainMeter),
     ...intelligence,
-    relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ratingRelay, ...intelligence.watchRelays],
+    relays: [tripRelay, chatRelay, sosRelay, paymentRelay, ratingRelay, driverRelay, ...intelligence.watchRelays],
     collections,
   };
 }
@@ -274,25 +294,4 @@ async function recordReceipt(
   if (type !== 'payment.settled') return;
   const payment = await payments.get(paymentId);
   if (payment) await recordNotification(sink, payment.riderId, receiptOf(payment), at);
-}
-
-/** Estimates of ways, and what finished trips say of them. */
-function createEstimates(
-  { routingEngine: engine, routingMeter: meter, clock, ids, log }: Ports,
-  { travel, routing: settings }: DomainSettings,
-  records: Collection<TrafficRecord>,
-) {
-  const traffic = createTraffic({
-    records,
-    clock,
-    region: ids.region,
-    halfLifeMs: settings.trafficHalfLifeMs,
-    // How fast a straight line is driven is a setting of its own.
-    prior: (source) => (source === STRAIGHT_LINE ? 1 : settings.trafficFactor),
-    log,
-  });
-  return {
-    routing: createRouting({ engine, traffic, travel, clock, meter, log, matrixMax: settings.matrixMax }),
-    accuracy: createAccuracy({ traffic, travel, meter }),
-  };
 }

@@ -5,6 +5,7 @@
 import type { CheckIns } from '../domain/check-ins/service.ts';
 import type { Geofences } from '../domain/geofences/service.ts';
 import { pagesOf } from '../domain/pages.ts';
+import type { TelematicsDesk } from '../domain/telematics/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import type { Watch } from '../domain/watch/service.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -19,6 +20,7 @@ export interface WatchSweepDeps {
   watch: Pick<Watch, 'release'>;
   tracks: TrackStore;
   trips: Collection<Trip>;
+  telematics: Pick<TelematicsDesk, 'whyStale'>;
   positions: Pick<Positions, 'ofTrip'>;
   clock: Clock;
   /** Wall milliseconds. */
@@ -45,8 +47,9 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
     const { id: tripId, riderId, driverId, source } = trip;
     const { lat, lng } = position ?? source;
     const ride = { tripId, riderId, driverId: driverId!, city: source.city };
+    const staleReason = await deps.telematics.whyStale(driverId!, heardAt);
     const evidence = { at: now, place: { lat, lng }, value, threshold: deps.silenceMs, unit: 'ms' as const };
-    await checkIns.warned(ride, { hazard: 'signal_lost', change: 'set', ...evidence });
+    await checkIns.warned(ride, { hazard: 'signal_lost', change: 'set', ...evidence, staleReason });
     return true;
   }
 

@@ -2,6 +2,8 @@
  * Where events leave for other systems (document A's persistence sink, document E's topics). The store and its outbox are the
  * truth; what is here is a copy of it, at least once, in the order of each key.
  */
+import type { Availability, DriverStatus } from '../domain/drivers/driver.ts';
+import type { VehicleClass } from '../domain/roles.ts';
 import type { OutboundMessages } from './publisher.ts';
 
 /** Document E's topics; the names are contracts. */
@@ -32,14 +34,28 @@ export interface RecordSink {
   close(): Promise<void>;
 }
 
+/** What other systems are told: what people are, and what nobody follows. */
+export interface LeavingMessages extends OutboundMessages {
+  driver_changed: {
+    driverId: string;
+    availability: Availability;
+    status: DriverStatus;
+    activeTripId: string | null;
+    city: string;
+    vehicleClass: VehicleClass;
+    at: number;
+  };
+}
+
 /** Kinds of messages that leave, with the topic they leave on. */
 export const LEAVES_ON = {
   trip_event: ORDER_EVENTS,
   rating_given: ORDER_EVENTS,
   location: PORTER_EVENTS,
+  driver_changed: PORTER_EVENTS,
   notification: NOTIFICATION_EVENTS,
   chat_message: CHAT_EVENTS,
-} as const satisfies Partial<Record<keyof OutboundMessages, string>>;
+} as const satisfies Partial<Record<keyof LeavingMessages, string>>;
 
 export type LeavingKind = keyof typeof LEAVES_ON;
 
@@ -54,7 +70,7 @@ export interface LeavingEvent<K extends LeavingKind = LeavingKind> {
   /** Counts the events of `key`; 0 where nobody counts. */
   seq: number;
   kind: K;
-  message: OutboundMessages[K];
+  message: LeavingMessages[K];
 }
 
 export interface EventSink {

@@ -42,6 +42,8 @@ export interface Positions {
    */
   onFirst(listener: (driverId: string) => void): void;
   ofDriver(driverId: string): Promise<Position | null>;
+  /** The same, one included that is just being written by this node: what its driver said before he said something else. */
+  latestOf(driverId: string): Promise<Position | null>;
   /** The same object as before when nothing of it changed, as far as this node remembers. */
   ofTrip(tripId: string): Promise<Position | null>;
   /** Available drivers within `radiusM` of a place, nearest first, at most `limit`; fewer only when there are no more. */

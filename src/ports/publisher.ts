@@ -4,6 +4,7 @@
  */
 import type { DepartureEvent } from '../domain/departures/rules.ts';
 import type { LatLng } from '../domain/geo.ts';
+import type { Freshness } from '../domain/locations/rules.ts';
 import type { Offer } from '../domain/offers/rules.ts';
 import type { TripEvent } from '../domain/trips/rules.ts';
 import type { Position } from './positions.ts';
@@ -24,7 +25,7 @@ export interface OutboundMessages {
   };
   offer_closed: { tripId: string; offerId: string; reason: string };
   match: { tripId: string; offer: Offer; vehicleClass: string };
-  location: { position: Position; ageMs: number; stale: boolean };
+  location: { position: Position } & Freshness;
   eta_refresh: {
     tripId: string;
     etaS: number;

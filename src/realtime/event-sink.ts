@@ -11,8 +11,8 @@ import {
 } from '../ports/event-sink.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Trace, Tracing } from '../ports/tracing.ts';
-import { type DomainEventPayload, writeDomainEvent } from './generated/server-envelope.ts';
-import { serverMessages } from './messages/index.ts';
+import { writeDomainEvent } from './generated/server-envelope.ts';
+import { leavingMessages } from './leaving.ts';
 import { Writer } from './wire.ts';
 
 /** Before the region in `source`: a server of ours. */
@@ -36,8 +36,7 @@ export function encodeRecord<K extends LeavingKind>(
 ): SinkRecord {
   const { id, type, at, key, seq, kind, message } = event;
   const source = `${OUR_SOURCE}${region}`;
-  // Every kind that leaves is a payload of DomainEvent; a test holds the two together.
-  const payload = serverMessages[kind].toWire(message) as DomainEventPayload;
+  const payload = leavingMessages[kind].toWire(message);
   writer.reset();
   writeDomainEvent(writer, { id, type, atMs: at, key, source, seq, payload });
   return {

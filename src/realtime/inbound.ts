@@ -61,6 +61,9 @@ function errorOf(error: RideError): ServerPayload {
   return { case: 'error', value: { code, message, field, rule, retryable: error.spec.retryable, retryAfterMs, facts } };
 }
 
+/** It took effect, and nobody waits to hear so. */
+const unacked = (): null => null;
+
 export function createInbound(options: InboundOptions): Inbound {
   const { broker, services, recovery, lamport, limiter, clock, nodeId, meter, tracing, log } = options;
   const parts = { broker, services, recovery, reply };
@@ -151,7 +154,8 @@ export function createInbound(options: InboundOptions): Inbound {
       const kind = definition ? definition.kind : 'unknown';
       const rateClass = definition ? definition.rate : 'general';
       meter.messageIn(session.namespace, kind);
-      if (corrId === '' && definition?.isSignOfLife && session.wasSpokenTo()) return false;
+      const isHeard = corrId === '' && definition?.isSignOfLife === true && session.wasSpokenTo();
+      if (isHeard && !definition.saysMore?.(payload.value as never)) return false;
       const done = (): void => {
         meter.handled(kind, (performance.now() - startedAt) / 1000);
         asker.answered();
@@ -165,7 +169,7 @@ export function createInbound(options: InboundOptions): Inbound {
         } catch (error) {
           made = Promise.reject(error);
         }
-        settle(session, corrId, made, done);
+        settle(session, corrId, isHeard ? made.then(unacked) : made, done);
       };
       if (rateClass === 'none') paid(0);
       else limiter.charge(session.principal.userId, rateClass, definition?.cost?.(payload.value as never) ?? 1, paid);

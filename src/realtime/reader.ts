@@ -1,6 +1,6 @@
 /**
- * Reads the protobuf wire format (protobuf.dev/programming-guides/encoding) as nearly every client writes it: numbers that are not
- * negative and fit 2^53, text in ASCII. The generated decoder (generated/client-envelope.ts) is made of these calls; on anything
+ * Reads the protobuf wire format (protobuf.dev/programming-guides/encoding) as nearly every client writes it: numbers that
+ * fit 2^53 and are negative only where that is usual, text in ASCII. The generated decoder (generated/client-envelope.ts) is made of these calls; on anything
  * else they throw UNUSUAL, and the library decodes the message or says what is wrong with it.
  */
 
@@ -45,6 +45,23 @@ export class Reader {
   uint31(): number {
     const value = this.#varint();
     if (value > 0x7fffffff) throw UNUSUAL;
+    return value;
+  }
+
+  /** Below zero it is written as 64 bits of the complement, in ten bytes. */
+  int32(): number {
+    const bytes = this.#bytes;
+    const { at } = this;
+    let value = 0;
+    for (let i = 0; i < 9; i++) {
+      const byte = bytes[at + i]!;
+      if (!(byte > 0x7f)) return this.uint31();
+      // What is beyond 32 bits repeats the sign.
+      if (i > 4 && byte !== 0xff) throw UNUSUAL;
+      if (i < 5) value |= (byte & 0x7f) << (7 * i);
+    }
+    if ((bytes[at + 4]! & 0x78) !== 0x78 || bytes[at + 9] !== 1) throw UNUSUAL;
+    this.at += 10;
     return value;
   }
 

@@ -49,8 +49,8 @@ export function createSnapshots({ locations, presence, trips, lamport, nodeId }:
   async function driverOf(topic: string, tripId: string): Promise<Frame | null> {
     const found = await locations.ofTrip(tripId);
     if (!found) return null;
-    const { ageMs, stale, ...position } = found;
-    return frame(topic, 'location', serverMessages.location.toWire({ position, ageMs, stale }));
+    const { ageMs, stale, staleReason, ...position } = found;
+    return frame(topic, 'location', serverMessages.location.toWire({ position, ageMs, stale, staleReason }));
   }
 
   async function ofUser(topic: string): Promise<Frame> {

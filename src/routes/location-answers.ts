@@ -3,7 +3,7 @@
  * written once for a position, and its tag is made once.
  */
 import type { FastifyReply } from 'fastify';
-import { toPositionWire } from '../domain/locations/schemas.ts';
+import { staleReasons, toPositionWire } from '../domain/locations/schemas.ts';
 import type { Followed } from '../domain/locations/service.ts';
 import type { Position } from '../ports/positions.ts';
 import { entityTag } from './conditional.ts';
@@ -33,10 +33,10 @@ class Answer {
 const AGE = '"age_ms":';
 
 /** @param reply of a route whose schema has the answer */
-function write(reply: FastifyReply, tripId: string, position: Position, stale: boolean): Answer {
+function write(reply: FastifyReply, tripId: string, { position, stale, staleReason }: Followed): Answer {
   const { driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source } = position;
-  const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, stale);
-  const wire = { ...toPositionWire({ ...position, ageMs: 0, stale }), trip_id: tripId };
+  const tag = entityTag(driverId, recordedAt, lat, lng, speedMps, headingDeg, accuracyM, source, staleReason ?? stale);
+  const wire = { ...toPositionWire({ ...position, ageMs: 0, stale, staleReason }), trip_id: tripId };
   const text = reply.serializeInput(wire, '200') as string;
   const end = text.indexOf(AGE) + AGE.length;
   return new Answer(tag, text.slice(0, end), text.slice(end + 1));
@@ -44,14 +44,15 @@ function write(reply: FastifyReply, tripId: string, position: Position, stale: b
 
 export class LocationAnswers {
   readonly #fresh = new WeakMap<Position, Answer>();
-  readonly #stale = new WeakMap<Position, Answer>();
+  readonly #stale = new Map(staleReasons.map((reason) => [reason, new WeakMap<Position, Answer>()]));
 
   /** @param reply of a route whose schema has the answer */
-  of(reply: FastifyReply, tripId: string, { position, stale }: Followed): Answer {
-    const written = stale ? this.#stale : this.#fresh;
+  of(reply: FastifyReply, tripId: string, followed: Followed): Answer {
+    const { position, stale, staleReason = 'silent' } = followed;
+    const written = stale ? this.#stale.get(staleReason)! : this.#fresh;
     let answer = written.get(position);
     if (answer === undefined) {
-      answer = write(reply, tripId, position, stale);
+      answer = write(reply, tripId, followed);
       written.set(position, answer);
     }
     return answer;

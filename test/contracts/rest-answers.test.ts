@@ -8,7 +8,7 @@ import { until } from '../until.ts';
 import { checkedRest, type Document } from './answers.ts';
 
 // Seats may be booked to the last, so that somebody can miss a departure at once.
-const s = await build(t, { env: { BOOKING_CLOSES: '0s' } });
+const s = await build(t, { env: { BOOKING_CLOSES: '0s', FARE_WAITING_FREE: '0s' } });
 const document = s.server.app.swagger() as Document;
 
 t.test('real answers are as documented, on every route', async (t) => {
@@ -151,6 +151,9 @@ t.test('real answers are as documented, on every route', async (t) => {
   t.equal((await post(`${api}/bookings/${missed.body.id}/no-show`, leaving)).body.fee_minor, 100);
   t.equal((await post(`${api}/departures/${departure.id}/cancel`, leaving)).status, 200);
   await get('/admin/stats', operator);
+  await ride.driver.peer.ask({ heartbeat: { battery_ratio: 0.5, signal_dbm: -90 } });
+  await get(`/admin/drivers/${ride.driver.id}`, operator);
+  await get('/admin/drivers/nobody', operator);
   await get('/admin/stats');
   await get(`/admin/trips/${ride.id}/dispatch`, operator);
   await get('/admin/trips/nope/dispatch', operator);

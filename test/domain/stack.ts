@@ -19,6 +19,7 @@ import { type ScriptedRedis, withScripts } from '../../src/adapters/redis/script
 import { createRedisSosTracking } from '../../src/adapters/redis/sos-tracking.ts';
 import { createRedisSupply } from '../../src/adapters/redis/supply.ts';
 import { createRedisSurgeBoards } from '../../src/adapters/redis/surge-boards.ts';
+import { createRedisTelematics } from '../../src/adapters/redis/telematics.ts';
 import { createSqliteStore } from '../../src/adapters/sqlite/store.ts';
 import { createClock } from '../../src/adapters/system/clock.ts';
 import { createRandom } from '../../src/adapters/system/random.ts';
@@ -33,6 +34,7 @@ import type { Trip } from '../../src/domain/trips/trip.ts';
 import { checkInExpiryJob } from '../../src/jobs/check-in-expiry.ts';
 import { dispatchLookJob } from '../../src/jobs/dispatch-look.ts';
 import { dispatchWindowJob } from '../../src/jobs/dispatch-window.ts';
+import { earlierJobs } from '../../src/jobs/earlier.ts';
 import { offerExpiryJob } from '../../src/jobs/offer-expiry.ts';
 import { paymentStepJob } from '../../src/jobs/payments.ts';
 import { sweepJob } from '../../src/jobs/sweep.ts';
@@ -79,6 +81,7 @@ export interface StackOptions {
   payments?: Partial<DomainSettings['payments']>;
   tripRequestTtlMs?: number;
   dispatchAheadMs?: number;
+  arrivalRadiusM?: number;
   /** The sweeper recurs this often; by default it runs only when the test calls it. */
   sweepEveryMs?: number;
   sweepAgeMs?: number;
@@ -179,6 +182,8 @@ const defaults: DomainSettings = {
     },
   },
   dispatchAheadMs: 900_000,
+  // Most tests drive nobody to a pick-up.
+  arrivalRadiusM: 0,
   locations: { skewMaxMs: 120_000, freshnessMs: 60_000, etaRefreshMs: 5000, batchMax: 100 },
   watch: { safety: safetyLimits, sampleEvery: 10, checkInAnswerMs: 60_000, distrustMs: 600_000, staleClockMs: 300_000 },
 };
@@ -218,11 +223,13 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     dispatch: { ...defaults.dispatch, ...options.dispatch },
     payments: { ...defaults.payments, ...options.payments },
     ...(options.dispatchAheadMs ? { dispatchAheadMs: options.dispatchAheadMs } : {}),
+    ...(options.arrivalRadiusM ? { arrivalRadiusM: options.arrivalRadiusM } : {}),
     ...(options.tripRequestTtlMs ? { tripRequestTtlMs: options.tripRequestTtlMs } : {}),
   };
   const ports: Ports = {
     store,
     positions: createRedisPositions(redis, { ttlMs: 3_600_000, flushMs: 1, log: quiet }),
+    telematics: createRedisTelematics(redis, 3_600_000),
     presences: createRedisPresences(redis, {
       nodeId,
       leaseMs: 15_000,
@@ -275,6 +282,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
     paymentStepJob(payments!),
     dispatchWindowJob(dispatch),
     dispatchLookJob(dispatch),
+    ...earlierJobs(dispatch),
   ];
   if (!options.queues) await queues.start(jobs, options.sweepEveryMs ? [sweep] : []);
 

@@ -125,10 +125,27 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       'the chat on its topic',
       LIMIT_MS,
     );
-    const isSample = ({ topic, key }: { topic: string; key: string }) =>
-      topic === 'porter-events' && key === ride.driver.id;
-    await until(() => orders.some(isSample), 'a position of the driver', LIMIT_MS);
-    t.match(eventOf(orders.find(isSample)!), {
+    const ofDriver = () =>
+      orders.filter(({ topic, key }) => topic === 'porter-events' && key === ride.driver.id).map(eventOf);
+    const sample = () => ofDriver().find(({ payload }) => payload.case === 'location');
+    await until(() => sample() !== undefined, 'a position of the driver', LIMIT_MS);
+    const changes = () => {
+      const known = new Map(ofDriver().map((event) => [event.id, event]));
+      return [...known.values()].filter(({ payload }) => payload.case === 'driverChanged');
+    };
+    await until(() => changes().length >= 3, 'his availability', LIMIT_MS);
+    t.same(
+      changes().map(({ type, seq }) => [type, Number(seq)]),
+      [
+        ['driver.became_available', 1],
+        ['driver.took_trip', 2],
+        ['driver.became_available', 3],
+      ],
+    );
+    t.match(changes()[1], {
+      payload: { value: { availability: 'on_trip', activeTripId: ride.id, status: 'looking' } },
+    });
+    t.match(sample(), {
       type: 'location.sampled',
       payload: { case: 'location', value: { driverId: ride.driver.id, stale: false } },
     });

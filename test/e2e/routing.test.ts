@@ -77,7 +77,8 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
   await hears('osrm');
   t.equal(await breaker(), 0);
 
-  for (const name of ['arrive', 'start']) await s.rest('POST', `${path}/${name}`, driver.token);
+  await driver.peer.ask({ location_update: { ...home, recorded_at_ms: Date.now(), trip_id: trip.id } });
+  for (const name of ['arrive', 'start']) t.equal((await s.rest('POST', `${path}/${name}`, driver.token)).status, 200);
   await until(async () => {
     await hears('osrm');
     return follower.inbox.all.some((m) => m.eta_refresh?.leg === 'dropoff');

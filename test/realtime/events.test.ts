@@ -3,13 +3,12 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import t from 'tap';
 import type { InboundRecord } from '../../src/ports/event-intake.ts';
 import { LEAVES_ON, type LeavingKind } from '../../src/ports/event-sink.ts';
-import type { OutboundMessages } from '../../src/ports/publisher.ts';
 import { createEventIntake } from '../../src/realtime/event-intake.ts';
 import { encodeRecord } from '../../src/realtime/event-sink.ts';
 import { DomainEventSchema } from '../../src/realtime/generated/ride/v1/events_pb.js';
 import { ServerEnvelopeSchema } from '../../src/realtime/generated/ride/v1/ride_pb.js';
 import { createLamport } from '../../src/realtime/lamport.ts';
-import { serverMessages } from '../../src/realtime/messages/index.ts';
+import { leavingMessages } from '../../src/realtime/leaving.ts';
 import { startRedis } from '../servers/redis.ts';
 import { realtimeNode } from './node.ts';
 
@@ -17,7 +16,7 @@ t.test('every kind that leaves is a payload of DomainEvent, and the reverse', as
   const cases = DomainEventSchema.oneofs[0]!.fields.map((field) => field.name);
   t.same(Object.keys(LEAVES_ON).sort(), [...cases].sort());
   for (const kind of Object.keys(LEAVES_ON) as LeavingKind[]) {
-    const message = serverMessages[kind].example as OutboundMessages[typeof kind];
+    const message = leavingMessages[kind].example;
     const event = { id: 'evt_1', type: 'thing.happened', at: 1_421_322_004_190, key: 'key-1', seq: 7, kind, message };
     const record = encodeRecord(event, 'nyc');
     t.equal(record.topic, LEAVES_ON[kind]);
@@ -34,7 +33,7 @@ t.test('every kind that leaves is a payload of DomainEvent, and the reverse', as
     const decoded = fromBinary(DomainEventSchema, record.payload);
     t.match(decoded, { id: 'evt_1', type: 'thing.happened', key: 'key-1', source: 'ridestream/nyc', seq: 7n });
     t.equal(decoded.atMs, 1_421_322_004_190n);
-    const { case: name } = serverMessages[kind].toWire(message as never);
+    const { case: name } = leavingMessages[kind].toWire(message as never);
     t.equal(decoded.payload.case, name);
     t.notOk(decoded.$unknown, 'nothing that the contract does not know');
   }
@@ -61,7 +60,7 @@ const record = (init: Init, topic = 'order-events'): InboundRecord => ({
 });
 
 t.test('an event names the call that it came from, and the trace of its caller, where there is one', async (t) => {
-  const message = serverMessages.trip_event.example as OutboundMessages['trip_event'];
+  const message = leavingMessages.trip_event.example;
   const event = { id: 'e', type: 'trip.assigned', at: 1, key: 'k', seq: 1, kind: 'trip_event' as const, message };
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   const headersOf = (trace?: Parameters<typeof encodeRecord>[2]) =>

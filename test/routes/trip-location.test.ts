@@ -1,7 +1,8 @@
 /** Polling a trip's location with an entity tag. */
 import t from 'tap';
+import { connect } from '../clients/peer.ts';
 import { build } from '../helper.ts';
-import { assignedRide, lookingDriver, member, north, type Ride } from '../scene.ts';
+import { assignedRide, lookingDriver, member, north, type Ride, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
 t.test('a poller with the tag of what he has gets 304 until the driver moves', async (t) => {
@@ -62,7 +63,40 @@ t.test('a position that went stale is told again, though the driver did not move
     answer = await poll();
     return answer.status === 200;
   }, 'an answer other than 304');
-  t.hasStrict(answer.body, { stale: true, recorded_at_ms: update.recorded_at_ms });
+  t.hasStrict(answer.body, { stale: true, stale_reason: 'silent', recorded_at_ms: update.recorded_at_ms });
+  t.equal(fresh.body.stale_reason, undefined);
+
+  await ride.driver.peer.ask({ heartbeat: { battery_ratio: 0.04, signal_dbm: -95, app_version: '7.1' } });
+  await until(async () => (await poll()).body.stale_reason === 'battery_low', 'what his device said');
+  // Nobody asks about this one, and the server has just spoken: it is heard all the same.
+  ride.driver.peer.send({ heartbeat: { signal_dbm: -120 } });
+  await until(async () => (await poll()).body.stale_reason === 'no_signal', 'what it said then');
+  const follower = await connect(t, s.at, 'websocket-json', ride.rider.token);
+  await follower.ask({ subscribe: { topic: `trip:${ride.id}` } });
+  const { location } = await follower.next((m) => m.location, 'where he was');
+  t.hasStrict(location, { stale: true, stale_reason: 'no_signal' });
+});
+
+t.test('operators see a driver with his position and his device', async (t) => {
+  const s = await build(t);
+  const driver = await lookingDriver(t, s, somewhere());
+  const operator = await member(s, 'dispatcher');
+  const see = async (id = driver.id, { token } = operator) => s.rest('GET', `/admin/drivers/${id}`, token);
+  const before = await see();
+  t.equal(before.status, 200);
+  t.hasStrict(before.body, {
+    driver: { id: driver.id, status: 'looking' },
+    position: { stale: false },
+    telematics: null,
+  });
+  await driver.peer.ask({ heartbeat: { battery_ratio: 0.5, in_background: true } });
+  await until(async () => (await see()).body.telematics !== null, 'what his device said');
+  const said = { battery_ratio: 0.5, in_background: true };
+  t.hasStrict((await see()).body.telematics, said);
+  await driver.peer.ask({ heartbeat: {} });
+  t.hasStrict((await see()).body.telematics, said, 'a heartbeat that says nothing takes nothing away');
+  t.equal((await see(driver.id, driver)).status, 403);
+  t.equal((await see('driver-nobody')).status, 404);
 });
 
 t.test('what is refused without a tag is refused with one', async (t) => {

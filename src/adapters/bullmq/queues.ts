@@ -82,8 +82,18 @@ export function createQueues(options: QueuesOptions): Queues {
 
   async function work(job: Job): Promise<void> {
     const definition = definitions.get(job.name);
-    if (!definition) throw new Error(`no job is called ${job.name}`);
-    await definition.run(job.data);
+    if (definition) await definition.run(job.data);
+    else await giveUp(job);
+  }
+
+  /**
+   * A job of another version. While nodes are being replaced, one that knows it may take its next attempt; after the last it stays on
+   * record as failed. What recurs would come back for ever: it ends here, and a node that knows it sets it up again.
+   */
+  async function giveUp(job: Job): Promise<void> {
+    if (job.repeatJobKey === undefined) throw new Error(`no job is called ${job.name}`);
+    log.warn({ job: job.name, queue: job.queueName }, 'no recurring job is called so; it recurs no more');
+    await queues[job.queueName as QueueName].removeJobScheduler(job.repeatJobKey);
   }
 
   function startWorker(name: QueueName): Worker {

@@ -52,10 +52,13 @@ type Written = string | Error;
 
 const written = (reply: string): Written => (reply.startsWith('!') ? redisAway(new Error(reply.slice(1))) : reply);
 
-export function createPositionWriter(
-  redis: ScriptedRedis,
-  options: PositionWriterOptions,
-): (position: Position) => Promise<boolean> {
+export interface PositionWriter {
+  record(position: Position): Promise<boolean>;
+  /** His newest position that is not on its way to Redis yet. */
+  waitingOf(driverId: string): Position | null;
+}
+
+export function createPositionWriter(redis: ScriptedRedis, options: PositionWriterOptions): PositionWriter {
   let groups = new Map<string, Group>();
   let size = 0;
   let timer: NodeJS.Timeout | null = null;
@@ -178,10 +181,13 @@ export function createPositionWriter(
     }
   }
 
-  return (position) =>
-    new Promise<boolean>((resolve, reject) => {
-      add(position, { recordedAt: position.recordedAt, resolve, reject });
-      if (++size >= MAX_TOGETHER || (size >= ENOUGH && underWay < MAX_UNDER_WAY)) flush();
-      else gather();
-    });
+  return {
+    record: (position) =>
+      new Promise<boolean>((resolve, reject) => {
+        add(position, { recordedAt: position.recordedAt, resolve, reject });
+        if (++size >= MAX_TOGETHER || (size >= ENOUGH && underWay < MAX_UNDER_WAY)) flush();
+        else gather();
+      }),
+    waitingOf: (driverId) => groups.get(driverId)?.newest ?? null,
+  };
 }

@@ -44,7 +44,7 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
     options.log.warn({ err: error }, 'available drivers were not moved; their next update will');
   }
 
-  const record = createPositionWriter(redis, {
+  const writer = createPositionWriter(redis, {
     first: (driverId) => first(driverId),
     answered: (count) => options.answered?.('location_write', count),
     ttlMs: options.ttlMs,
@@ -93,11 +93,17 @@ export function createRedisPositions(redis: ScriptedRedis, options: RedisPositio
   }
 
   return {
-    record,
+    record: writer.record,
     onFirst(listener) {
       first = listener;
     },
     ofDriver: (driverId) => read(driverKey(driverId)),
+    async latestOf(driverId) {
+      // What is under way is on this connection before the read.
+      const waiting = writer.waitingOf(driverId);
+      const stored = await read(driverKey(driverId));
+      return waiting && !(stored && stored.recordedAt > waiting.recordedAt) ? waiting : stored;
+    },
     ofTrip: (tripId) => read(tripKey(tripId), true),
     nearby,
     async setAvailable(driverId, vehicleClass) {

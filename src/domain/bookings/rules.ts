@@ -22,6 +22,8 @@ export interface BookingTerms {
   feePercent: number;
   lateFeePercent: number;
   noShowFeePercent: number;
+  /** Who is not there is waited for so long once the driver is; absent in departures of a time before. */
+  waitsMs?: number;
 }
 
 export interface Booking {

@@ -1,13 +1,13 @@
 /** Check-ins on the REST wire. */
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { after, DRIVER_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
+import { staleReasons } from '../locations/rules.ts';
 import { hazards } from '../safety/rules.ts';
-import { Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
+import { Closed, EpochMs, Latitude, Longitude, Nullable, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { CheckIn } from './check-in.ts';
 import { checkInEventTypes, checkInStatuses } from './rules.ts';
 
 const HazardSchema = OneOf(hazards);
-const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 export const CheckInSchema = Type.Object(
   {
@@ -33,6 +33,9 @@ export const CheckInSchema = Type.Object(
         value: Type.Number({ description: 'what was measured' }),
         threshold: Type.Number({ description: 'where the line was drawn' }),
         unit: OneOf(['m', 'ms', 'mps']),
+        stale_reason: Type.Optional(
+          OneOf(staleReasons, { description: 'of signal_lost: what the device said last, or silent' }),
+        ),
       }),
     ),
     events: Type.Array(
@@ -118,7 +121,11 @@ export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof
   deadline: c.deadline,
   escalated_at: c.escalatedAt,
   alert_id: c.alertId ?? null,
-  evidence: c.evidence.map(({ place, ...rest }) => ({ ...rest, ...place })),
+  evidence: c.evidence.map(({ place, staleReason, ...rest }) => ({
+    ...rest,
+    ...place,
+    ...(staleReason ? { stale_reason: staleReason } : {}),
+  })),
   events: c.history.map((e) => ({
     type: e.type,
     at: e.at,

@@ -4,6 +4,7 @@ import type { DomainMeter } from '../../ports/domain-meter.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection } from '../../ports/store.ts';
+import type { See } from '../arrivals/service.ts';
 import type { BookingDocument } from '../bookings/booking.ts';
 import { createProjection } from '../bookings/projection.ts';
 import { createBookings } from '../bookings/service.ts';
@@ -28,6 +29,8 @@ export interface ScheduledDeps {
   drivers: Drivers;
   dispatch: Pick<Dispatch, 'claim' | 'busy' | 'releaseUnlessDriven'>;
   routing: Pick<Routing, 'leg'>;
+  /** Where a driver is who arrives. */
+  see: See;
   relay: () => Relay;
   publisher: Publisher;
   clock: Clock;

@@ -8,6 +8,7 @@
  *      │  └─────────────────┘
  *      └─never left→ expired          any state before completed ─cancel→ cancelled
  */
+import { arrivalNote, type Seen, tooFar, tooFarText } from '../arrivals/rules.ts';
 import { type Booking, type BookingStatus, type BookingTerms, holdsSeats } from '../bookings/rules.ts';
 import { isOperator, type Role } from '../roles.ts';
 import { type DepartureStatus, isTerminal, type Steps, SYSTEM } from '../statuses.ts';
@@ -72,13 +73,15 @@ export interface DepartureState extends Steps {
 }
 
 export type DepartureCommand =
-  | { type: 'arrive' | 'start' | 'complete'; driverId: string }
+  | { type: 'arrive'; driverId: string; seen?: Seen | undefined }
+  | { type: 'start' | 'complete'; driverId: string }
   | { type: 'recall' }
   | { type: 'cancel'; actorId: string; role: Role; reason?: string }
   | { type: 'expire'; reason: string };
 
 export type DepartureRefusalCode =
   | 'RIDE_ILLEGAL_TRANSITION'
+  | 'RIDE_TOO_FAR'
   | 'RIDE_FORBIDDEN'
   | 'RIDE_NOT_FOUND'
   | 'RIDE_ALREADY_EXISTS'
@@ -150,9 +153,10 @@ const STEPS = {
 
 function decideStep(
   state: DepartureState,
-  { type, driverId }: DepartureCommand & { type: keyof typeof STEPS },
+  command: DepartureCommand & { type: keyof typeof STEPS },
   now: number,
 ): DepartureDecision {
+  const { type, driverId } = command;
   const { from, to, event } = STEPS[type];
   if (state.driverId !== driverId)
     return refuse(state, 'RIDE_FORBIDDEN', 'Only the driver of the departure may do this');
@@ -163,7 +167,10 @@ function decideStep(
   const missing = state.bookings.filter(({ status }) => status === 'confirmed').length;
   if (type === 'start' && now < state.departureTime && missing > 0)
     return illegal(state, 'leave before its time without its passengers', { missing_bookings: missing });
-  return one(whole(state, event, driverId, now));
+  if (command.type !== 'arrive') return one(whole(state, event, driverId, now));
+  const far = tooFar(command.seen);
+  if (far) return refuse(state, 'RIDE_TOO_FAR', tooFarText(far), far);
+  return one({ ...whole(state, event, driverId, now), ...arrivalNote(command.seen) });
 }
 
 function decideCancel(

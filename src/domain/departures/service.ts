@@ -2,10 +2,12 @@
  * Use cases of scheduled departures: a driver publishes one, passengers find it, the driver drives it. The seats on it are given by
  * ../bookings/service.ts; what an event leads to is in reactions.ts.
  */
+
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
+import type { See } from '../arrivals/service.ts';
 import type { BookingTerms } from '../bookings/rules.ts';
 import { isTaken } from '../documents/writing.ts';
 import type { Drivers } from '../drivers/service.ts';
@@ -40,6 +42,8 @@ export interface DeparturesDeps {
   claim(driverId: string, tripId: string): Promise<boolean>;
   /** What refuses a driver this departure who is on another trip. */
   busy(departureId: string, activeTripId: string | null): Promise<RideError>;
+  /** Where he is when he arrives. */
+  see: See;
   clock: Clock;
   ids: Ids;
   routing: Pick<Routing, 'leg'>;
@@ -130,8 +134,11 @@ export function createDepartures(deps: DeparturesDeps) {
 
   /** He is bound before the departure says so, as with an offer that he accepts. */
   async function arrive(principal: Principal, id: string, expectedVersion?: number): Promise<Departure> {
-    const step = { type: 'arrive', driverId: principal.userId } as const;
-    const decision = decideDeparture(await changes.mustGet(id), step, clock.now());
+    const departure = await changes.mustGet(id);
+    const { userId: driverId } = principal;
+    const seen = departure.driverId === driverId ? await deps.see(driverId, departure.source) : undefined;
+    const step = { type: 'arrive', driverId, seen } as const;
+    const decision = decideDeparture(departure, step, clock.now());
     // What is refused, or done, binds nobody.
     if ('refusal' in decision || decision.events.length === 0) return command(id, step, expectedVersion);
     await deps.drivers.ensure(principal);

@@ -11,6 +11,16 @@ export const DriverStatusSchema = Type.Object(
   { ...Closed, title: 'DriverStatus', examples: [{ status: 'looking', vehicle_class: 'standard' }] },
 );
 
+export const driverExample = {
+  id: DRIVER_ID,
+  status: 'looking',
+  city: 'nyc',
+  vehicle_class: 'standard',
+  active_trip_id: null,
+  version: 4,
+  updated_at: after(-60),
+};
+
 export const DriverSchema = Type.Object(
   {
     id: Type.String(),
@@ -24,17 +34,7 @@ export const DriverSchema = Type.Object(
   {
     title: 'Driver',
     description: 'The driver as he is now',
-    examples: [
-      {
-        id: DRIVER_ID,
-        status: 'looking',
-        city: 'nyc',
-        vehicle_class: 'standard',
-        active_trip_id: null,
-        version: 4,
-        updated_at: after(-60),
-      },
-    ],
+    examples: [driverExample],
   },
 );
 

@@ -4,21 +4,24 @@ import type { Positions } from '../../ports/positions.ts';
 import type { Collection, Page } from '../../ports/store.ts';
 import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import type { Relay } from '../outbox/relay.ts';
 import type { Principal, VehicleClass } from '../roles.ts';
-import { type Driver, type DriverStatus, isAvailable, withAnswer, withIdleness } from './driver.ts';
+import { changeOf, type Driver, type DriverStatus, isAvailable, withAnswer, withIdleness } from './driver.ts';
 
 export interface DriversDeps {
   drivers: Collection<Driver>;
   positions: Positions;
   clock: Clock;
   ids: Ids;
+  /** Tells other systems of changes of availability; left out where nobody is told. */
+  relay?: (() => Relay) | undefined;
   /** He went on or off duty: looking, or not. Must not wait. */
   onDuty?(driver: Driver): void;
 }
 
 export type Drivers = ReturnType<typeof createDrivers>;
 
-export function createDrivers({ drivers, positions, clock, ids, onDuty }: DriversDeps) {
+export function createDrivers({ drivers, positions, clock, ids, relay, onDuty }: DriversDeps) {
   /** Changes the stored driver; `change` returns null to leave it as it is. */
   function update(
     driverId: string,
@@ -31,7 +34,12 @@ export function createDrivers({ drivers, positions, clock, ids, onDuty }: Driver
       if (!changed) return driver;
       const now = clock.now();
       const next = { ...withIdleness(changed, now), version: driver.version + 1, updatedAt: now };
-      return (await drivers.compareAndSet(next)) ? next : LOST;
+      const event = relay && changeOf(driver, next, ids.next('evt'));
+      if (!event) return (await drivers.compareAndSet(next)) ? next : LOST;
+      const told = { ...next, changes: event.seq };
+      if (!(await drivers.compareAndSet(told, [event]))) return LOST;
+      relay().kick(driverId, [event]);
+      return told;
     });
   }
 

@@ -59,10 +59,16 @@ export function positionViolation(p: PositionInput, now: number, skewMaxMs: numb
   return null;
 }
 
+/** Why a position is too old to be live; `silent`: the device gave no reason. What tells: ../telematics/rules.ts. */
+export const staleReasons = ['battery_low', 'no_signal', 'background', 'silent'] as const;
+export type StaleReason = (typeof staleReasons)[number];
+
 export interface Freshness {
   ageMs: number;
   /** Too old to be shown as live. */
   stale: boolean;
+  /** Where it is stale, and that was asked for. */
+  staleReason?: StaleReason | undefined;
 }
 
 /** A device clock may run ahead by the allowed skew; such a position is new, not of negative age. */

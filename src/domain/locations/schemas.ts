@@ -2,8 +2,10 @@
 import { type Static, Type } from 'typebox';
 import type { Position } from '../../ports/positions.ts';
 import { after, DRIVER_ID, TRIP_ID } from '../examples.ts';
-import { Closed, EpochMs, EstimateSource, Latitude, Longitude, VehicleClassSchema } from '../schemas.ts';
-import { limits, type PositionInput } from './rules.ts';
+import { Closed, EpochMs, EstimateSource, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
+import { type Freshness, limits, type PositionInput, staleReasons } from './rules.ts';
+
+export { staleReasons };
 
 const within = (r: { min: number; max: number }) => ({ minimum: r.min, maximum: r.max });
 
@@ -56,6 +58,11 @@ const freshness = {
   stale: Type.Boolean({ description: 'older than LOCATION_FRESHNESS: not live' }),
 };
 
+/** Of a position that is asked for however old it is. */
+export const StaleReasonSchema = Type.Optional(
+  OneOf(staleReasons, { description: 'of a stale position alone: what its device said, or silent' }),
+);
+
 const positionExample = {
   driver_id: DRIVER_ID,
   lat: 40.7501,
@@ -69,6 +76,14 @@ const positionExample = {
   stale: false,
 };
 
+export const PositionSchema = Type.Object(
+  { driver_id: Type.String(), lat: Latitude, lng: Longitude, ...motion, ...freshness, stale_reason: StaleReasonSchema },
+  { title: 'Position' },
+);
+
+/** Of a driver who has not been heard of. */
+export const stalePositionExample = { ...positionExample, age_ms: 95_000, stale: true, stale_reason: 'battery_low' };
+
 export const TripLocationSchema = Type.Object(
   {
     trip_id: Type.String(),
@@ -77,6 +92,7 @@ export const TripLocationSchema = Type.Object(
     lng: Longitude,
     ...motion,
     ...freshness,
+    stale_reason: StaleReasonSchema,
   },
   {
     title: 'TripLocation',
@@ -139,7 +155,7 @@ export function fromPositionWire(p: Static<typeof PositionInputSchema>): Positio
   };
 }
 
-type Fresh = Position & { ageMs: number; stale: boolean };
+type Fresh = Position & Freshness;
 
 /** What every position on the wire has. */
 export function toPositionWire(p: Fresh) {
@@ -154,5 +170,6 @@ export function toPositionWire(p: Fresh) {
     age_ms: p.ageMs,
     source: p.source,
     stale: p.stale,
+    stale_reason: p.staleReason,
   };
 }

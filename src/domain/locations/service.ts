@@ -14,10 +14,11 @@ import { Recent } from '../recent.ts';
 import type { Principal } from '../roles.ts';
 import type { Routing } from '../routing/service.ts';
 import type { TripStatus } from '../statuses.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Watch } from '../watch/service.ts';
 import { type Binding, Bindings } from './bindings.ts';
-import { freshnessOf, type PositionInput, positionViolation } from './rules.ts';
+import { type Freshness, freshnessOf, type PositionInput, positionViolation } from './rules.ts';
 import type { ZoneBoard } from './zone-board.ts';
 
 export interface LocationsDeps {
@@ -29,17 +30,16 @@ export interface LocationsDeps {
   watch: Pick<Watch, 'moved'>;
   clock: Clock;
   routing: Routing;
+  telematics: Pick<TelematicsDesk, 'whyStale' | 'freshnessHere' | 'forget'>;
   settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   /** Counts a kept update (realtime_location_updates_total). */
   onKept(count: number): void;
   log: Logger;
 }
 
-export interface Followed {
+export interface Followed extends Freshness {
   /** The same object for as long as the driver has not been heard of again. */
   position: Position;
-  ageMs: number;
-  stale: boolean;
 }
 
 export interface Accepted {
@@ -96,10 +96,16 @@ export function createLocations(deps: LocationsDeps) {
   function fanOut(position: Position, binding: Binding | null): void {
     deps.zones.moved(position, binding !== null);
     if (!binding) return;
-    const now = clock.now();
-    const { ageMs, stale } = freshnessOf(position.recordedAt, now, settings.freshnessMs);
-    publisher.publishLatest(`trip:${binding.tripId}`, 'location', { position, ageMs, stale });
-    refreshEta(binding, position, now);
+    const freshness = deps.telematics.freshnessHere(position);
+    publisher.publishLatest(`trip:${binding.tripId}`, 'location', { position, ...freshness });
+    refreshEta(binding, position, clock.now());
+  }
+
+  /** What is not stale, as nearly all that is asked for, costs nothing more. @throws RideError RIDE_UNAVAILABLE */
+  async function explained({ driverId, recordedAt }: Position): Promise<Freshness> {
+    const freshness = freshnessOf(recordedAt, clock.now(), settings.freshnessMs);
+    if (!freshness.stale) return freshness;
+    return { ...freshness, staleReason: await deps.telematics.whyStale(driverId, recordedAt) };
   }
 
   /** What refuses it, or null. */
@@ -200,14 +206,21 @@ export function createLocations(deps: LocationsDeps) {
     forget(driverId: string): void {
       bindings.forget(driverId);
       introduced.delete(driverId);
+      deps.telematics.forget(driverId);
     },
 
     /** Where its driver was last, for whoever begins to follow the trip. */
-    async ofTrip(tripId: string): Promise<(Position & { ageMs: number; stale: boolean }) | null> {
+    async ofTrip(tripId: string): Promise<(Position & Freshness) | null> {
       const position = await positions.ofTrip(tripId);
       // One of a driver who gave the trip up is nobody's to know any more.
       if (position === null || (await deps.trips.any(tripId))?.driverId !== position.driverId) return null;
-      return { ...position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+      return { ...position, ...(await explained(position)) };
+    },
+
+    /** Where a driver was last, for operators; null when that is not known any more. @throws RideError RIDE_UNAVAILABLE */
+    async ofDriver(driverId: string): Promise<Followed | null> {
+      const position = await positions.ofDriver(driverId);
+      return position && { position, ...(await explained(position)) };
     },
 
     /**
@@ -223,7 +236,7 @@ export function createLocations(deps: LocationsDeps) {
       // One of a driver who gave the trip up is not where its driver is.
       if (position === null || position.driverId !== driverId)
         throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
-      return { position, ...freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs) };
+      return { position, ...(await explained(position)) };
     },
 
     /** Available drivers around a place that are fresh, nearest first. */

@@ -1,10 +1,10 @@
 /** What other systems are told, and by which key it is kept in order: the trip's events and its chat by the trip, samples by the driver. */
-import type { EventSink } from '../../ports/event-sink.ts';
+import type { EventSink, LeavingMessages } from '../../ports/event-sink.ts';
 import type { Position } from '../../ports/positions.ts';
 import type { OutboundMessages } from '../../ports/publisher.ts';
 import type { OutboxEvent } from '../../ports/store.ts';
 import type { ChatDocument } from '../chat/service.ts';
-import { freshnessOf } from '../locations/rules.ts';
+import type { Freshness } from '../locations/rules.ts';
 import type { TripEvent } from '../trips/rules.ts';
 
 type Notification = OutboundMessages['notification'];
@@ -51,8 +51,14 @@ export function recordNotification(sink: EventSink, userId: string, message: Not
   });
 }
 
-/** On `porter-events`: one position out of some, with its freshness at `now`. May be lost. */
-export function samplePosition(sink: EventSink, position: Position, now: number, freshnessMs: number): void {
+/** On `porter-events`: what may be asked of a driver changed. @throws RideError RIDE_UNAVAILABLE */
+export function recordDriver(sink: EventSink, { id, type, at, seq, data }: OutboxEvent): Promise<void> {
+  const message = data as unknown as LeavingMessages['driver_changed'];
+  return sink.record({ id, type, at, key: message.driverId, seq, kind: 'driver_changed', message });
+}
+
+/** On `porter-events`: one position out of some, with its freshness. May be lost. */
+export function samplePosition(sink: EventSink, position: Position, freshness: Freshness): void {
   const { driverId, recordedAt } = position;
   sink.sample({
     id: `${driverId}/${recordedAt}`,
@@ -61,6 +67,6 @@ export function samplePosition(sink: EventSink, position: Position, now: number,
     key: driverId,
     seq: 0,
     kind: 'location',
-    message: { position, ...freshnessOf(recordedAt, now, freshnessMs) },
+    message: { position, ...freshness },
   });
 }

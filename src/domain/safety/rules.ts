@@ -4,6 +4,7 @@
  */
 import { distanceM, type LatLng } from '../geo.ts';
 import { quiet, type Signal, sense, type Thresholds } from '../hysteresis.ts';
+import type { StaleReason } from '../locations/rules.ts';
 import { cleansingLimits } from '../tracks/rules.ts';
 
 export const hazards = ['route_deviation', 'long_stop', 'overspeed', 'signal_lost'] as const;
@@ -77,6 +78,8 @@ export interface Warning {
   value: number;
   threshold: number;
   unit: 'm' | 'ms' | 'mps';
+  /** Of silence: what the driver's device said last. */
+  staleReason?: StaleReason;
 }
 
 export interface RideFix extends LatLng {

@@ -136,10 +136,13 @@ function decideAttendance(
   if (booking.status !== 'confirmed')
     return refuse(state, 'RIDE_ILLEGAL_TRANSITION', `A booking that is ${booking.status} cannot become ${type}`, facts);
   if (type === 'board') return one(ofBooking(state, 'boarded', driverId, now, booking));
-  if (now < state.departureTime)
-    return refuse(state, 'RIDE_ILLEGAL_TRANSITION', 'Nobody is late before the departure time', {
+  const { departureTime, arrivedAt = departureTime, terms } = state;
+  const missedFrom = Math.max(departureTime, arrivedAt + (terms.waitsMs ?? 0));
+  if (now < missedFrom)
+    return refuse(state, 'RIDE_ILLEGAL_TRANSITION', 'Nobody is late before the time and before he was waited for', {
       ...facts,
-      departure_time_ms: state.departureTime,
+      departure_time_ms: departureTime,
+      no_show_from_ms: missedFrom,
     });
   return one(ofBooking(state, 'no_show', driverId, now, booking, noShowFeeMinor(state.terms, booking.fareMinor)));
 }

@@ -10,6 +10,7 @@
  *   offered ─one of several asked says no, or it is another’s now→ offered
  *   requested ─no driver in time→ expired      any state before completed ─cancel→ cancelled
  */
+import { arrivalNote, type Seen, tooFar, tooFarText } from '../arrivals/rules.ts';
 import { type Delivery, judge, type Proof, proofsTaken, type Shown } from '../deliveries/rules.ts';
 import type { LatLng } from '../geo.ts';
 import { askedOf, declined, lapsed, type Offer, taken } from '../offers/rules.ts';
@@ -86,18 +87,26 @@ export type TripCommand =
   | { type: 'accept'; offerId: string; driverId: string }
   | { type: 'decline'; offerId: string; driverId: string; reason?: string }
   | { type: 'expire_offer'; offerId: string }
-  | { type: 'arrive' | 'start'; driverId: string }
+  | { type: 'arrive'; driverId: string; seen?: Seen | undefined }
+  | { type: 'start'; driverId: string }
   | { type: 'complete'; driverId: string; shown?: Shown }
   | { type: 'cancel'; actorId: string; role: Role; reason?: string }
   | { type: 'expire'; reason: string };
 
-export type RefusalCode = 'RIDE_PROOF_REFUSED' | 'RIDE_ILLEGAL_TRANSITION' | 'RIDE_OFFER_CLOSED' | 'RIDE_FORBIDDEN';
+export type RefusalCode =
+  | 'RIDE_PROOF_REFUSED'
+  | 'RIDE_ILLEGAL_TRANSITION'
+  | 'RIDE_OFFER_CLOSED'
+  | 'RIDE_FORBIDDEN'
+  | 'RIDE_TOO_FAR';
 
 /** Why a command was refused, with the facts a loser of a race needs. */
 export interface Refusal {
   code: RefusalCode;
   message: string;
   facts: { status: TripStatus; driver_id: string | null };
+  /** What this refusal knows besides. */
+  more?: Record<string, string | number>;
 }
 
 /** No events means: this has been done already by the same actor; the answer is the present state. */
@@ -130,7 +139,7 @@ export function decide(state: TripState, command: TripCommand, now: number): Dec
       if (state.offer?.id !== command.offerId || state.offer.expiresAt > now) return alreadyDone;
       return { events: lapsed(state.offer, SYSTEM, now) };
     case 'arrive':
-      return decideStep(state, command.driverId, now, 'assigned', 'driver_arrived', 'driver_arrived');
+      return decideArrival(state, command, now);
     case 'start':
       return decideStep(state, command.driverId, now, 'driver_arrived', 'in_progress', 'started');
     case 'complete':
@@ -181,6 +190,16 @@ function decideStep(
   if (state.status === to) return alreadyDone;
   if (state.status !== from) return illegal(state, `become ${to}`);
   return one({ type, at: now, actorId: driverId, driverId });
+}
+
+/** Waiting is paid from here on, so he has to be there, as far as that is known. */
+function decideArrival(state: TripState, { driverId, seen }: TripCommand & { type: 'arrive' }, now: number): Decision {
+  const step = decideStep(state, driverId, now, 'assigned', 'driver_arrived', 'driver_arrived');
+  if ('refusal' in step || step.events.length === 0) return step;
+  const far = tooFar(seen);
+  if (!far) return { events: step.events.map((event) => ({ ...event, ...arrivalNote(seen) })) };
+  const { status, driverId: driver_id } = state;
+  return { refusal: { code: 'RIDE_TOO_FAR', message: tooFarText(far), facts: { status, driver_id }, more: far } };
 }
 
 /** A parcel is delivered when that is proved. A wrong code is an event too, so that nobody tries them all. */

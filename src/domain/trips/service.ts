@@ -5,6 +5,7 @@
 import { notFound, RideError } from '../../errors.ts';
 import type { OutboundMessages } from '../../ports/publisher.ts';
 import type { OutboxEvent, Page } from '../../ports/store.ts';
+import type { See } from '../arrivals/service.ts';
 import { codesLeft, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
@@ -32,12 +33,18 @@ const FAULT: Record<RefusalCode, { field?: string; rule?: string }> = {
   RIDE_FORBIDDEN: { field: 'trip_id', rule: 'a trip of the caller' },
   RIDE_OFFER_CLOSED: { field: 'offer_id', rule: 'an open offer to the caller' },
   RIDE_ILLEGAL_TRANSITION: {},
+  RIDE_TOO_FAR: {},
   RIDE_PROOF_REFUSED: { field: 'proof', rule: 'one that the delivery takes' },
 };
 
 export type Trips = ReturnType<typeof createTrips>;
 
-export function createTrips(deps: RequestsDeps) {
+export interface TripsDeps extends RequestsDeps {
+  /** Where a driver is who arrives. */
+  see: See;
+}
+
+export function createTrips(deps: TripsDeps) {
   const { trips, clock, ids } = deps;
   const memory = new PartiesMemory(clock);
 
@@ -145,16 +152,16 @@ export function createTrips(deps: RequestsDeps) {
     /**
      * Runs one command against the stored trip; the losing write of a race decides again on what the winner left.
      * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION, RIDE_OFFER_CLOSED, RIDE_FORBIDDEN (facts: see ./winner.ts),
-     *   RIDE_PROOF_REFUSED (facts: codes_left, takes), RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
+     *   RIDE_PROOF_REFUSED (facts: codes_left, takes), RIDE_TOO_FAR (facts: reason, distance_m, limit_m), RIDE_PRECONDITION_FAILED when `expectedVersion` is not the stored one, RIDE_CONFLICT after many lost races
      */
     command: (id: string, command: TripCommand, expectedVersion?: number): Promise<Trip> =>
       untilWritten('trip', async () => {
         const trip = await mustGet(id);
         checkVersion('trip', trip, expectedVersion, { status: trip.status });
-        const decision = decide(trip, command, clock.now());
+        const decision = decide(trip, await witnessed(trip, command), clock.now());
         if ('refusal' in decision) {
-          const { code, message } = decision.refusal;
-          throw new RideError(code, message, { ...FAULT[code], facts: standingFor(trip, command) });
+          const { code, message, more } = decision.refusal;
+          throw new RideError(code, message, { ...FAULT[code], facts: { ...standingFor(trip, command), ...more } });
         }
         if (decision.events.length === 0) return trip;
         const next = await write(trip, decision.events);
@@ -162,6 +169,12 @@ export function createTrips(deps: RequestsDeps) {
         return next;
       }),
   };
+
+  /** The command with what it is decided by besides the trip. Only of an arrival that may be is asked where the driver is. */
+  async function witnessed(trip: Trip, command: TripCommand): Promise<TripCommand> {
+    const isArrival = command.type === 'arrive' && trip.status === 'assigned' && trip.driverId === command.driverId;
+    return isArrival ? { ...command, seen: await deps.see(command.driverId, trip.source) } : command;
+  }
 
   function wrongCode({ version, status, delivery }: Trip): RideError {
     const facts = {

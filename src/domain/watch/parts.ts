@@ -22,6 +22,7 @@ import type { Routing } from '../routing/service.ts';
 import type { SafetyLimits } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
 import type { Surge } from '../surge/service.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import { createTracks, type Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
 import { createWatch, type Watch } from './service.ts';
@@ -74,11 +75,12 @@ export interface IntelligenceServices {
   surge: Surge;
   sos: Sos;
   idempotency: Idempotency;
+  telematics: TelematicsDesk;
 }
 
 export function createIntelligence(
   ports: WatchPorts,
-  { trips, drivers, routing, surge, sos, idempotency }: IntelligenceServices,
+  { trips, drivers, routing, surge, sos, idempotency, telematics }: IntelligenceServices,
   settings: WatchSettings,
 ): Intelligence {
   const { store, positions, scheduler, publisher, clock, ids, log } = ports;
@@ -129,6 +131,7 @@ export function createIntelligence(
     positions,
     drivers,
     trips,
+    telematics,
     clock,
     safety: settings.safety,
     sampleEvery: settings.sampleEvery,

@@ -9,6 +9,7 @@ import type { CheckIns } from '../check-ins/service.ts';
 import { distanceM, type LatLng } from '../geo.ts';
 import { quiet } from '../hysteresis.ts';
 import { isOtherWay, missed, observe, type SafetyLimits, type Warning } from '../safety/rules.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Background } from './background.ts';
 import { type BoundRide, type DriverWatch, type HeardFix, isLookedAfter, newRide, type RideWatch } from './driver.ts';
@@ -17,13 +18,15 @@ export interface RideWatchesDeps {
   checkIns: CheckIns;
   positions: Pick<Positions, 'ofTrip'>;
   trips: Pick<Trips, 'any'>;
+  telematics: Pick<TelematicsDesk, 'whyStale'>;
   safety: SafetyLimits;
   /** The way by road, where an engine knows it. */
   lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null>;
   background: Background;
 }
 
-export function createRideWatches({ checkIns, positions, trips, safety, lineTo, background }: RideWatchesDeps) {
+export function createRideWatches(deps: RideWatchesDeps) {
+  const { checkIns, positions, trips, safety, lineTo, background } = deps;
   const riding = new Set<DriverWatch>();
 
   function leaveRide(driver: DriverWatch): void {
@@ -76,7 +79,8 @@ export function createRideWatches({ checkIns, positions, trips, safety, lineTo, 
       if (driver.ride === ride) leaveRide(driver);
       return;
     }
-    await checkIns.warned(ride, warning);
+    const staleReason = await deps.telematics.whyStale(driver.driverId, driver.last.recordedAt);
+    await checkIns.warned(ride, { ...warning, staleReason });
   }
 
   return {

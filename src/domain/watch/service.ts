@@ -18,6 +18,7 @@ import type { Geofences } from '../geofences/service.ts';
 import type { SafetyLimits } from '../safety/rules.ts';
 import type { Alarmed } from '../sos/alarmed.ts';
 import { suspect } from '../spoofing/rules.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import { isSampled, judge, type Verdict } from '../tracks/rules.ts';
 import type { Tracks } from '../tracks/service.ts';
 import type { Trips } from '../trips/service.ts';
@@ -36,6 +37,7 @@ export interface WatchDeps {
   positions: Pick<Positions, 'ofTrip' | 'distrust' | 'trust' | 'overdue'>;
   drivers: Pick<Drivers, 'get' | 'reindex'>;
   trips: Pick<Trips, 'any'>;
+  telematics: Pick<TelematicsDesk, 'whyStale'>;
   clock: Clock;
   safety: SafetyLimits;
   /** One position in so many of each driver is a sample; 0: none. */

@@ -103,10 +103,13 @@ export function readHeartbeat(r: Reader, end: number): Heartbeat {
         m.batteryRatio = r.double();
         break;
       case 24:
-        m.signalDbm = r.uint31();
+        m.signalDbm = r.int32();
         break;
       case 34:
         m.appVersion = r.string();
+        break;
+      case 40:
+        m.inBackground = r.bool();
         break;
       default:
         throw UNUSUAL;

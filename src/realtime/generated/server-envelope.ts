@@ -183,6 +183,7 @@ export interface Location {
   ageMs?: number | undefined;
   source?: string | undefined;
   stale?: boolean | undefined;
+  staleReason?: string | undefined;
 }
 
 export function writeLocation(w: Writer, m: Location): void {
@@ -197,6 +198,7 @@ export function writeLocation(w: Writer, m: Location): void {
   if (m.ageMs !== undefined && m.ageMs !== 0) w.uint(72, m.ageMs);
   if (m.source !== undefined && m.source !== '') w.string(82, m.source);
   if (m.stale !== undefined && m.stale !== false) w.bool(88, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(98, m.staleReason);
 }
 
 export interface TripEvent {
@@ -677,12 +679,33 @@ export function writeServerEnvelope(w: Writer, m: ServerEnvelope): void {
   }
 }
 
+export interface DriverChanged {
+  driverId?: string | undefined;
+  availability?: string | undefined;
+  status?: string | undefined;
+  activeTripId?: string | undefined;
+  city?: string | undefined;
+  vehicleClass?: string | undefined;
+  atMs?: number | undefined;
+}
+
+export function writeDriverChanged(w: Writer, m: DriverChanged): void {
+  if (m.driverId !== undefined && m.driverId !== '') w.string(10, m.driverId);
+  if (m.availability !== undefined && m.availability !== '') w.string(18, m.availability);
+  if (m.status !== undefined && m.status !== '') w.string(26, m.status);
+  if (m.activeTripId !== undefined && m.activeTripId !== '') w.string(34, m.activeTripId);
+  if (m.city !== undefined && m.city !== '') w.string(42, m.city);
+  if (m.vehicleClass !== undefined && m.vehicleClass !== '') w.string(50, m.vehicleClass);
+  if (m.atMs !== undefined && m.atMs !== 0) w.uint(56, m.atMs);
+}
+
 export type DomainEventPayload =
   | { case: 'tripEvent'; value: TripEvent }
   | { case: 'location'; value: Location }
   | { case: 'chatMessage'; value: ChatMessage }
   | { case: 'notification'; value: Notification }
-  | { case: 'ratingGiven'; value: RatingGiven };
+  | { case: 'ratingGiven'; value: RatingGiven }
+  | { case: 'driverChanged'; value: DriverChanged };
 
 export interface DomainEvent {
   id?: string | undefined;
@@ -729,6 +752,12 @@ export function writeDomainEvent(w: Writer, m: DomainEvent): void {
     case 'ratingGiven': {
         const start = w.begin(194);
         writeRatingGiven(w, m.payload.value);
+        w.end(start);
+        break;
+    }
+    case 'driverChanged': {
+        const start = w.begin(202);
+        writeDriverChanged(w, m.payload.value);
         w.end(start);
         break;
     }

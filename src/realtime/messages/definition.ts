@@ -11,6 +11,7 @@ import type { Locations } from '../../domain/locations/service.ts';
 import type { Presence } from '../../domain/presence/service.ts';
 import type { Principal, Role } from '../../domain/roles.ts';
 import type { Sos } from '../../domain/sos/service.ts';
+import type { TelematicsDesk } from '../../domain/telematics/service.ts';
 import type { Trips } from '../../domain/trips/service.ts';
 import type { OutboundKind, OutboundMessages } from '../../ports/publisher.ts';
 import type { ClientPayload, ServerPayload } from '../payload.ts';
@@ -33,6 +34,7 @@ export interface Services {
   drivers: Drivers;
   dispatch: Dispatch;
   locations: Locations;
+  telematics: Pick<TelematicsDesk, 'check' | 'heard'>;
   chat: Chat;
   presence: Presence;
   sos: Sos;
@@ -89,6 +91,8 @@ export interface ClientMessage<C extends ClientCase = ClientCase> {
    * message: that says as well that the server is there, and a phone's radio may sleep.
    */
   isSignOfLife?: true;
+  /** Of a sign of life: there is more to it, so that it is handled, acked or not. */
+  saysMore?(payload: PayloadOf<C>): boolean;
   /** @throws RideError, which becomes an `error` envelope; the session lives on. */
   handle(session: SessionHandle, payload: PayloadOf<C>, services: Services): Promise<Reply>;
 }

@@ -11,7 +11,7 @@ export const location = defineServerMessage({
     ageMs: 12,
     stale: false,
   },
-  toWire: ({ position: p, ageMs, stale }) => ({
+  toWire: ({ position: p, ageMs, stale, staleReason }) => ({
     case: 'location',
     value: {
       tripId: p.tripId,
@@ -25,6 +25,7 @@ export const location = defineServerMessage({
       ageMs: ageMs,
       source: p.source,
       stale,
+      staleReason,
     },
   }),
 });

@@ -17,6 +17,19 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
     },
   },
   {
+    title: 'heartbeat: what a device says of itself is taken, or refused by rule',
+    on: everywhere,
+    async run(c) {
+      const driver = await join(c, (await member(c.place, 'driver')).token);
+      acked(await driver.ask({ heartbeat: { battery_ratio: 1, signal_dbm: -150, in_background: true } }));
+      const wrong = { battery_ratio: 1.01, signal_dbm: 1, app_version: 'x'.repeat(65) };
+      for (const [field, value] of Object.entries(wrong)) {
+        refused(await driver.ask({ heartbeat: { [field]: value } }), 'RIDE_INVALID_INPUT', field);
+      }
+      acked(await driver.ask({ heartbeat: {} }));
+    },
+  },
+  {
     title: 'location_update: kept, late, refused by rule, refused by role',
     on: everywhere,
     async run(c) {

@@ -139,6 +139,22 @@ t.test('what is refused, and why', async (t) => {
   t.equal(refusal(often, book('b4', 'bob'), early), null, 'which is nothing to the others');
 });
 
+t.test('who is not there is waited for, from the arrival of a driver who is late', async (t) => {
+  const state = published();
+  const waits: DepartureState = { ...state, terms: { ...state.terms, waitsMs: 180_000 } };
+  const booked = must(waits, [[book('b1', 'ann'), LEAVES - 30 * HOUR]]);
+  const missing: Command = { type: 'no_show', bookingId: 'b1', driverId: DRIVER };
+  for (const [arrivedAt, from] of [
+    [LEAVES - HOUR, LEAVES],
+    [LEAVES - 60_000, LEAVES + 120_000],
+    [LEAVES + 60_000, LEAVES + 240_000],
+  ] as const) {
+    const boarding = must(booked, [[step('arrive'), arrivedAt]]);
+    t.match(refusal(boarding, missing, from - 1), { facts: { no_show_from_ms: from, departure_time_ms: LEAVES } });
+    t.equal(refusal(boarding, missing, from), null);
+  }
+});
+
 t.test('leaving before the time with everybody, and after it without who did not come', async (t) => {
   const early = LEAVES - 30 * HOUR;
   const booked = must(published(), [

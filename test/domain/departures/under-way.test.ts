@@ -238,7 +238,13 @@ t.test('silence: found by the sweep when the node that listened is gone', async 
   await journey.at(a, 300);
   const sweep = watchSweepJob({
     ...{ checkIns: b.checkIns, geofences: b.geofences, watch: b.watch, tracks: b.store.tracks },
-    ...{ trips: b.collections.trips, positions: { ofTrip: b.locations.ofTrip }, clock, log: quiet },
+    ...{
+      trips: b.collections.trips,
+      telematics: b.telematics,
+      positions: { ofTrip: b.locations.ofTrip },
+      clock,
+      log: quiet,
+    },
     ...{ everyMs: 1000, silenceMs: 180_000, retentionMs: 86_400_000 },
   });
   clock.add(100_000);

@@ -1,4 +1,5 @@
 /** Looking again for those who wait: few jobs for many riders, on time, and not for ever lost with Redis or a node. */
+import { Queue } from 'bullmq';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { firstLook, lookAfter } from '../../../src/domain/dispatch/looks.ts';
@@ -211,4 +212,26 @@ t.test('a window: those who find nobody do not keep the others of their city fro
   await onDuty(s, 'driver');
   t.equal(await s.dispatch.matchWindow('testville'), 1);
   t.equal(await statusOf(s, trip), 'offered');
+});
+
+t.test('jobs of a version that made one for each trip are done: the next look, and the last', async (t) => {
+  const place = await shared(t);
+  const s = await stack(t, place, { dispatch: { retryMs: 3_600_000 }, tripRequestTtlMs: 86_400_000 });
+  const { hostname: host, port } = new URL(place.redisUrl);
+  for (const [queue, name] of [
+    ['high', 'trip_match'],
+    ['normal', 'trip_timeout'],
+  ] as const) {
+    const earlier = new Queue(queue, { connection: { host, port: Number(port) }, prefix: `{queue-${queue}}` });
+    t.after(() => earlier.close());
+    const trip = await request(s, `rider-${queue}`);
+    await s.idle();
+    t.equal(await statusOf(s, trip), 'requested', 'nobody is there, and nobody looks again for an hour');
+    await onDuty(s, `driver-${queue}`);
+    await earlier.add(name, { tripId: trip.id }, { attempts: 5, removeOnComplete: true });
+    await until(async () => (await statusOf(s, trip)) === 'offered', `what ${name} was made for`);
+    await earlier.add(name, { tripId: 'trip_gone' }, { attempts: 1, removeOnComplete: true });
+    await until(async () => (await earlier.getJobCountByTypes('waiting', 'active')) === 0, 'the one of no trip');
+    t.equal(await earlier.getFailedCount(), 0);
+  }
 });

@@ -81,6 +81,7 @@ const sweeper = (s: Stack) =>
     watch: s.watch,
     tracks: s.store.tracks,
     trips: s.collections.trips,
+    telematics: s.telematics,
     positions: { ofTrip: s.locations.ofTrip },
     clock: s.clock,
     everyMs: 1000,
@@ -353,10 +354,14 @@ t.test(
     await a.watch.idle();
     t.equal(a.watch.riding(), 0, 'he is heard by another');
     await t.rejects(a.checkIns.get(ride.rider, id), { code: 'RIDE_NOT_FOUND' });
+    b.telematics.heard(ride.driver.userId, { inBackground: true });
+    await until(async () => (await b.telematics.of(ride.driver.userId)) !== null, 'what his device said');
     clock.add(90_000);
     b.watch.tick();
     await b.watch.idle();
-    t.same((await a.checkIns.get(ride.rider, id)).present, ['signal_lost']);
+    const silent = await a.checkIns.get(ride.rider, id);
+    t.same(silent.present, ['signal_lost']);
+    t.hasStrict(silent.evidence.at(-1), { hazard: 'signal_lost', staleReason: 'background' }, 'with the reason');
     for (let i = 0; i < 4; i++) await ride.at(a, 1500 + i * 50);
     const heard = await a.checkIns.get(ride.rider, id);
     t.same(heard.present, [], 'a third place hears him again');
@@ -366,7 +371,9 @@ t.test(
     await other.at(a, 100);
     clock.add(180_000);
     await sweeper(b).run({});
-    t.same((await b.checkIns.get(other.rider, other.trip.id)).present, ['signal_lost'], 'found by the sweep');
+    const swept = await b.checkIns.get(other.rider, other.trip.id);
+    t.same(swept.present, ['signal_lost'], 'found by the sweep');
+    t.hasStrict(swept.evidence.at(-1), { hazard: 'signal_lost', staleReason: 'silent' });
     await b.trips.command(other.trip.id, { type: 'complete', driverId: other.driver.userId });
     await b.idle();
     t.equal((await b.checkIns.get(other.rider, other.trip.id)).status, 'calm', 'the trip is over: nobody is asked');

@@ -7,8 +7,11 @@ import { driverAgeMs, driverCondition } from './state.js';
 
 /** @typedef {import('./detail-parts.js').Panel} Panel */
 
-/** @param {Panel} panel @param {string} id @param {readonly any[]} recent trips as REST gave them @param {Node} actions */
-export function driverView(panel, id, recent, actions) {
+/**
+ * @param {Panel} panel @param {string} id @param {readonly any[]} recent trips as REST gave them
+ * @param {any} seen what /admin/drivers/{id} gave, or null @param {Node} actions
+ */
+export function driverView(panel, id, recent, seen, actions) {
   const { state, live } = panel;
   const known = () => state.drivers.get(id);
   const headline = h('p', { class: 'headline' });
@@ -36,6 +39,7 @@ export function driverView(panel, id, recent, actions) {
     ['Position', alive(panel, () => place(known()))],
     ['Age', alive(panel, () => ageText(panel, known()))],
     ['Heading', alive(panel, () => headingText(known()))],
+    ['Device', deviceText(seen?.telematics)],
   ]);
   list.append(h('dt', { text: 'Trip' }), current);
   return [headline, list, actions, h('h3', { text: 'Latest trips' }), tripList(panel, recent)];
@@ -53,6 +57,16 @@ function headingText(driver) {
   const deg = driver?.headingDeg ?? driver?.motion.toDeg ?? null;
   if (deg === null) return '–';
   return compass(deg) + (driver?.headingDeg == null ? ', from its movement' : '');
+}
+
+/** What the device of a driver said of itself last. @param {any} said */
+function deviceText(said) {
+  if (!said) return '–';
+  const parts = [`${duration(said.age_ms)} ago`];
+  if (said.battery_ratio !== undefined) parts.push(`battery ${Math.round(said.battery_ratio * 100)} %`);
+  if (said.signal_dbm !== undefined) parts.push(`signal ${said.signal_dbm} dBm`);
+  if (said.in_background) parts.push('app in the background');
+  return parts.join(', ');
 }
 
 /** @param {Panel} panel @param {readonly any[]} trips */

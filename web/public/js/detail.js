@@ -8,6 +8,12 @@ import { shortId } from './format.js';
 
 const READ_EVERY_MS = 1_000;
 
+/** What is not known is shown as such. @param {any} error */
+function notThere(error) {
+  if (error?.status === 404) return null;
+  throw error;
+}
+
 /** @typedef {NonNullable<import('./layer.js').Selection>} Selected */
 
 /**
@@ -58,8 +64,11 @@ export function createDetail(state, { api, onSelect, onShow, onTrip, timeZone, n
   async function viewOf(what) {
     const id = encodeURIComponent(what.id);
     if (what.kind === 'driver') {
-      const recent = await api.get(`api/v1/trips?driver_id=${id}&page_size=8`);
-      return () => driverView(panel, what.id, recent.items ?? [], actions());
+      const [recent, seen] = await Promise.all([
+        api.get(`api/v1/trips?driver_id=${id}&page_size=8`),
+        api.get(`admin/drivers/${id}`).catch(notThere),
+      ]);
+      return () => driverView(panel, what.id, recent.items ?? [], seen, actions());
     }
     const [trip, events] = await Promise.all([api.get(`api/v1/trips/${id}`), api.get(`api/v1/trips/${id}/events`)]);
     return () => {

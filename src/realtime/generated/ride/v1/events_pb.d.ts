@@ -28,7 +28,7 @@ export declare type DomainEvent = Message<"ride.v1.DomainEvent"> & {
   id: string;
 
   /**
-   * Past tense, dotted: trip.assigned, rating.given, chat.sent, location.sampled. At most 64 characters.
+   * Past tense, dotted: trip.assigned, driver.took_trip, rating.given, chat.sent, location.sampled. At most 64 characters.
    *
    * @generated from field: string type = 2;
    */
@@ -105,6 +105,14 @@ export declare type DomainEvent = Message<"ride.v1.DomainEvent"> & {
      */
     value: RatingGiven;
     case: "ratingGiven";
+  } | {
+    /**
+     * On porter-events; the key is the driver, and `seq` counts his.
+     *
+     * @generated from field: ride.v1.DriverChanged driver_changed = 25;
+     */
+    value: DriverChanged;
+    case: "driverChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -113,4 +121,68 @@ export declare type DomainEvent = Message<"ride.v1.DomainEvent"> & {
  * Use `create(DomainEventSchema)` to create a new message.
  */
 export declare const DomainEventSchema: GenMessage<DomainEvent>;
+
+/**
+ * A driver may be given work now, or no more: he went on or off duty, or is on a trip. Types are driver.became_available,
+ * driver.took_trip, driver.became_busy, driver.went_offline.
+ *
+ * @generated from message ride.v1.DriverChanged
+ */
+export declare type DriverChanged = Message<"ride.v1.DriverChanged"> & {
+  /**
+   * Who it is.
+   *
+   * @generated from field: string driver_id = 1;
+   */
+  driverId: string;
+
+  /**
+   * available, on_trip, busy or offline.
+   *
+   * @generated from field: string availability = 2;
+   */
+  availability: string;
+
+  /**
+   * What he said himself: looking, busy or offline. On a trip it says how he is when that is over.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * The trip that he is on; empty when he is on none. He is on one from when he takes it, before the trip says so; when another was
+   * faster he is not on it a moment later.
+   *
+   * @generated from field: string active_trip_id = 4;
+   */
+  activeTripId: string;
+
+  /**
+   * Where he works.
+   *
+   * @generated from field: string city = 5;
+   */
+  city: string;
+
+  /**
+   * What he drives.
+   *
+   * @generated from field: string vehicle_class = 6;
+   */
+  vehicleClass: string;
+
+  /**
+   * When it changed.
+   *
+   * @generated from field: int64 at_ms = 7;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message ride.v1.DriverChanged.
+ * Use `create(DriverChangedSchema)` to create a new message.
+ */
+export declare const DriverChangedSchema: GenMessage<DriverChanged>;
 

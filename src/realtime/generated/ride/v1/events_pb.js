@@ -12,7 +12,7 @@ import { file_ride_v1_ride } from "./ride_pb.js";
  * Describes the file ride/v1/events.proto.
  */
 export const file_ride_v1_events = /*@__PURE__*/
-  fileDesc("ChRyaWRlL3YxL2V2ZW50cy5wcm90bxIHcmlkZS52MSLHAgoLRG9tYWluRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRINCgVhdF9tcxgDIAEoAxILCgNrZXkYBCABKAkSDgoGc291cmNlGAUgASgJEgsKA3NlcRgGIAEoBBIoCgp0cmlwX2V2ZW50GBQgASgLMhIucmlkZS52MS5UcmlwRXZlbnRIABIlCghsb2NhdGlvbhgVIAEoCzIRLnJpZGUudjEuTG9jYXRpb25IABIsCgxjaGF0X21lc3NhZ2UYFiABKAsyFC5yaWRlLnYxLkNoYXRNZXNzYWdlSAASLQoMbm90aWZpY2F0aW9uGBcgASgLMhUucmlkZS52MS5Ob3RpZmljYXRpb25IABIsCgxyYXRpbmdfZ2l2ZW4YGCABKAsyFC5yaWRlLnYxLlJhdGluZ0dpdmVuSABCCQoHcGF5bG9hZGIGcHJvdG8z", [file_ride_v1_ride]);
+  fileDesc("ChRyaWRlL3YxL2V2ZW50cy5wcm90bxIHcmlkZS52MSL5AgoLRG9tYWluRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRINCgVhdF9tcxgDIAEoAxILCgNrZXkYBCABKAkSDgoGc291cmNlGAUgASgJEgsKA3NlcRgGIAEoBBIoCgp0cmlwX2V2ZW50GBQgASgLMhIucmlkZS52MS5UcmlwRXZlbnRIABIlCghsb2NhdGlvbhgVIAEoCzIRLnJpZGUudjEuTG9jYXRpb25IABIsCgxjaGF0X21lc3NhZ2UYFiABKAsyFC5yaWRlLnYxLkNoYXRNZXNzYWdlSAASLQoMbm90aWZpY2F0aW9uGBcgASgLMhUucmlkZS52MS5Ob3RpZmljYXRpb25IABIsCgxyYXRpbmdfZ2l2ZW4YGCABKAsyFC5yaWRlLnYxLlJhdGluZ0dpdmVuSAASMAoOZHJpdmVyX2NoYW5nZWQYGSABKAsyFi5yaWRlLnYxLkRyaXZlckNoYW5nZWRIAEIJCgdwYXlsb2FkIpQBCg1Ecml2ZXJDaGFuZ2VkEhEKCWRyaXZlcl9pZBgBIAEoCRIUCgxhdmFpbGFiaWxpdHkYAiABKAkSDgoGc3RhdHVzGAMgASgJEhYKDmFjdGl2ZV90cmlwX2lkGAQgASgJEgwKBGNpdHkYBSABKAkSFQoNdmVoaWNsZV9jbGFzcxgGIAEoCRINCgVhdF9tcxgHIAEoA2IGcHJvdG8z", [file_ride_v1_ride]);
 
 /**
  * Describes the message ride.v1.DomainEvent.
@@ -20,4 +20,11 @@ export const file_ride_v1_events = /*@__PURE__*/
  */
 export const DomainEventSchema = /*@__PURE__*/
   messageDesc(file_ride_v1_events, 0);
+
+/**
+ * Describes the message ride.v1.DriverChanged.
+ * Use `create(DriverChangedSchema)` to create a new message.
+ */
+export const DriverChangedSchema = /*@__PURE__*/
+  messageDesc(file_ride_v1_events, 1);
 

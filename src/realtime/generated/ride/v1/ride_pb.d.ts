@@ -302,18 +302,25 @@ export declare type Heartbeat = Message<"ride.v1.Heartbeat"> & {
   batteryRatio?: number | undefined;
 
   /**
-   * Strength of the radio signal.
+   * Strength of the radio signal, -150 to 0.
    *
    * @generated from field: optional int32 signal_dbm = 3;
    */
   signalDbm?: number | undefined;
 
   /**
-   * Of the client.
+   * Of the client, at most 64 characters.
    *
    * @generated from field: string app_version = 4;
    */
   appVersion: string;
+
+  /**
+   * The app is not on the screen: the system may hold back its positions.
+   *
+   * @generated from field: optional bool in_background = 5;
+   */
+  inBackground?: boolean | undefined;
 };
 
 /**
@@ -1375,6 +1382,13 @@ export declare type Location = Message<"ride.v1.Location"> & {
    * @generated from field: bool stale = 11;
    */
   stale: boolean;
+
+  /**
+   * Why, as far as the device said: battery_low, no_signal, background; silent when it did not. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 12;
+   */
+  staleReason: string;
 };
 
 /**

@@ -1,0 +1,68 @@
+/**
+ * What drivers' devices say of themselves (telematics of document A): the newest of each is kept, to tell why a position is stale and
+ * for operators. Nobody waits for it, and what repeats itself is written again only now and then.
+ */
+import { invalidInput } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { TelematicsBoard } from '../../ports/telematics.ts';
+import { type Freshness, freshnessOf, type StaleReason } from '../locations/rules.ts';
+import { Recent } from '../recent.ts';
+import { isSame, staleReasonOf, type Telematics, type TelematicsInput, telematicsViolation } from './rules.ts';
+
+export interface TelematicsDeps {
+  board: TelematicsBoard;
+  clock: Clock;
+  /** Age past which a position is stale, domain ms. */
+  freshnessMs: number;
+  log: Logger;
+}
+
+export type TelematicsDesk = ReturnType<typeof createTelematics>;
+
+export function createTelematics({ board, clock, freshnessMs, log }: TelematicsDeps) {
+  /** Of the drivers whom this node hears. */
+  const heard = new Recent<Telematics>(freshnessMs, () => clock.now());
+  /** So long the same need not be written again: half of how long it explains a position that comes after it. */
+  const repeatMs = freshnessMs / 2;
+
+  return {
+    /** @throws RideError RIDE_INVALID_INPUT (field, rule) */
+    check(input: TelematicsInput): void {
+      const violation = telematicsViolation(input);
+      if (violation) throw invalidInput(violation.field, violation.rule);
+    },
+
+    /** Takes note of what was checked. */
+    heard(driverId: string, input: TelematicsInput): void {
+      const at = clock.now();
+      const last = heard.peek(driverId);
+      if (last && isSame(last, input) && at - last.at < repeatMs) return;
+      const said = { ...input, at };
+      heard.set(driverId, said);
+      board.keep(driverId, said).catch((error: unknown) => {
+        if (heard.peek(driverId) === said) heard.delete(driverId);
+        log.warn({ err: error, driver_id: driverId }, 'telematics not kept; the next heartbeat brings them');
+      });
+    },
+
+    /** The driver's last session on this node ended. */
+    forget(driverId: string): void {
+      heard.delete(driverId);
+    },
+
+    /** The newest, from whichever node heard it. @throws RideError RIDE_UNAVAILABLE */
+    of: (driverId: string): Promise<Telematics | null> => board.of(driverId),
+
+    /** Why his position of `recordedAt` is stale. @throws RideError RIDE_UNAVAILABLE */
+    whyStale: async (driverId: string, recordedAt: number): Promise<StaleReason> =>
+      staleReasonOf(await board.of(driverId), recordedAt, freshnessMs),
+
+    /** How old a position is and, as far as this node has heard, why: for what must not wait. */
+    freshnessHere({ driverId, recordedAt }: { driverId: string; recordedAt: number }): Freshness {
+      const freshness = freshnessOf(recordedAt, clock.now(), freshnessMs);
+      if (freshness.stale) freshness.staleReason = staleReasonOf(heard.peek(driverId) ?? null, recordedAt, freshnessMs);
+      return freshness;
+    },
+  };
+}

@@ -1,0 +1,9 @@
+/** The newest that each driver's device said of itself, in Redis, for as long as his position is kept. */
+import type { Telematics } from '../domain/telematics/rules.ts';
+
+export interface TelematicsBoard {
+  /** Takes the place of what was there; written together with others. Rejects with RIDE_UNAVAILABLE. */
+  keep(driverId: string, said: Telematics): Promise<void>;
+  /** Null: nothing is known. Rejects with RIDE_UNAVAILABLE. */
+  of(driverId: string): Promise<Telematics | null>;
+}
