@@ -30,6 +30,13 @@ export const Named = ({ pattern, rule }: NameRule, description = rule) =>
 
 export const UserId = Named(userId);
 export const CitySchema = Named(city, 'city, as in the setting CITY');
+/** Of a request that is about a place. */
+export const PlaceCitySchema = Type.Optional(
+  Named(
+    city,
+    'left out: where the pick-up lies, or else the caller’s; where geofences of purpose city hold the place, one of theirs',
+  ),
+);
 export const VehicleClassSchema = OneOf(vehicleClasses);
 
 /** Who asks on behalf of another names him with it. */

@@ -1,4 +1,5 @@
 /** Deliveries, document E's orders: order, read, prove. Offers, the steps between and cancelling are those of trips. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import {
@@ -11,6 +12,7 @@ import {
   toDeliveryWire,
 } from '../domain/deliveries/schemas.ts';
 import type { Deliveries } from '../domain/deliveries/service.ts';
+import type { Geofences } from '../domain/geofences/service.ts';
 import type { Principal } from '../domain/roles.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { tellVersion, VersionHeaders, versionOf } from './conditional.ts';
@@ -22,6 +24,7 @@ import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface DeliveryRouteOptions {
+  geofences: Pick<Geofences, 'cityOf'>;
   deliveries: Deliveries;
   tripLimit: TripLimit;
 }
@@ -30,7 +33,7 @@ const deliveryAnswer = sends(DeliverySchema, 'ETag');
 const madeDelivery = sends(DeliverySchema, 'ETag', 'Location');
 
 export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = async (app, options) => {
-  const { deliveries, tripLimit } = options;
+  const { deliveries, geofences, tripLimit } = options;
   const tags = ['deliveries'];
   const security = [{ bearer: [] }];
 
@@ -69,7 +72,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
-        city: body.city ?? principal.city,
+        city: geofences.cityOf(body.pickup, body.city, principal.city),
         pickupContact: body.pickup_contact,
         dropoffContact: body.dropoff_contact,
         parcel: { ...parcel, weightG: weight_g },

@@ -1,4 +1,5 @@
 /** Scheduled departures: publish, find, read, and the driver's steps. Seats are booked by the routes of bookings.ts. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
@@ -13,6 +14,7 @@ import {
   toDepartureWire,
 } from '../domain/departures/schemas.ts';
 import type { Departures } from '../domain/departures/service.ts';
+import type { Geofences } from '../domain/geofences/service.ts';
 import { isOperator } from '../domain/roles.ts';
 import { Id, paging } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
@@ -26,6 +28,7 @@ import { around } from './search.ts';
 import { Empty, OptionalReason } from './trips.ts';
 
 export interface DepartureRouteOptions {
+  geofences: Pick<Geofences, 'cityOf'>;
   departures: Departures;
   trips: Pick<Trips, 'mayRead'>;
 }
@@ -40,7 +43,8 @@ function sendDeparture(reply: FastifyReply, departure: Departure) {
 const departureAnswer = sends(DepartureSchema, 'ETag');
 const madeDeparture = sends(DepartureSchema, 'ETag', 'Location');
 
-export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> = async (app, { departures, trips }) => {
+export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> = async (app, options) => {
+  const { departures, trips, geofences } = options;
   const tags = ['departures'];
   const security = [{ bearer: [] }];
 
@@ -72,11 +76,17 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
           { field: 'driver_id', rule: operator ? 'the id of a driver' : 'the id of the caller' },
         );
       }
+      const { pickup } = body;
+      const field = pickup.city === undefined ? 'city' : 'pickup.city';
+      const city = geofences.cityOf(pickup, pickup.city ?? body.city, principal.city, field);
       const input = {
         driverId,
-        pickup: body.pickup,
-        dropoff: body.dropoff,
-        city: body.city ?? principal.city,
+        pickup: { ...body.pickup, city },
+        dropoff: {
+          ...body.dropoff,
+          city: geofences.cityOf(body.dropoff, body.dropoff.city, body.city ?? principal.city, 'dropoff.city'),
+        },
+        city,
         departureTime: body.departure_time,
         seats: body.seats,
         seatFareMinor: body.seat_fare_minor,

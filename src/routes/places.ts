@@ -9,7 +9,7 @@ import { invalidInput } from '../errors.ts';
 import { problems } from './problems.ts';
 
 export interface PlaceRouteOptions {
-  geofences: Pick<Geofences, 'index'>;
+  geofences: Pick<Geofences, 'index' | 'citiesAt'>;
   zoneResolution: number;
 }
 
@@ -31,11 +31,9 @@ export const placeRoutes: FastifyPluginAsyncTypebox<PlaceRouteOptions> = async (
     },
     async ({ query: { lat, lng } }) => {
       const around = geofences.index.at(lat, lng);
-      // Of cities that overlap the one that was drawn first, so that every node says the same.
-      const city = around.filter(({ purpose }) => purpose === 'city').sort((a, b) => (a.id < b.id ? -1 : 1))[0];
       return {
         zone: latLngToCell(lat, lng, zoneResolution),
-        city: city?.city ?? null,
+        city: geofences.citiesAt({ lat, lng })[0] ?? null,
         geofences: around.map(({ id, name, purpose }) => ({ id, name, purpose })),
       };
     },

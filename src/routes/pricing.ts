@@ -1,6 +1,8 @@
 /** Prices: quotes, the fare of a trip, payments of trips and bookings, and the surge zones for maps. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import type { Geofences } from '../domain/geofences/service.ts';
 import { GEOJSON } from '../domain/geojson.ts';
 import { PaymentSchema, toPaymentWire } from '../domain/payments/schemas.ts';
 import type { TripPayments } from '../domain/payments/service.ts';
@@ -23,6 +25,7 @@ import { problems } from './problems.ts';
 import { forWhom, requireRole } from './roles.ts';
 
 export interface PricingRouteOptions {
+  geofences: Pick<Geofences, 'cityOf'>;
   pricing: Pricing;
   surge: Surge;
   trips: Trips;
@@ -31,7 +34,7 @@ export interface PricingRouteOptions {
 }
 
 export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = async (app, options) => {
-  const { pricing, surge, trips } = options;
+  const { pricing, surge, geofences, trips } = options;
 
   /** @throws RideError RIDE_NOT_FOUND */
   function held(): TripPayments {
@@ -63,7 +66,7 @@ export const pricingRoutes: FastifyPluginAsyncTypebox<PricingRouteOptions> = asy
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
-        city: body.city ?? principal.city,
+        city: geofences.cityOf(body.pickup, body.city, principal.city),
         vehicleClass: body.vehicle_class ?? 'standard',
       });
       // Prices are nobody's to keep for others.

@@ -1,8 +1,10 @@
 /** On-demand rides: request, read, cancel, and the driver's steps. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Dispatch } from '../domain/dispatch/service.ts';
+import type { Geofences } from '../domain/geofences/service.ts';
 import { TripLocationSchema } from '../domain/locations/schemas.ts';
 import type { Locations } from '../domain/locations/service.ts';
 import type { Principal } from '../domain/roles.ts';
@@ -29,6 +31,7 @@ import { PAGES, searchOf } from './search.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface TripRouteOptions {
+  geofences: Pick<Geofences, 'cityOf'>;
   trips: Trips;
   dispatch: Dispatch;
   locations: Locations;
@@ -62,7 +65,7 @@ const tripAnswer = sends(TripSchema, 'ETag');
 const madeTrip = sends(TripSchema, 'ETag', 'Location');
 
 export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (app, options) => {
-  const { trips, dispatch, locations, tripLimit, position } = options;
+  const { trips, dispatch, locations, geofences, tripLimit, position } = options;
 
   /** A trip, and where its topic was before it was read; whoever may not read it is told neither. */
   async function readAt(reply: FastifyReply, principal: Principal, tripId: string): Promise<Trip> {
@@ -101,7 +104,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
-        city: body.city ?? principal.city,
+        city: geofences.cityOf(body.pickup, body.city, principal.city),
         vehicleClass: body.vehicle_class ?? ('standard' as const),
         ...(body.note ? { note: body.note } : {}),
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),

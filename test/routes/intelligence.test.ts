@@ -1,9 +1,9 @@
 /** Tracks, geofences, places, check-ins and flags over REST and the streams, as documented and for whom. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { decodePolyline } from '../../src/domain/polyline.ts';
 import { connect, transports } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
-import { build } from '../helper.ts';
+import { build, type Rest } from '../helper.ts';
 import { assignedRide, locate, member, north, type Place, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -94,6 +94,54 @@ t.test('a geofence is drawn once for an idempotency key', async (t) => {
   t.equal((await rest('GET', `${path}/${id}`, admin.token)).status, 404);
 });
 
+/** Around `at` the city is portville. */
+async function tripsLieInCities(t: Test, at: Place): Promise<void> {
+  const rider = await member(s, 'rider');
+  const driver = await member(s, 'driver');
+  const way = { pickup: at, dropoff: north(at, 9000) };
+  const contact = { name: 'Ann', phone: '+12025550123' };
+  const parcel = { pickup_contact: contact, dropoff_contact: contact, parcel: { description: 'books', weight_g: 900 } };
+  const seats = { departure_time: Date.now() + 3_600_000, seats: 2, seat_fare_minor: 100 };
+  for (const [path, who, body, cityOf] of [
+    ['trips', rider, way, (made: Rest['body']) => made.city],
+    ['quotes', rider, way, (made: Rest['body']) => made.city],
+    ['deliveries', rider, { ...way, ...parcel }, (made: Rest['body']) => made.city],
+    ['departures', driver, { ...way, ...seats }, (made: Rest['body']) => made.pickup.city],
+  ] as const) {
+    const post = (more: object) => rest('POST', `${api}/${path}`, who.token, { ...body, ...more });
+    const made = await post({});
+    t.equal(made.status, 201, JSON.stringify(made.body));
+    t.equal(cityOf(made.body), 'portville', `${path}: where it begins, whatever the caller's is`);
+    t.equal(cityOf((await post({ city: 'portville' })).body), 'portville');
+    const elsewhere = await post({ city: 'testville' });
+    t.hasStrict(elsewhere, { status: 400, body: { code: 'RIDE_INVALID_INPUT', field: 'city' } });
+    t.match(elsewhere.body.rule, /portville/);
+    const outside = { pickup: north(at, 9000), dropoff: at };
+    t.equal(
+      cityOf((await post({ ...outside, city: 'farville' })).body),
+      'farville',
+      'where no city is drawn, as stated',
+    );
+    t.equal(cityOf((await post(outside)).body), 'testville', 'or as the caller is');
+  }
+  const seen = await rest('POST', `${api}/departures`, driver.token, {
+    ...way,
+    ...seats,
+    pickup: north(at, 9000),
+    dropoff: at,
+  });
+  t.same(
+    [seen.body.pickup.city, seen.body.dropoff.city],
+    ['testville', 'portville'],
+    'each end of a departure lies somewhere',
+  );
+  const wrong = { ...way, ...seats, dropoff: { ...north(at, 3000), city: 'testville' } };
+  t.hasStrict(await rest('POST', `${api}/departures`, driver.token, wrong), {
+    status: 400,
+    body: { field: 'dropoff.city' },
+  });
+}
+
 t.test('a place has its zone, its city and its geofences; a zone has an outline', async (t) => {
   const at = somewhere();
   const draw = (name: string, purpose: string, degrees: number) =>
@@ -107,6 +155,7 @@ t.test('a place has its zone, its city and its geofences; a zone has an outline'
   t.same(middle.geofences.map((one: { name: string }) => one.name).sort(), ['the city', 'the harbour']);
   t.hasStrict(await read(north(at, 3000)), { city: 'portville' });
   t.hasStrict(await read(north(at, 9000)), { city: null, geofences: [] });
+  await tripsLieInCities(t, at);
   const zone = await rest('GET', `${api}/zones/${middle.zone}`, stranger.token);
   t.equal(zone.headers.get('content-type')?.split(';')[0], 'application/geo+json');
   t.equal(zone.body.properties.neighbours.length, 6);

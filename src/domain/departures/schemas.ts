@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { cancelSteps, noShowFeeMinor } from '../bookings/rules.ts';
 import { after, BOOKING_ID, DEPARTS_AT, DEPARTURE_ID, DRIVER_ID, eventIdAt, PICKUP, RIDER_ID } from '../examples.ts';
+import { city } from '../names.ts';
 import {
   Address,
   CitySchema,
@@ -12,8 +13,10 @@ import {
   Id,
   Latitude,
   Longitude,
+  Named,
   OneOf,
   PageQuerySchema,
+  PlaceCitySchema,
   pageOf,
   Radius,
   UserId,
@@ -32,7 +35,9 @@ export const StopSchema = Type.Object(
     lat: Latitude,
     lng: Longitude,
     address: Address,
-    city: Type.Optional(CitySchema),
+    city: Type.Optional(
+      Named(city, 'the city in which it lies; where geofences of purpose city hold the place, one of theirs'),
+    ),
   },
   { ...Closed, title: 'Stop' },
 );
@@ -45,7 +50,7 @@ export const DepartureRequestSchema = Type.Object(
     seats: Type.Integer({ minimum: 1, maximum: 1000 }),
     seat_fare_minor: Type.Integer({ minimum: 0, maximum: 100_000_000, description: 'of one seat, minor units' }),
     vehicle_class: Type.Optional(VehicleClassSchema),
-    city: Type.Optional(CitySchema),
+    city: PlaceCitySchema,
     driver_id: ForWhom,
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for passengers' })),
   },

@@ -9,6 +9,7 @@ import type { Position } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection, Filter, OutboxEvent, Page } from '../../ports/store.ts';
 import { checkVersion, isTaken } from '../documents/writing.ts';
+import type { LatLng } from '../geo.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
@@ -133,8 +134,30 @@ export function createGeofences(deps: GeofencesDeps) {
     return fence;
   }
 
+  /** Cities whose geofence of that purpose holds a place. Where they overlap the one drawn first comes first, so that every node says the same. */
+  const citiesAt = ({ lat, lng }: LatLng): string[] =>
+    index
+      .at(lat, lng)
+      .filter(({ purpose }) => purpose === 'city')
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map(({ city }) => city);
+
   return {
     index,
+    citiesAt,
+
+    /**
+     * The city of a place: where it lies, as far as cities are drawn; elsewhere what is stated, or else `own`.
+     * @param field where it was stated @throws RideError RIDE_INVALID_INPUT when the place lies in another city than is stated
+     */
+    cityOf(place: LatLng, stated: string | undefined, own: string, field = 'city'): string {
+      const cities = citiesAt(place);
+      const [first] = cities;
+      if (first === undefined) return stated ?? own;
+      if (stated === undefined) return first;
+      if (cities.includes(stated)) return stated;
+      throw invalidInput(field, `the city in which the place lies: ${cities.join(' or ')}`);
+    },
 
     /**
      * A repeat is answered with the geofence as it is now, also when it was removed.

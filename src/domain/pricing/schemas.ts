@@ -11,6 +11,7 @@ import {
   Latitude,
   Longitude,
   OneOf,
+  PlaceCitySchema,
   VehicleClassSchema,
 } from '../schemas.ts';
 import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
@@ -34,7 +35,7 @@ export const QuoteRequestSchema = Type.Object(
     pickup: PointSchema,
     dropoff: PointSchema,
     vehicle_class: Type.Optional(VehicleClassSchema),
-    city: Type.Optional(CitySchema),
+    city: PlaceCitySchema,
     rider_id: ForWhom,
   },
   {

@@ -13,6 +13,7 @@ import {
   Longitude,
   OneOf,
   PageQuerySchema,
+  PlaceCitySchema,
   pageOf,
   Radius,
   UserId,
@@ -34,7 +35,7 @@ export const TripRequestSchema = Type.Object(
     pickup: PlaceSchema,
     dropoff: PlaceSchema,
     vehicle_class: Type.Optional(VehicleClassSchema),
-    city: Type.Optional(CitySchema),
+    city: PlaceCitySchema,
     rider_id: ForWhom,
     note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'for the driver' })),
     quote_id: Type.Optional(
