@@ -118,7 +118,10 @@ export class TraceDriver {
     if (this.expect(won, 'accept')) {
       // Nobody has arrived who is known to be elsewhere.
       this.at = trace.points[0]!;
-      this.expect(await this.session.ask(`pickup:${tripId}`, { location_update: this.position(this.at) }), 'a position');
+      this.expect(
+        await this.session.ask(`pickup:${tripId}`, { location_update: this.position(this.at) }),
+        'a position',
+      );
       await this.step(tripId, 'ARRIVED');
       await this.step(tripId, 'STARTED');
       await this.follow(trace, tripId);
