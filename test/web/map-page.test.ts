@@ -81,7 +81,7 @@ await inBrowser('the map page follows the stream', async (t, context) => {
     t.match(await page.locator('#tip').textContent(), /driver-free.*On trip, position/);
     await page.mouse.click(at.x, at.y);
     await textIs(page, '#detail h2', 'Driver driver-free');
-    await page.getByText('4 s ago, battery 42 %, signal -97 dBm').waitFor();
+    await page.getByText('12 s ago, battery 42 %, signal -97 dBm').waitFor();
     await page.locator('#detail .facts .link').click();
     await page.locator('#detail .timeline li').nth(2).waitFor();
     t.same(await page.locator('#detail .timeline b').allTextContents(), ['Requested', 'Offered', 'Assigned']);

@@ -113,7 +113,7 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
   });
   app.get('/admin/check-ins', async ({ query }) => ofStatus(control.checkIns, query));
   app.get('/admin/anomalies', async ({ query }) => ofStatus(control.anomalies, query));
-  app.get('/admin/drivers/:id', async () => ({ telematics: { battery_ratio: 0.42, signal_dbm: -97, age_ms: 4000 } }));
+  app.get('/admin/drivers/:id', async () => ({ telematics: { battery_ratio: 0.42, signal_dbm: -97, age_ms: 12_000 } }));
   app.get('/admin/geofences', async () => ({ type: 'FeatureCollection', features: [] }));
   app.get('/api/v1/surge/zones', async (_request, reply) => {
     return control.surge ?? problem(reply, 503, 'RIDE_UNAVAILABLE', 'A part is away');
