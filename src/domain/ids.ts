@@ -44,17 +44,30 @@ export function createIds(region: string, clock: Clock, random: Random): Ids {
   };
 }
 
+/** Every two characters there are: ids are made of pairs. */
+const PAIRS = [...ALPHABET].flatMap((first) => [...ALPHABET].map((second) => first + second));
+
+/** The last instant and its text: many ids are of one. */
+const last = { at: -1, text: '' };
+
+function timeText(at: number): string {
+  if (at === last.at) return last.text;
+  let text = '';
+  let rest = at;
+  for (let i = 0; i < 5; i++) {
+    text = PAIRS[rest % 1024]! + text;
+    rest = Math.floor(rest / 1024);
+  }
+  last.at = at;
+  last.text = text;
+  return text;
+}
+
 /** `random`: 16 bytes, of which 80 bits are used. `createdAt`: epoch milliseconds below 2^48. */
 export function formatId(kind: string, region: string, createdAt: number, random: Uint8Array): string {
-  let time = '';
-  let rest = Math.floor(createdAt);
-  for (let i = 0; i < 10; i++) {
-    time = ALPHABET[rest % 32]! + time;
-    rest = Math.floor(rest / 32);
-  }
-  let tail = '';
-  for (let i = 0; i < 16; i++) tail += ALPHABET[random[i]! & 31];
-  return `${kind}_${region}_${time}${tail}`;
+  let id = `${kind}_${region}_${timeText(Math.floor(createdAt))}`;
+  for (let i = 0; i < 16; i += 2) id += PAIRS[(random[i]! & 31) * 32 + (random[i + 1]! & 31)];
+  return id;
 }
 
 /**

@@ -36,6 +36,7 @@ import { createTelematics } from './telematics/service.ts';
 import { afterTripEvent, publishTripEvent } from './trips/events.ts';
 import type { TripEvent } from './trips/rules.ts';
 import { createTrips, type Trips } from './trips/service.ts';
+import type { Trip } from './trips/trip.ts';
 import { createIntelligence, type Intelligence } from './watch/parts.ts';
 
 export type { DomainServices, DomainSettings, Ports } from './parts.ts';
@@ -214,9 +215,9 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
 
   const tripRelay = relayOf(collections.trips, {
     publish: (tripId, event, restart) => publishTripEvent(publisher, tripId, event, restart),
-    async react(tripId, event) {
-      // A search reads the trip itself, together with others that came at the same moment; nothing else follows from a request.
-      if (event.type === 'trip.requested') return void (await dispatch.match(tripId));
+    async react(tripId, event, written) {
+      // A search is made together with others that came at the same moment, and reads who is not at hand; nothing else follows from a request.
+      if (event.type === 'trip.requested') return void (await dispatch.match(tripId, written as Trip | undefined));
       const trip = await trips.any(tripId);
       if (!trip) return;
       if (isDeparture(trip)) {

@@ -12,7 +12,8 @@
  *    null comes back as null, undefined as missing.
  *
  * Documents are JSON: objects, arrays, strings, finite numbers, booleans, null. Names of top-level fields are
- * identifiers (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot, no NUL and do not begin with `$`.
+ * identifiers (`[A-Za-z][A-Za-z0-9]*`, not `outbox`), names further down hold no dot, no NUL, do not begin with `$` and are none that
+ * every object has (`valueOf`), of which the driver of a store may think something.
  * A field that is filtered by range, ordered by or indexed holds one type of scalar in all documents; what conditions
  * do with arrays and objects is not promised.
  */
@@ -116,6 +117,9 @@ export interface PageQuery {
   pageToken?: string;
 }
 
+/** A value of a field that is read without its document. */
+export type Glanced = string | number | null;
+
 export interface Page<T> {
   items: T[];
   /** Missing on the last page. */
@@ -145,6 +149,12 @@ export interface Collection<T extends StoredDocument> {
    */
   insert(document: T, events?: readonly OutboxEvent[]): Promise<void>;
 
+  /**
+   * Stores new documents that have no events, each as `insert` does, by fewer round trips. When it rejects, any of them may have been stored.
+   * @throws as `insert`
+   */
+  insertMany(documents: readonly T[]): Promise<void>;
+
   get(id: string): Promise<T | null>;
 
   /** In the order of `ids`, repeats repeated; missing ones are left out. */
@@ -161,6 +171,12 @@ export interface Collection<T extends StoredDocument> {
   compareAndSet(document: T, events?: readonly OutboxEvent[]): Promise<boolean>;
 
   page(query: PageQuery): Promise<Page<T>>;
+
+  /**
+   * The same of a few fields, in the order of `fields`, for whoever counts many documents: numbers and strings, null where a field is
+   * missing.
+   */
+  glance(query: PageQuery, fields: readonly string[]): Promise<Page<readonly Glanced[]>>;
 
   /** Documents near a place, by H3 cells stored as plain fields; in no promised order. */
   near(query: NearQuery): Promise<T[]>;

@@ -3,13 +3,12 @@
  * peer would have been sent. For what only shows between sessions, feeds and Redis.
  */
 import { fromBinary } from '@bufbuild/protobuf';
-import { createRedisBus } from '../../src/adapters/redis/bus.ts';
+import { createRedisBus, type RedisBus } from '../../src/adapters/redis/bus.ts';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { type ScriptedRedis, withScripts } from '../../src/adapters/redis/scripts.ts';
 import { createRedisSessionDirectory } from '../../src/adapters/redis/session-directory.ts';
 import type { Principal } from '../../src/domain/roles.ts';
 import type { ErrorCode } from '../../src/errors.ts';
-import type { Bus } from '../../src/ports/bus.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { Meter } from '../../src/ports/meter.ts';
 import { Broker } from '../../src/realtime/broker.ts';
@@ -93,7 +92,7 @@ export class Peer implements Transport {
 
 export interface Node {
   broker: Broker;
-  bus: Bus;
+  bus: RedisBus;
   redis: ScriptedRedis;
   meter: ReturnType<typeof countingMeter>;
   connect(userId?: string, sessionId?: string): { session: Session; peer: Peer };
@@ -170,6 +169,7 @@ export async function realtimeNode(t: TestScope, redisUrl: string, options: Node
     },
     async publish(topic, eventId, lost = false) {
       if (!lost) return bus.publishOrdered(topic, note(topic, eventId));
+      bus.flush();
       const keys = [`memory:{${topic}}`, `history:{${topic}}`] as const;
       const epoch = Math.random().toString(36).slice(2, 10);
       // On a channel that nobody listens to: what a connection that broke under way would have swallowed.

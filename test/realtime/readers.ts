@@ -183,6 +183,7 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
     log.lastLost = lost;
     const done = node.publish(topic, id, lost);
     // On the same connection, so right after it.
+    node.bus.flush();
     const [epoch, offset] = await node.redis.hmget(memory, 'epoch', 'offset');
     log.entries.push({ id, epoch: epoch!, offset: Number(offset) });
     await done;
@@ -205,6 +206,7 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
         // Once: a reader between two of them within milliseconds may get more than it needs.
         if (log.forgotten) return;
         log.forgotten = true;
+        node.bus.flush();
         return void (await Promise.all([
           log.lastLost ? publish(false) : null,
           node.redis.del(memory, `history:{${topic}}`),

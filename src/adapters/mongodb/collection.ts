@@ -1,10 +1,26 @@
 /** One collection of the MongoDB store. */
 import type { Document, Collection as MongoCollection, PullOperator, UpdateFilter } from 'mongodb';
-import type { Collection, CollectionSpec, OutboxEvent, Page, PageQuery, StoredDocument } from '../../ports/store.ts';
+import type {
+  Collection,
+  CollectionSpec,
+  Glanced,
+  OutboxEvent,
+  Page,
+  PageQuery,
+  StoredDocument,
+} from '../../ports/store.ts';
 import { type Cursor, formatCursor, parseCursor } from '../store/cursor.ts';
-import { checkDocument, checkFilter, checkLimit, checkNear, checkPage, PENDING_EVENTS } from '../store/rules.ts';
+import {
+  checkDocument,
+  checkFields,
+  checkFilter,
+  checkLimit,
+  checkNear,
+  checkPage,
+  PENDING_EVENTS,
+} from '../store/rules.ts';
 import type { Connection } from './connection.ts';
-import { decode, type Encoded, encode, fieldsOf, type Held, plain, VISIBLE, valueAt } from './documents.ts';
+import { decode, type Encoded, encode, fieldOf, fieldsOf, type Held, plain, VISIBLE, valueAt } from './documents.ts';
 import { FieldsSeen } from './fields-seen.ts';
 import { byId, byIds, past, sortOf, toMongo } from './query.ts';
 
@@ -29,6 +45,14 @@ export function createCollection<T extends StoredDocument>(
       seen.set(document.id, encoded._fields);
     },
 
+    async insertMany(documents) {
+      if (documents.length === 0) return;
+      for (const document of documents) checkDocument(document, [], true);
+      const encoded = documents.map((document) => ({ ...encode(spec, document), outbox: [] }) as Held);
+      await run(() => held().insertMany(encoded, { ordered: false }));
+      for (const { _id, _fields } of encoded) seen.set(_id, _fields);
+    },
+
     async get(id) {
       const document = await run(() => held().findOne(byId(id), { projection: VISIBLE }));
       return document && found(document);
@@ -46,7 +70,16 @@ export function createCollection<T extends StoredDocument>(
       return run(() => compareAndSet(held(), seen, encode(spec, document), plain([...events])));
     },
 
-    page: (query) => readPage(run, held, spec.name, query, found),
+    page: (query) => readPage(run, held, spec.name, query, VISIBLE, found),
+
+    async glance(query, fields) {
+      checkFields(fields);
+      const projection = Object.fromEntries(
+        [...fields, query.orderBy ?? 'createdAt'].map((path) => [fieldOf(path), 1]),
+      );
+      const { items, ...more } = await readPage(run, held, spec.name, query, projection, decode<T>);
+      return { items: items.map((one) => fields.map((path) => valueAt(one, path) as Glanced)), ...more };
+    },
 
     async near(query) {
       checkNear(query);
@@ -141,12 +174,13 @@ async function readPage<T>(
   held: () => MongoCollection<Held>,
   collection: string,
   query: PageQuery,
+  projection: Document,
   found: (document: Document) => T & StoredDocument,
 ): Promise<Page<T>> {
   checkPage(query);
   const after = query.pageToken === undefined ? null : parseCursor(collection, query, query.pageToken);
   const filter = after ? { $and: [toMongo(query.where), past(query, after)] } : toMongo(query.where);
-  const options = { projection: VISIBLE, sort: sortOf(query), limit: query.pageSize + 1 };
+  const options = { projection, sort: sortOf(query), limit: query.pageSize + 1 };
   const documents = await run(() => held().find(filter, options).toArray());
   const items = documents.slice(0, query.pageSize).map(found);
   if (documents.length <= query.pageSize) return { items };

@@ -11,6 +11,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { SINGLES_KNOWN } from '../../ports/publisher.ts';
 import { createChannels } from './channels.ts';
 import { orAway } from './connection.ts';
+import { createOrderedMessages } from './ordered-messages.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { createTurnMessages } from './turn-messages.ts';
 
@@ -34,6 +35,8 @@ export interface RedisBusOptions {
 }
 
 export interface RedisBus extends Bus {
+  /** Sends what was published at this moment, before what the caller sends next by the same connection. */
+  flush(): void;
   close(): void;
 }
 
@@ -84,7 +87,10 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     options.log.debug({ err: error }, 'messages without history were lost: Redis is away');
   });
 
+  const ordered = createOrderedMessages(redis);
+
   async function history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage> {
+    ordered.flush();
     const keys = [memoryKey(topic), historyKey(topic)] as const;
     const reply = await orAway(redis.rideReadHistoryBuffer(...keys, since.epoch, since.offset, limit));
     const [epochBytes, offset, isLinked, after, entries] = reply;
@@ -109,25 +115,26 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
 
     publishOrdered(topic, payload, order) {
       // In the order of this process, for those on other nodes.
-      messages.flush();
+      if (messages.areWaiting()) {
+        ordered.flush();
+        messages.flush();
+      }
       const { length, ttlMs, memoryTtlMs } = topic.startsWith('user:') ? inbox : usual;
-      return orAway(
-        redis.ridePublishOrdered(
-          memoryKey(topic),
-          historyKey(topic),
-          topic,
-          bytesOf(payload),
-          order?.source ?? '',
-          order?.seq ?? 0,
-          order?.restart ? '1' : '0',
-          randomUUID().slice(0, 8),
-          length,
-          ttlMs,
-          publishCommand,
-          memoryTtlMs,
-          order?.isSingle ? SINGLES_KNOWN : 0,
-        ),
-      );
+      return ordered.add([
+        memoryKey(topic),
+        historyKey(topic),
+        topic,
+        bytesOf(payload),
+        order?.source ?? '',
+        order?.seq ?? 0,
+        order?.restart ? '1' : '0',
+        randomUUID().slice(0, 8),
+        length,
+        ttlMs,
+        publishCommand,
+        memoryTtlMs,
+        order?.isSingle ? SINGLES_KNOWN : 0,
+      ]);
     },
 
     subscribe: (topic) => channels.subscribe(topic),
@@ -144,9 +151,12 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     history,
 
     async position(topic) {
+      ordered.flush();
       const [epoch, offset] = await orAway(redis.hmget(memoryKey(topic), 'epoch', 'offset'));
       return { epoch: epoch ?? '', offset: Number(offset ?? 0) };
     },
+
+    flush: () => ordered.flush(),
 
     close: () => channels.close(),
   };

@@ -14,47 +14,71 @@ import type { Redis } from 'ioredis';
  * a snapshot, it may have lost the memory's end without a trace; so a new epoch begins, that goes on where the old one, `before`,
  * has its end here, `began`. A server that read its own append-only file has lost nothing.
  */
-const publishOrdered = `
-local memory, history = KEYS[1], KEYS[2]
-local source, seq = ARGV[3], tonumber(ARGV[4])
-local known = redis.call('HMGET', memory, 'epoch', 'offset', 'life', 's:' .. source)
-local epoch, last = known[1], known[4]
-if source ~= '' then
-  if last and seq <= tonumber(last) then return 'duplicate' end
-  if ARGV[5] == '1' then
-    if epoch then
-      redis.call('DEL', memory, history)
-      epoch = false
-    end
-  elseif last and seq > tonumber(last) + 1 then return 'gap'
-  elseif not last and seq ~= 1 then return 'unknown' end
-end
-local server = redis.call('INFO', 'replication')
-local life = string.match(server, 'master_replid:(%x+)')
-if not epoch then
-  epoch = ARGV[6]
-  redis.call('DEL', history)
-  redis.call('HSET', memory, 'epoch', epoch, 'life', life)
-elseif known[3] ~= life then
-  if string.find(string.match(server, 'master_replid2:(%x+)'), '[^0]') then
-    redis.call('HSET', memory, 'before', epoch, 'began', known[2])
-    epoch = ARGV[6]
+const publish = `
+local life, born
+local function publish(memory, history, at)
+  local topic, payload, source, seq, restart, fresh, length, ttl, command, memoryTtl, singles = unpack(ARGV, at + 1, at + 11)
+  seq = tonumber(seq)
+  local known = redis.call('HMGET', memory, 'epoch', 'offset', 'life', 's:' .. source)
+  local epoch, offset, last = known[1], tonumber(known[2] or 0), known[4]
+  if source ~= '' then
+    if last and seq <= tonumber(last) then return 'duplicate' end
+    if restart == '1' then
+      if epoch then
+        redis.call('DEL', memory, history)
+        epoch, offset = false, 0
+      end
+    elseif last and seq > tonumber(last) + 1 then return 'gap'
+    elseif not last and seq ~= 1 then return 'unknown' end
   end
-  redis.call('HSET', memory, 'epoch', epoch, 'life', life)
+  if not life then
+    local server = redis.call('INFO', 'replication')
+    life, born = string.match(server, 'master_replid:(%x+)'), string.match(server, 'master_replid2:(%x+)')
+  end
+  local set = { 'offset', offset + 1 }
+  if not epoch then
+    epoch = fresh
+    redis.call('DEL', history)
+    set[3], set[4], set[5], set[6] = 'epoch', epoch, 'life', life
+  elseif known[3] ~= life then
+    if string.find(born, '[^0]') then
+      redis.call('HSET', memory, 'before', epoch, 'began', offset)
+      epoch = fresh
+    end
+    set[3], set[4], set[5], set[6] = 'epoch', epoch, 'life', life
+  end
+  offset = offset + 1
+  if source ~= '' then set[#set + 1], set[#set + 2] = 's:' .. source, seq end
+  redis.call('HSET', memory, unpack(set))
+  if singles ~= '0' then
+    local place = 'r:' .. offset % tonumber(singles)
+    local forgotten = redis.call('HGET', memory, place)
+    if forgotten then redis.call('HDEL', memory, 's:' .. forgotten) end
+    redis.call('HSET', memory, place, source)
+  end
+  redis.call('XADD', history, 'MAXLEN', length, offset .. '-0', 'p', payload)
+  redis.call('PEXPIRE', memory, memoryTtl)
+  redis.call('PEXPIRE', history, ttl)
+  redis.call(command, topic, epoch .. ' ' .. offset .. '\\n' .. payload)
+  return 'published'
 end
-local offset = redis.call('HINCRBY', memory, 'offset', 1)
-if source ~= '' then redis.call('HSET', memory, 's:' .. source, seq) end
-if ARGV[11] ~= '0' then
-  local place = 'r:' .. offset % tonumber(ARGV[11])
-  local forgotten = redis.call('HGET', memory, place)
-  if forgotten then redis.call('HDEL', memory, 's:' .. forgotten) end
-  redis.call('HSET', memory, place, source)
+`;
+
+const publishOrdered = `${publish}
+return publish(KEYS[1], KEYS[2], 0)
+`;
+
+/** Before what is wrong, where the others of a script have outcomes of their own. */
+export const FAILED = '!';
+
+/** KEYS and ARGV: those of some messages, one after another, for a single server. reply: for each what it is above, or '!' and what is wrong */
+const publishAllOrdered = `${publish}
+local outcomes = {}
+for i = 1, #KEYS / 2 do
+  local done, outcome = pcall(publish, KEYS[2 * i - 1], KEYS[2 * i], 11 * (i - 1))
+  outcomes[i] = done and outcome or '${FAILED}' .. (type(outcome) == 'table' and outcome.err or tostring(outcome))
 end
-redis.call('XADD', history, 'MAXLEN', ARGV[7], offset .. '-0', 'p', ARGV[2])
-redis.call('PEXPIRE', memory, ARGV[10])
-redis.call('PEXPIRE', history, ARGV[8])
-redis.call(ARGV[9], ARGV[1], epoch .. ' ' .. offset .. '\\n' .. ARGV[2])
-return 'published'
+return outcomes
 `;
 
 /**
@@ -164,6 +188,7 @@ export interface ScriptedRedis extends Redis {
     memoryTtlMs: number,
     singlesKnown: number,
   ): Promise<'published' | 'duplicate' | 'gap' | 'unknown'>;
+  ridePublishAllOrdered(keyCount: number, ...keysAndArguments: (string | number | Buffer)[]): Promise<string[]>;
   rideReadHistoryBuffer(
     memory: string,
     history: string,
@@ -183,6 +208,7 @@ export interface ScriptedRedis extends Redis {
 
 export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('ridePublishOrdered', { numberOfKeys: 2, lua: publishOrdered });
+  redis.defineCommand('ridePublishAllOrdered', { lua: publishAllOrdered });
   redis.defineCommand('rideReadHistory', { numberOfKeys: 2, lua: readHistory, readOnly: true });
   redis.defineCommand('rideRecordPositions', { lua: recordPositions });
   redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPositions });

@@ -7,6 +7,7 @@ import { type KeyCommand, sendAll } from './slots.ts';
 
 export interface TurnMessages {
   add(topic: string, message: Buffer): void;
+  areWaiting(): boolean;
   /** Sends what was added, before what the caller sends next. */
   flush(): void;
 }
@@ -47,6 +48,7 @@ export function createTurnMessages(redis: ScriptedRedis, onLost: (error: unknown
       scheduled = true;
       setImmediate(endOfTurn);
     },
+    areWaiting: () => waiting.length > 0,
     flush,
   };
 }

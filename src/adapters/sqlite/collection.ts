@@ -10,10 +10,10 @@ import type {
   StoredDocument,
 } from '../../ports/store.ts';
 import { formatCursor, parseCursor } from '../store/cursor.ts';
-import { checkDocument, checkFilter, checkLimit, checkNear, checkPage } from '../store/rules.ts';
+import { checkDocument, checkFields, checkFilter, checkLimit, checkNear, checkPage } from '../store/rules.ts';
 import { type Link, StatementError } from './link.ts';
 import type { SqlValue, Statement } from './protocol.ts';
-import { pageStatements, whereClause } from './query.ts';
+import { columnsOf, pageStatements, whereClause } from './query.ts';
 import { tableOf, violatedIndex } from './schema.ts';
 
 export function createCollection<T extends StoredDocument>(link: Link, spec: CollectionSpec<T>): Collection<T> {
@@ -23,23 +23,35 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
   const replaceSql = `UPDATE ${table} SET doc = ?, version = ? WHERE id = ? AND version = ? AND region = ? AND created_at = ?`;
   const parse = (text: SqlValue | undefined): T => JSON.parse(text as string) as T;
 
-  /** The document's own statement first, then its events. */
-  async function write(first: Statement, id: string, events: readonly OutboxEvent[]): Promise<number> {
-    const statements =
-      events.length === 0 ? [first] : [first, ...events.map((event) => eventStatement(spec.name, id, event))];
+  const insertion = (document: T): Statement => {
+    const { id, version, region, createdAt } = document;
+    return [insertSql, id, version, region, createdAt, JSON.stringify(document)];
+  };
+
+  async function run(guarded: true | 'sum', statements: readonly Statement[]): Promise<number> {
     try {
-      return await link.write(true, statements);
+      return await link.write(guarded, statements);
     } catch (error) {
       throw translate(spec, error);
     }
   }
 
+  /** The document's own statement first, then its events. */
+  async function write(first: Statement, id: string, events: readonly OutboxEvent[]): Promise<number> {
+    if (events.length === 0) return run(true, [first]);
+    return run(true, [first, ...events.map((event) => eventStatement(spec.name, id, event))]);
+  }
+
   return {
     async insert(document, events = []) {
       checkDocument(document, events, true);
-      const { id, version, region, createdAt } = document;
-      const insert: Statement = [insertSql, id, version, region, createdAt, JSON.stringify(document)];
-      if ((await write(insert, id, events)) === 0) throw taken(spec, 'id');
+      if ((await write(insertion(document), document.id, events)) === 0) throw taken(spec, 'id');
+    },
+
+    async insertMany(documents) {
+      if (documents.length === 0) return;
+      for (const document of documents) checkDocument(document, [], true);
+      if ((await run('sum', documents.map(insertion))) < documents.length) throw taken(spec, 'id');
     },
 
     async compareAndSet(document, events = []) {
@@ -61,7 +73,15 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
       return ids.flatMap((id) => (found.has(id) ? [parse(found.get(id))] : []));
     },
 
-    page: (query) => readPage<T>(link, spec.name, query),
+    async page(query) {
+      const { items, ...more } = await readPage(link, spec.name, query);
+      return { items: items.map(([text]) => parse(text)), ...more };
+    },
+
+    glance(query, fields) {
+      checkFields(fields);
+      return readPage(link, spec.name, query, columnsOf(fields));
+    },
 
     async near(query) {
       checkNear(query);
@@ -110,14 +130,20 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
   };
 }
 
-async function readPage<T>(link: Link, collection: string, query: PageQuery): Promise<Page<T>> {
+/** The columns asked for, of each row. */
+async function readPage(
+  link: Link,
+  collection: string,
+  query: PageQuery,
+  columns?: string,
+): Promise<Page<readonly SqlValue[]>> {
   checkPage(query);
   const after = query.pageToken === undefined ? null : parseCursor(collection, query, query.pageToken);
   const rows: SqlValue[][] = [];
-  for (const statement of pageStatements(collection, query, after)) {
+  for (const statement of pageStatements(collection, query, after, columns)) {
     if (rows.length <= query.pageSize) rows.push(...(await link.rows(statement)));
   }
-  const items = rows.slice(0, query.pageSize).map((row) => JSON.parse(row[2] as string) as T);
+  const items = rows.slice(0, query.pageSize).map((row) => row.slice(2));
   if (rows.length <= query.pageSize) return { items };
   const [value, id] = rows[query.pageSize - 1] as [SqlValue, string];
   return { items, nextPageToken: formatCursor(collection, query, { value, id }) };

@@ -24,13 +24,13 @@ export type PendingRequest = readonly [
 
 /**
  * Statements that take effect together or not at all. `guarded`: when the first changes no row the others are skipped,
- * and its count is the answer; otherwise the count of the last one is. `late`: nobody waits for it, so that it goes along with
+ * and its count is the answer; otherwise the count of the last one is, or with `sum` that of all. `late`: nobody waits for it, so that it goes along with
  * the writes of others, or by itself a moment later.
  */
 export type WriteRequest = readonly [
   id: number,
   kind: 'write' | 'late',
-  guarded: boolean,
+  guarded: boolean | 'sum',
   statements: readonly Statement[],
 ];
 

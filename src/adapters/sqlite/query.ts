@@ -81,17 +81,25 @@ export function whereClause(where: Filter): Clause {
   return clauses.length === 0 ? { sql: 'TRUE', parameters: [] } : join(clauses, ' AND ');
 }
 
+/** What is read of a document in place of the whole. */
+export const columnsOf = (fields: readonly string[]): string => fields.map(expression).join(', ');
+
 /**
- * The statements whose rows (order value, id, document), one after another, make the page: rows with the order field
+ * The statements whose rows (order value, id, document or `columns`), one after another, make the page: rows with the order field
  * and rows without it are asked for apart, because a condition that covers both is one that no index serves.
  */
-export function pageStatements(collection: string, query: PageQuery, after: Cursor | null): Statement[] {
+export function pageStatements(
+  collection: string,
+  query: PageQuery,
+  after: Cursor | null,
+  columns = 'doc',
+): Statement[] {
   const field = query.orderBy ?? 'createdAt';
   const order = expression(field);
   const where = whereClause(query.where);
   const ascending = query.direction === 'asc';
   const [past, word] = ascending ? ['>', 'ASC'] : ['<', 'DESC'];
-  const select = `SELECT ${order}, id, doc FROM ${tableOf(collection)} WHERE (${where.sql}) AND`;
+  const select = `SELECT ${order}, id, ${columns} FROM ${tableOf(collection)} WHERE (${where.sql}) AND`;
   const limit = query.pageSize + 1;
 
   const present = (): Statement => {

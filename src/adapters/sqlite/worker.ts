@@ -207,7 +207,8 @@ function runWrite(request: WriteRequest, isolated: boolean): Result {
   for (const [i, statement] of statements.entries()) {
     try {
       const count = db!.change(statement);
-      if (i === 0 || !guarded) changed = count;
+      if (guarded === 'sum') changed += count;
+      else if (i === 0 || !guarded) changed = count;
     } catch (error) {
       const failure = asFailure(error);
       if (!isOfStatement(failure)) throw error;
@@ -217,7 +218,7 @@ function runWrite(request: WriteRequest, isolated: boolean): Result {
       if (isolated) db!.change(['RELEASE op']);
       return [id, true, failure];
     }
-    if (guarded && changed === 0) break;
+    if (guarded === true && changed === 0) break;
   }
   if (isolated) db!.change(['RELEASE op']);
   return [id, false, changed];

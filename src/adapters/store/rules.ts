@@ -97,6 +97,12 @@ export function checkPage(query: PageQuery): void {
 }
 
 /** @throws RideError RIDE_INVALID_INPUT */
+export function checkFields(fields: readonly string[]): void {
+  if (fields.length === 0) throw invalidInput('fields', 'one at least');
+  for (const field of fields) if (!PATH.test(field)) throw invalidInput(field, 'a dotted path');
+}
+
+/** @throws RideError RIDE_INVALID_INPUT */
 export function checkNear(query: NearQuery): void {
   if (!PATH.test(query.field)) throw invalidInput('field', 'a dotted path');
   if (query.where) checkFilter(query.where);

@@ -29,14 +29,16 @@ const SHOWN = 40;
 const UNCHANGED_MS = 60_000;
 
 /** Why nobody is asked, and of whom that was found: how far they are changes with every look, and changes nothing. */
-const groundsOf = ({ reason, ranked, rankedCount, rejected, rejectedCounts }: TripDecision): string =>
-  JSON.stringify([
+function groundsOf({ reason, ranked, rankedCount, rejected, rejectedCounts }: TripDecision): string {
+  if (rankedCount === 0 && rejected.length === 0) return reason;
+  return JSON.stringify([
     reason,
     ranked.map(({ driverId }) => driverId).sort(),
     rankedCount,
     rejected.map((one) => `${one.driverId} ${one.reason}`).sort(),
     Object.entries(rejectedCounts).sort(),
   ]);
+}
 
 /** What a decision made of its stored input gives today, against what it gave. */
 export function replayOf({ input, outcome }: Pick<DispatchDecision, 'input' | 'outcome'>): Replay {
@@ -100,9 +102,11 @@ export function createDecisionLog({ decisions, tripDecisions, clock, ids }: Deci
       const isAlone = outcome.choices.length === 1;
       const parts = outcome.choices.map((_, index) => partOf(decision, index));
       const news = parts.filter(isNews);
-      if (news.length > 0 && !isAlone) await decisions.insert(decision);
-      const whole = isAlone ? { whole: { input, outcome } } : {};
-      await Promise.all(news.map((part) => tripDecisions.insert({ ...part, ...whole })));
+      // A part without its whole, which a failure may leave, is not read: nobody was asked then.
+      await Promise.all([
+        news.length > 0 && !isAlone ? decisions.insert(decision) : null,
+        tripDecisions.insertMany(isAlone ? news.map((part) => ({ ...part, whole: { input, outcome } })) : news),
+      ]);
       for (const part of news) written(part);
       return parts;
     },

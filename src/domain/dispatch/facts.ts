@@ -116,7 +116,9 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
       })),
       drivers: all,
       sources,
-      pairs: await Promise.all(trips.map((trip, i) => pairsOf(trip, around[i]!, all, at, now, sources))),
+      pairs: await Promise.all(
+        trips.map((trip, i) => (around[i]!.length === 0 ? [] : pairsOf(trip, around[i]!, all, at, now, sources))),
+      ),
       askedElsewhere: [],
     };
   };

@@ -37,27 +37,26 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
   }
 
   /** Null when drivers may be sought now. */
-  async function notNow(trip: Trip, lookedAt = 0): Promise<MatchOutcome | null> {
-    const now = clock.now();
-    if (trip.status !== 'requested') return 'not_waiting';
+  function notNow(trip: Trip, now: number, lookedAt: number): Promise<MatchOutcome> | null {
+    if (trip.status !== 'requested') return Promise.resolve('not_waiting');
     if (now >= trip.matchDeadline) return expire(trip.id, 'no_driver_in_time');
     if (trip.offersMade >= settings.maxOffers) return expire(trip.id, 'too_many_offers');
     // A look comes when it is due, though by a clock that is a little behind it is not yet: nobody makes the same one again.
     if (Math.max(now, lookedAt) >= soughtFrom(trip)) return null;
-    await looks.later(trip);
-    return 'later';
+    return looks.later(trip).then(() => 'later');
   }
 
   /** Notes what came of those for whom nobody is sought now; the others, by city. */
-  async function sortOut(waiting: readonly Trip[], outcomes: Outcomes, at?: number): Promise<Map<string, Trip[]>> {
-    const answers = await Promise.allSettled(waiting.map((trip) => notNow(trip, at)));
+  async function sortOut(waiting: readonly Trip[], outcomes: Outcomes, at = 0): Promise<Map<string, Trip[]>> {
+    const now = clock.now();
     const cities = new Map<string, Trip[]>();
-    for (const [i, trip] of waiting.entries()) {
-      const answer = answers[i]!;
-      if (answer.status === 'rejected') outcomes.set(trip.id, answer);
-      else if (answer.value) outcomes.set(trip.id, { status: 'fulfilled', value: answer.value });
+    const others: Promise<void>[] = [];
+    for (const trip of waiting) {
+      const answer = notNow(trip, now, at);
+      if (answer) others.push(settled(answer).then((one) => void outcomes.set(trip.id, one)));
       else if (cities.get(trip.source.city)?.push(trip) === undefined) cities.set(trip.source.city, [trip]);
     }
+    await Promise.all(others);
     return cities;
   }
 
@@ -65,22 +64,36 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
   async function look(waiting: readonly Trip[], at?: number): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
     const again: string[] = [];
+    const nobody: Promise<void>[] = [];
     for (const due of (await sortOut(waiting, outcomes, at)).values()) {
       const byId = new Map(due.map((trip) => [trip.id, trip]));
       for (const [id, decided] of await decideAll(due)) {
         if (decided.status === 'rejected') outcomes.set(id, decided);
         else if (decided.value === 'again') again.push(id);
         else if (decided.value === 'no_driver') {
-          outcomes.set(id, await settled(looks.again(byId.get(id)!, at).then(() => 'no_driver' as const)));
+          const called = looks.again(byId.get(id)!, at).then(() => 'no_driver' as const);
+          nobody.push(settled(called).then((one) => void outcomes.set(id, one)));
         } else outcomes.set(id, { status: 'fulfilled', value: decided.value });
       }
     }
+    await Promise.all(nobody);
     if (again.length > 0) for (const [id, one] of await look(await trips.findMany(again), at)) outcomes.set(id, one);
     return outcomes;
   }
 
+  /** Trips that are to be looked at and were written by this process just now. */
+  const atHand = new Map<string, Trip>();
+
+  /** Who is at hand is not read again; whether it still waits, the write of an offer decides for all. */
+  async function read(tripIds: readonly string[]): Promise<Trip[]> {
+    const unread = tripIds.filter((id) => !atHand.has(id));
+    const known = tripIds.flatMap((id) => atHand.get(id) ?? []);
+    for (const { id } of known) atHand.delete(id);
+    return unread.length === 0 ? known : [...known, ...(await trips.findMany(unread))];
+  }
+
   async function matchMany(tripIds: readonly string[]): Promise<Outcomes> {
-    const found = await trips.findMany(tripIds);
+    const found = await read(tripIds);
     const outcomes: Outcomes = new Map(tripIds.map((id) => [id, { status: 'fulfilled', value: 'not_waiting' }]));
     if (settings.windowMs === 0) {
       for (const [id, one] of await look(found)) outcomes.set(id, one);
@@ -110,8 +123,14 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
   const matchJoined = joined<string, MatchOutcome>(matchMany, { groups: GROUPS, most });
 
   return {
-    /** Looks for a driver for a waiting trip; asks again later when there is none, gives up at the trip's deadline. */
-    match: (tripId: string): Promise<MatchOutcome> => callers.asks(tripId, () => matchJoined(tripId)),
+    /**
+     * Looks for a driver for a waiting trip; asks again later when there is none, gives up at the trip's deadline. `written`: the trip, if
+     * the caller's process wrote it just now.
+     */
+    match(tripId: string, written?: Trip): Promise<MatchOutcome> {
+      if (written) atHand.set(tripId, written);
+      return callers.asks(tripId, () => matchJoined(tripId));
+    },
 
     /** Decides about all trips that wait in a city, at the window that was due `at`; resolves how many drivers were found. */
     matchWindow: (city: string, at = clock.now()): Promise<number> =>

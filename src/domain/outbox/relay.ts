@@ -14,15 +14,18 @@ import type { Collection, OutboxEvent, Pending, StoredDocument } from '../../por
 export interface OutboxHandler {
   /** Tells connected people. `restart`: the topic lost its memory, begin anew with this event. */
   publish(documentId: string, event: OutboxEvent, restart: boolean): Promise<PublishOutcome>;
-  /** Everything else that follows from the event; must be safe to repeat. */
-  react(documentId: string, event: OutboxEvent): Promise<void>;
+  /**
+   * Everything else that follows from the event; must be safe to repeat. `written`: the document as it was with the event, where
+   * this process wrote it just now; it may have changed since, as it may after every reading.
+   */
+  react(documentId: string, event: OutboxEvent, written?: StoredDocument): Promise<void>;
   /** Hands it to other systems; resolves when it cannot be lost any more. May come twice. Left out where nobody else is told. */
   record?(documentId: string, event: OutboxEvent): Promise<void>;
 }
 
 export interface Relay {
-  /** Relays fresh events of one document in the background, after those already under way. */
-  kick(documentId: string, events: readonly OutboxEvent[]): void;
+  /** Relays fresh events of one document in the background, after those already under way. `written`: see OutboxHandler. */
+  kick(documentId: string, events: readonly OutboxEvent[], written?: StoredDocument): void;
   /**
    * Relays what is older than `ageMs` (domain time) and still unacknowledged, of some documents; the next call goes on behind them.
    * Resolves how many documents there were; 0: there is none at all.
@@ -51,7 +54,11 @@ export function createRelay<T extends StoredDocument>(
   /** Date from which the next sweep goes on. */
   let sweptTo = 0;
 
-  async function relay(documentId: string, events: readonly OutboxEvent[]): Promise<void> {
+  async function relay(
+    documentId: string,
+    events: readonly OutboxEvent[],
+    written: StoredDocument | undefined,
+  ): Promise<void> {
     const done: OutboxEvent[] = [];
     for (const event of events) {
       const outcome = await handler.publish(documentId, event, false);
@@ -59,7 +66,7 @@ export function createRelay<T extends StoredDocument>(
         void finish(documentId, done);
         return relayStored(documentId);
       }
-      await handler.react(documentId, event);
+      await handler.react(documentId, event, written);
       done.push(event);
     }
     void finish(documentId, done);
@@ -150,8 +157,8 @@ export function createRelay<T extends StoredDocument>(
   }
 
   return {
-    kick(documentId, events) {
-      if (events.length > 0) void enqueue(documentId, () => relay(documentId, events));
+    kick(documentId, events, written) {
+      if (events.length > 0) void enqueue(documentId, () => relay(documentId, events, written));
     },
     async sweep(ageMs) {
       const pending = await nextPage(clock.now() - ageMs);

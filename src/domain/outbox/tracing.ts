@@ -41,7 +41,7 @@ export function tracedHandler(handler: OutboxHandler, tracing: Tracing): OutboxH
   const { record } = handler;
   return {
     publish: (id, event, restart) => within(event, (one) => handler.publish(id, one, restart)),
-    react: (id, event) => within(event, (one) => handler.react(id, one)),
+    react: (id, event, written) => within(event, (one) => handler.react(id, one, written)),
     ...(record ? { record: (id: string, event: OutboxEvent) => within(event, (one) => record(id, one)) } : {}),
   };
 }

@@ -61,8 +61,12 @@ export function straightLine(from: LatLng, to: LatLng, travel: TravelModel): Roa
 
 export function createRouting({ engine, traffic, travel, clock, meter, log, matrixMax }: RoutingDeps) {
   /** Null for all when the engine does not answer: a breaker, a timeout, an error of its own. */
-  async function byRoad(from: readonly LatLng[], to: LatLng, at: number): Promise<(RoadLeg | null)[]> {
-    if (!engine) return from.map(() => null);
+  async function byRoad(
+    engine: RoutingEngine,
+    from: readonly LatLng[],
+    to: LatLng,
+    at: number,
+  ): Promise<(RoadLeg | null)[]> {
     const near = [...from.keys()];
     if (from.length > matrixMax) {
       const far = from.map((place) => distanceM(place, to));
@@ -99,13 +103,20 @@ export function createRouting({ engine, traffic, travel, clock, meter, log, matr
 
   /** From many places to one, in order. `city`: whose traffic counts. Never rejects because an engine is away. */
   async function legsTo(from: readonly LatLng[], to: LatLng, city: string): Promise<Eta[]> {
+    if (from.length === 0) return [];
     const at = clock.now();
-    const road = await byRoad(from, to, at);
     const toZone = trafficZone(to);
-    const ways = from.map((place, i) => toWay(place, to, at, road[i] ?? straightLine(place, to, travel), toZone));
+    const wayOf = (place: LatLng, leg: RoadLeg | null): Way =>
+      toWay(place, to, at, leg ?? straightLine(place, to, travel), toZone);
+    if (!engine) {
+      const lines = from.map((place) => wayOf(place, null));
+      return withTraffic(STRAIGHT_LINE, city, lines);
+    }
+    const road = await byRoad(engine, from, to, at);
+    const ways = from.map((place, i) => wayOf(place, road[i]!));
     const [byEngine, byLine] = await Promise.all([
       withTraffic(
-        engine?.name ?? '',
+        engine.name,
         city,
         ways.filter((_, i) => road[i] !== null),
       ),

@@ -10,6 +10,7 @@ import { LOST, put, untilWritten } from '../documents/writing.ts';
 import {
   bounded,
   type Effects,
+  type Features,
   factorOf,
   featuresOf,
   isTelling,
@@ -55,6 +56,7 @@ const MOST_WAITING = 256;
 const PATIENCE = { attempts: 8, retryAfterMs: 1000 };
 
 const NONE: Effects = {};
+const NO_FEATURES: Features = { levels: [], effects: [] };
 const idOf = (source: string, city: string, part: string): string => `${source}.${city}${part && `.${part}`}`;
 
 export type Traffic = ReturnType<typeof createTraffic>;
@@ -109,7 +111,10 @@ export function createTraffic({ records, clock, region, halfLifeMs, prior, log }
     for (const { fromZone, toZone } of ways) zones.add(fromZone).add(toZone);
     await prepare(source, city, zones);
     const effects = lookup(source, city);
-    return ways.map((way) => factorOf(featuresOf(way), effects, prior(source)));
+    const usual = prior(source);
+    // Of a city in which nothing was learnt yet, every way is alike.
+    const isNew = effects('') === NONE && [...zones].every((zone) => effects(zone) === NONE);
+    return ways.map((way) => factorOf(isNew ? NO_FEATURES : featuresOf(way), effects, usual));
   }
 
   /** @throws RideError RIDE_UNAVAILABLE, or RIDE_CONFLICT after many lost races */

@@ -61,8 +61,9 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
   const matchFromOf = ({ pickupAt }: TripRequest, now: number): number =>
     Math.max(now, (pickupAt ?? now) - deps.dispatchAheadMs);
 
-  function newTrip(id: string, input: TripRequest, terms: Terms, now: number): Trip {
-    const place = (p: TripRequest['pickup']): Place => ({ ...p, city: input.city, zone: deps.zoneOf(p.lat, p.lng) });
+  /** @param zone of the pick-up */
+  function newTrip(id: string, input: TripRequest, terms: Terms, zone: string, now: number): Trip {
+    const { city, pickup, dropoff } = input;
     return {
       id,
       ...shardKeyOf(id, ids.region, now),
@@ -77,8 +78,8 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
       offersMade: 0,
       updatedAt: now,
       vehicleClass: input.vehicleClass,
-      source: { ...place(input.pickup), cell: cellOf(input.pickup) },
-      destination: place(input.dropoff),
+      source: { ...pickup, city, zone, cell: cellOf(pickup) },
+      destination: { ...dropoff, city, zone: deps.zoneOf(dropoff.lat, dropoff.lng) },
       ...(input.note ? { note: input.note } : {}),
       ...(input.pickupAt === undefined ? {} : { departureTime: input.pickupAt }),
       estimate: {
@@ -100,7 +101,9 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     const isLater = matchFromOf(input, clock.now()) > clock.now();
     const terms = quote?.terms ?? (await deps.pricing.termsNow(input, isLater));
     const now = clock.now();
-    const trip = newTrip(id, input, terms, now);
+    // A quote may be of a time when zones had another size.
+    const zone = quote ? deps.zoneOf(input.pickup.lat, input.pickup.lng) : terms.surge.zone;
+    const trip = newTrip(id, input, terms, zone, now);
     if (requestKey) trip.requestKey = requestKey;
     const fact: TripFact = { type: 'requested', at: now, actorId: input.riderId };
     const event = eventOf(ids.next('evt'), fact, trip);
@@ -109,7 +112,7 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     await trips.insert(trip, outbox);
     deps.onFact(trip, fact);
     if (quote) deps.pricing.booked();
-    deps.relay().kick(trip.id, outbox);
+    deps.relay().kick(trip.id, outbox, trip);
     return trip;
   }
 

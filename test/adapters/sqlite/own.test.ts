@@ -247,6 +247,11 @@ t.test('declared indexes serve the queries they are declared for', async (t) => 
     /things.status \(<expr>=\? AND <expr>=\? AND <expr>>\?/,
   );
   t.match(where({ cell: { in: ['a', 'b'] } }), /USING INDEX things.cell/, 'near');
+  t.match(
+    where({ status: 's', flag: true }),
+    /USING INDEX things.flag \(<expr>=\? AND <expr>=\?/,
+    'of those who have it',
+  );
   t.match(where({ createdAt: { lt: 5 } }), /USING INDEX things.created/);
 
   const page = (filter: Filter, orderBy: string, after: { value: number | string; id: string } | null): string => {

@@ -43,6 +43,23 @@ export const documentCases: Cases = {
     t.strictSame((await things.pending(Number.MAX_SAFE_INTEGER, 10))[0]?.document, stored);
   },
 
+  'documents that are stored together are stored as each alone, or refused': async (t, place) => {
+    const { things } = await openAt(t, place);
+    const all = Array.from({ length: 30 }, () => thing());
+    await things.insertMany(all);
+    await things.insertMany([]);
+    t.strictSame(await things.getMany(all.map(({ id }) => id)), all);
+    t.strictSame(await things.pending(Number.MAX_SAFE_INTEGER, 10), [], 'without events');
+    t.equal(await things.compareAndSet(next(all[7]!), [eventOf(next(all[7]!))]), true);
+    await t.rejects(things.insertMany([thing(), all[3]!, thing()]), taken('id'));
+    await t.rejects(
+      things.insertMany([thing(), thing({ run: 'r', code: 'a' }), thing({ run: 'r', code: 'a' })]),
+      taken('code'),
+    );
+    await t.rejects(things.insertMany([thing(), { ...thing(), version: 2 }]), refused('version'));
+    t.strictSame(await things.get(all[3]!.id), all[3], 'who was there stays');
+  },
+
   'getMany keeps the order asked for and leaves out what is missing': async (t, place) => {
     const { things } = await openAt(t, place);
     const [a, b, c] = [thing(), thing(), thing({ id: 'an id of another system' })] as [Thing, Thing, Thing];

@@ -72,6 +72,8 @@ export const indexCases: Cases = {
       store.collection<Thing>({ name: 'wrong', indexes: [made, { name: 'other', fields: ['b'] }] });
     };
     t.throws(() => declare({ unique: true, sparse: true, fields: ['a', 'b'] }), /unique and sparse/);
+    for (const more of [{ unique: true }, { sparse: true }, { present: 'a b' }])
+      t.throws(() => declare({ present: 'b', ...more }), /present is one/);
     t.throws(() => declare({ fields: [] }), /no field/);
     t.throws(() => declare({ fields: ["a'"] }), /dotted path/);
     t.throws(() => declare({ name: 'other' }), /name of its own/);

@@ -1,15 +1,19 @@
 /** Cursor pages: order, ties, gaps, stability while documents come and go, tokens. */
+import assert from 'node:assert/strict';
 import type { Collection, PageQuery } from '../../../src/ports/store.ts';
 import type { Cases } from '../store.ts';
 import { openAt, type Thing, thing } from './place.ts';
 
-/** Notes of all pages, and how many pages there were. */
+/** Ids of all pages, and how many pages there were. A glance at each page shows the same. */
 async function walk(things: Collection<Thing>, query: PageQuery): Promise<{ ids: string[]; pages: number }> {
   const ids: string[] = [];
   let pages = 0;
   let pageToken: string | undefined;
   do {
     const page = await things.page({ ...query, pageToken });
+    const glanced = await things.glance({ ...query, pageToken }, ['n', 'id', 'status', 'place.city']);
+    const items = page.items.map(({ n, id, status, place }) => [n ?? null, id, status ?? null, place?.city ?? null]);
+    assert.deepEqual(glanced, { ...page, items });
     ids.push(...page.items.map((item) => item.id));
     pageToken = page.nextPageToken;
     pages++;
@@ -40,7 +44,7 @@ export const pageCases: Cases = {
     const all = Array.from({ length: 23 }, (_, i) => {
       const n = i % 5 === 0 ? null : i % 4;
       const status = i % 3 === 0 ? undefined : `s${i % 2}`;
-      return thing({ createdAt: 1000 + (i % 7), n, status });
+      return thing({ createdAt: 1000 + (i % 7), n, status, place: i % 2 ? { city: `c${i % 3}` } : {} });
     });
     await Promise.all(all.map((one) => things.insert(one)));
     for (const orderBy of ['createdAt', 'n', 'status'] as const) {

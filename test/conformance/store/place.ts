@@ -36,6 +36,7 @@ export const THINGS: CollectionSpec<Thing> = {
     { name: 'status', fields: ['status', 'place.city', 'n'] },
     { name: 'cell', fields: ['cell'], sparse: true },
     { name: 'number', fields: ['n'] },
+    { name: 'flag', fields: ['status', 'flag'], present: 'flag' },
     { name: 'created', fields: ['createdAt'] },
   ],
 };
