@@ -123,9 +123,10 @@ export class Subscription {
     this.place.begin(since);
     let epochs = 0;
     const read: ReadPage = async (at, limit) => {
+      const { epochs: seen } = this.feed;
       const page = await this.feed.history(at, limit);
-      // Only now: an epoch that ended before it was read may have come on the way of live messages meanwhile.
-      epochs = this.feed.epochs;
+      // What came live meanwhile is of an epoch before the one that was read, if of another; after an empty topic comes everything.
+      epochs = page.epoch === '' ? seen : this.feed.epochs;
       return page;
     };
     const missed = await readMissed(read, since, onGap !== undefined);

@@ -177,6 +177,19 @@ t.test('a live message of an epoch that was over when history was read is not gi
   t.same(handed, ['b1', 'b2']);
 });
 
+t.test('what came live before history said that the topic was empty is given', async (t) => {
+  const { feed, reader, asked, handed, message } = await emptyTopic();
+  const placed = reader.catchUp(BEGINNING);
+  feed.receive(message('a', 1));
+  asked[0]!.answer({ ...BEGINNING, messages: [], complete: true });
+  t.hasStrict(await placed, { recovered: true, count: 0, from: BEGINNING });
+  feed.join();
+  reader.goLive();
+  feed.receive(message('a', 2));
+  feed.join();
+  t.same(handed, ['a1', 'a2']);
+});
+
 t.test('what comes during a rest waits for its end, together and in order', async (t) => {
   const { turn, handed, comes, turnEnds, restBegins } = await scene();
   await restBegins();
