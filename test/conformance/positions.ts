@@ -65,6 +65,23 @@ const cases: Record<string, Case> = {
     t.equal(await b.ofTrip('none'), null);
   },
 
+  'the latest of a driver is one that is just being written, unless a newer one is there': async (t, place) => {
+    const node = place.node();
+    const { driverId, ...at } = positionOf();
+    t.equal(await node.latestOf(driverId), null);
+    const latest = async () => (await node.latestOf(driverId))?.recordedAt;
+    for (const [recordedAt, newest] of [
+      [1000, 1000],
+      [3000, 3000],
+      [2000, 3000],
+    ] as const) {
+      const written = node.record({ ...at, driverId, recordedAt });
+      t.equal(await latest(), newest, 'at once');
+      await written;
+      t.equal(await latest(), newest);
+    }
+  },
+
   'it is kept for its time under the keys and fields of the documents, anew with each position': async (t, place) => {
     const node = place.node();
     const position = positionOf({ tripId: `trip-${randomUUID()}`, speedMps: 12.5, headingDeg: 90, accuracyM: 4 });

@@ -24,7 +24,9 @@ async function noting(t: Parameters<typeof stack>[0], place: Shared, isDying = f
         publisher: isDying ? { ...publisher, publishOrdered: () => Promise.reject(new Error('killed')) } : publisher,
         sink: {
           async record(event) {
-            left.push({ event, trace: ports.tracing.current() });
+            // What befalls a driver leaves whenever it may; this is about trips.
+            if (event.kind !== 'driver_changed')
+              left.push({ event: event as LeavingEvent, trace: ports.tracing.current() });
           },
           sample() {},
         },
