@@ -117,3 +117,38 @@ export async function assignedRide(t: TestScope, s: Clients, riderId?: string): 
   if (status !== 200) throw new Error(`not accepted: ${JSON.stringify(body)}`);
   return ride;
 }
+
+export interface Booked {
+  /** Of the booking. */
+  id: string;
+  departureId: string;
+  driver: Member;
+  passenger: Member;
+  /** Books the departure for another passenger; resolves the booking's id. */
+  book(passenger: Member): Promise<string>;
+  /** A step of the driver by REST. */
+  step(name: 'arrive' | 'start' | 'complete'): Promise<void>;
+}
+
+/** A departure that is to leave in half an hour, and a passenger with a seat on it. */
+export async function bookedDeparture(s: Clients): Promise<Booked> {
+  const [driver, passenger] = [await member(s, 'driver'), await member(s, 'rider')];
+  const pickup = somewhere();
+  const departure_time = Date.now() + 30 * 60_000;
+  const must = async (path: string, who: Member, body?: object): Promise<Message> => {
+    const answer = await s.rest('POST', `/api/v1/departures${path}`, who.token, body);
+    if (answer.status >= 400) throw new Error(`${path} refused: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  const journey = { pickup, dropoff: north(pickup, 9000), departure_time, seats: 4, seat_fare_minor: 700 };
+  const { id: departureId } = await must('', driver, journey);
+  const book = async (who: Member): Promise<string> => (await must(`/${departureId}/bookings`, who, { seats: 1 })).id;
+  return {
+    id: await book(passenger),
+    departureId,
+    driver,
+    passenger,
+    book,
+    step: async (name) => void (await must(`/${departureId}/${name}`, driver)),
+  };
+}

@@ -9,6 +9,7 @@ import type { Json } from './schemas.ts';
 const NOW = 1421322000000;
 const TOPICS: Record<string, string> = {
   trip: 'trip:trip_nyc_01jd0000000000000000000003',
+  booking: 'booking:bkg_nyc_01jd0000000000000000000007',
   user: 'user:driver-1',
   presence: 'presence:driver-1',
   zone: 'zone:872a100d2ffffff',

@@ -25,10 +25,13 @@ import { adminDriverRoutes } from '../routes/admin-drivers.ts';
 import { anomalyRoutes } from '../routes/anomalies.ts';
 import { authRoutes } from '../routes/auth.ts';
 import { bookingRoutes } from '../routes/bookings.ts';
+import { chatRoutes } from '../routes/chat.ts';
 import { checkInDeskRoutes, checkInRoutes } from '../routes/check-ins.ts';
+import type { TopicPosition } from '../routes/cursor.ts';
 import { deliveryRoutes } from '../routes/deliveries.ts';
 import { departureRoutes } from '../routes/departures.ts';
 import { driverRoutes } from '../routes/drivers.ts';
+import { eventStreamRoutes } from '../routes/event-streams.ts';
 import { geofenceRoutes } from '../routes/geofences.ts';
 import { takesIdempotencyKeys } from '../routes/idempotency.ts';
 import { paymentDeskRoutes } from '../routes/payments.ts';
@@ -40,7 +43,6 @@ import { sosDeskRoutes } from '../routes/sos.ts';
 import { topicRoutes } from '../routes/topics.ts';
 import { trackRoutes } from '../routes/tracks.ts';
 import { createTripLimit, type TripLimit } from '../routes/trip-limit.ts';
-import { tripStreamRoutes } from '../routes/trip-stream.ts';
 import { tripRoutes } from '../routes/trips.ts';
 import { userRoutes } from '../routes/users.ts';
 import { webSocketRoutes } from '../websocket/gateway.ts';
@@ -119,8 +121,8 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
   if (config.mode === 'development') {
     await api.register(authRoutes, { ids, city: config.city, ttlMs: config.socketTokenTtl });
   }
-  await api.register(tripStreamRoutes, {
-    trips: services.trips,
+  await api.register(eventStreamRoutes, {
+    ...services,
     verifyToken: api.verifyToken,
     knock: (address) => door.knock(address),
     enter: (userId) => door.enter(userId),
@@ -130,11 +132,13 @@ async function apiScope(api: FastifyInstance, parts: HttpParts, limits: RateLimi
     signedIn.addHook('onRequest', api.identify);
     signedIn.addHook('preParsing', api.authenticate);
     takesIdempotencyKeys(signedIn, services.calls);
-    await signedIn.register(tripRoutes, { ...services, tripLimit, position: (topic) => bus.position(topic) });
+    const position: TopicPosition = (topic) => bus.position(topic);
+    await signedIn.register(tripRoutes, { ...services, tripLimit, position });
     await signedIn.register(pricingRoutes, services);
     await signedIn.register(deliveryRoutes, { ...services, tripLimit });
     await signedIn.register(departureRoutes, services);
     await signedIn.register(bookingRoutes, services);
+    await signedIn.register(chatRoutes, { ...services, position });
     await signedIn.register(driverRoutes, { ...services, clock, limiter: realtime.limiter });
     await signedIn.register(userRoutes, services);
     await signedIn.register(ratingRoutes, services);

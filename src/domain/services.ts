@@ -121,7 +121,6 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     meter: ports.dispatchMeter,
     log,
   });
-  const chat: Chat = createChat({ messages: collections.chat, relay: () => chatRelay, trips, publisher, clock, ids });
   const sos: Sos = createSos({
     alerts: collections.alerts,
     desks: collections.desks,
@@ -156,7 +155,9 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     currency: settings.tariff.currency,
     settings: settings.departures,
   });
-  const presence = createPresence({ presences: ports.presences, trips, drivers });
+  const { bookings } = scheduled;
+  const presence = createPresence({ presences: ports.presences, trips, drivers, bookings });
+  const chat: Chat = createChat({ ...ports, messages: collections.chat, relay: () => chatRelay, trips, bookings });
   const ratings = createRatings({
     ratings: collections.ratings,
     trips,
@@ -202,7 +203,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
       ledger: collections.ledger,
       provider: ports.payments,
       trips,
-      bookings: scheduled.bookings,
+      bookings,
       relay: () => paymentRelay,
       scheduler,
       publisher,
@@ -237,7 +238,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
   });
   const chatRelay = relayOf(collections.chat, {
     publish: (_id, event) => chat.publish(event),
-    react: async () => {},
+    react: (_id, event) => chat.react(event),
     ...(sink ? { record: (_id, event) => recordChat(sink, event) } : {}),
   });
   const sosRelay = relayOf(collections.alerts, {
@@ -268,7 +269,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     dispatch,
     deliveries: createDeliveries(trips, ids),
     departures: scheduled.departures,
-    bookings: scheduled.bookings,
+    bookings,
     decisions,
     locations,
     telematics,

@@ -6,6 +6,7 @@ import type { DepartureEvent } from '../domain/departures/rules.ts';
 import type { LatLng } from '../domain/geo.ts';
 import type { Freshness } from '../domain/locations/rules.ts';
 import type { Offer } from '../domain/offers/rules.ts';
+import type { Role } from '../domain/roles.ts';
 import type { TripEvent } from '../domain/trips/rules.ts';
 import type { Position } from './positions.ts';
 
@@ -43,8 +44,17 @@ export interface OutboundMessages {
     city: string;
     positions: { position: Position; status: string; ageMs: number; stale: boolean }[];
   };
-  chat_message: { tripId: string; messageId: string; senderId: string; senderRole: string; text: string; at: number };
-  typing_notice: { tripId: string; userId: string; active: boolean };
+  /** Of a booking when it has one: then the trip is the departure. */
+  chat_message: {
+    tripId: string;
+    bookingId?: string;
+    messageId: string;
+    senderId: string;
+    senderRole: Role;
+    text: string;
+    at: number;
+  };
+  typing_notice: { tripId: string; bookingId?: string; userId: string; active: boolean };
   presence: { userId: string; online: boolean; lastSeenMs: number };
   sos_alert: {
     alertId: string;

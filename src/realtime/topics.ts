@@ -12,28 +12,31 @@ export function canonicalTopic(topic: string): string {
 }
 
 const TRIP = 'trip:';
+const PRESENCE = 'presence:';
+
+/** Of whom a topic `presence:<user id>` tells; null of any other. */
+export const presenceOf = (topic: string): string | null =>
+  topic.startsWith(PRESENCE) ? topic.slice(PRESENCE.length) : null;
 
 /** The trip of a topic `trip:<id>`; null of any other. */
 export const tripOf = (topic: string): string | null => (topic.startsWith(TRIP) ? topic.slice(TRIP.length) : null);
+
+export type TopicServices = Pick<Services, 'trips' | 'bookings' | 'presence'>;
 
 /** Followed by every session of the user without asking; what is sent to it while he is away waits for him. */
 export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
 
 /**
- * Riders follow their own trips, drivers their assigned ones, operators any; the two sides of a trip each other's presence;
+ * Riders follow their own trips and bookings, drivers their assigned ones, operators any; the two sides each other's presence;
  * admins and dispatchers a whole city and the alerts.
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
  */
-export async function authorizeTopic(
-  principal: Principal,
-  topic: string,
-  services: Pick<Services, 'trips' | 'presence'>,
-): Promise<void> {
-  const match = /^(trip|user|zone|city|sos|presence):(.*)$/s.exec(topic);
+export async function authorizeTopic(principal: Principal, topic: string, services: TopicServices): Promise<void> {
+  const match = /^(trip|booking|user|zone|city|sos|presence):(.*)$/s.exec(topic);
   if (!match || !userId.pattern.test(match[2]!)) {
     throw invalidInput(
       'topic',
-      `trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is ${userId.rule}`,
+      `trip:<id>, order:<id>, booking:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is ${userId.rule}`,
     );
   }
   const [, kind, name] = match as unknown as [string, string, string];
@@ -45,17 +48,17 @@ export async function authorizeTopic(
     });
 }
 
-async function mayFollow(
-  principal: Principal,
-  kind: string,
-  name: string,
-  services: Pick<Services, 'trips' | 'presence'>,
-): Promise<boolean> {
+async function mayFollow(principal: Principal, kind: string, name: string, services: TopicServices): Promise<boolean> {
   switch (kind) {
     case 'trip': {
       const trip = await services.trips.any(name);
       if (!trip) throw notFound('trip', name, 'topic');
       return services.trips.mayRead(principal, trip);
+    }
+    case 'booking': {
+      const booked = await services.bookings.any(name);
+      if (!booked) throw notFound('booking', name, 'topic');
+      return services.bookings.mayRead(principal, booked);
     }
     case 'user':
       return name === principal.userId || isOperator(principal.role);

@@ -7,7 +7,7 @@ const HEADERS = {
   'Retry-After': { type: 'integer', minimum: 1, description: 'After so many seconds it may be tried again' },
   'Topic-Position': {
     type: 'string',
-    description: 'Where the topic of the trip was before it was read, for `since` or Last-Event-ID',
+    description: 'Where the topic of the trip or booking was before it was read, for `since` or Last-Event-ID',
   },
 } as const;
 

@@ -22,6 +22,7 @@ import {
 import type { Trips } from '../domain/trips/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
 import { noneMatches, tellVersion, VersionHeaders, versionOf } from './conditional.ts';
+import { readAt, type TopicPosition } from './cursor.ts';
 import { IdempotencyHeaders, idempotencyKey } from './idempotency.ts';
 import { JSON_TYPE, LocationAnswers } from './location-answers.ts';
 import { problems } from './problems.ts';
@@ -36,8 +37,7 @@ export interface TripRouteOptions {
   dispatch: Dispatch;
   locations: Locations;
   tripLimit: TripLimit;
-  /** Where a topic is. @throws RideError RIDE_UNAVAILABLE */
-  position(topic: string): Promise<{ epoch: string; offset: number }>;
+  position: TopicPosition;
 }
 
 const CURSOR =
@@ -68,16 +68,8 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
   const { trips, dispatch, locations, geofences, tripLimit, position } = options;
 
   /** A trip, and where its topic was before it was read; whoever may not read it is told neither. */
-  async function readAt(reply: FastifyReply, principal: Principal, tripId: string): Promise<Trip> {
-    // The trip itself is read without Redis.
-    const at = await position(`trip:${tripId}`).catch((error: unknown) => {
-      reply.log.debug({ err: error, trip_id: tripId }, 'position of the topic not told');
-      return null;
-    });
-    const trip = await trips.get(principal, tripId);
-    if (at) reply.header('topic-position', `${at.epoch}:${at.offset}`);
-    return trip;
-  }
+  const readTrip = (reply: FastifyReply, principal: Principal, tripId: string): Promise<Trip> =>
+    readAt(reply, position, `trip:${tripId}`, () => trips.get(principal, tripId));
 
   const answers = new LocationAnswers();
   const tags = ['trips'];
@@ -150,7 +142,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         response: { 200: sends(TripSchema, 'ETag', 'Topic-Position'), ...problems(400, 401, 403, 404, 429, 503) },
       },
     },
-    async ({ principal, params }, reply) => sendTrip(reply, await readAt(reply, principal, params.trip_id)),
+    async ({ principal, params }, reply) => sendTrip(reply, await readTrip(reply, principal, params.trip_id)),
   );
 
   app.get(
@@ -165,7 +157,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       },
     },
     async ({ principal, params }, reply) => ({
-      items: (await readAt(reply, principal, params.trip_id)).history.map(toTripEventWire),
+      items: (await readTrip(reply, principal, params.trip_id)).history.map(toTripEventWire),
     }),
   );
 

@@ -18,7 +18,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRouteOptions> = async (ap
         operationId: 'getPresence',
         summary: 'Whether a user is connected',
         description:
-          'For the user, for operators, and for the other side of a trip while it lasts. Followed live by the topic `presence:<user id>`.',
+          'For the user, for operators, and for the other side of a trip or booking while it lasts. Followed live by the topic `presence:<user id>`.',
         tags: ['users'],
         security: [{ bearer: [] }],
         params: Type.Object({ user_id: UserId }),

@@ -62,6 +62,8 @@ t.test('real answers are as documented, on every route', async (t) => {
   await post(`${api}/trips/${offered.id}/offers/${offered.offerId}/accept`, driver);
   const ride = await offeredRide(t, s);
   await post(`${api}/trips/${ride.id}/offers/${ride.offerId}/accept`, ride.driver, {});
+  const said = { chat_send: { trip_id: ride.id, message_id: 'm1', text: 'hello' } };
+  t.ok((await ride.driver.peer.ask(said)).ack);
   const updates = [{ ...north(ride.at, 5), recorded_at_ms: Date.now(), speed_mps: 3, trip_id: ride.id }];
   await post(`${api}/drivers/me/locations`, ride.driver, { updates });
   const where = await get(`${api}/trips/${ride.id}/location`, ride.rider);
@@ -164,16 +166,23 @@ t.test('real answers are as documented, on every route', async (t) => {
   await get(`${api}/users/${ride.driver.id}/presence`);
   await rest('GET', `${api}/trips`);
 
-  const streamed = new AbortController();
-  const stream = await fetch(`http://${s.at.http}${api}/trips/${ride.id}/events/stream`, {
-    headers: { authorization: `Bearer ${ride.rider.token}` },
-    signal: streamed.signal,
-  });
-  t.equal(
-    contract.check('GET', `${api}/trips/${ride.id}/events/stream`, { status: 200, headers: stream.headers, body: '' }),
-    null,
-  );
-  streamed.abort();
+  for (const [resource, who] of [
+    [`trips/${ride.id}`, ride.rider],
+    [`bookings/${departed.bookingId}`, operator],
+  ] as const) {
+    const path = `${api}/${resource}`;
+    await get(`${path}/messages`, who);
+    t.equal((await get(`${path}/messages`, leaving)).status, 403);
+    const streamed = new AbortController();
+    const stream = await fetch(`http://${s.at.http}${path}/events/stream`, {
+      headers: { authorization: `Bearer ${who.token}` },
+      signal: streamed.signal,
+    });
+    const { status, headers } = stream;
+    t.equal(contract.check('GET', `${path}/events/stream`, { status, headers, body: '' }), null);
+    t.equal(status, 200);
+    streamed.abort();
+  }
 
   const succeeded = new Set(
     [...contract.seen].filter((pair) => / 2\d\d$/.test(pair)).map((pair) => pair.split(' ')[0]),

@@ -120,7 +120,7 @@ const ofEveryone: BadMessage[] = [
     message: { subscribe: { topic: '' } },
     refusal: invalid(
       'topic',
-      'trip:<id>, order:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is 1 to 180 printable ASCII characters without a space or a brace',
+      'trip:<id>, order:<id>, booking:<id>, user:<id>, presence:<user id>, zone:<h3>, city:<city> or sos:alerts; the id is 1 to 180 printable ASCII characters without a space or a brace',
     ),
   },
   {

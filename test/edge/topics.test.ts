@@ -2,15 +2,17 @@
 import t from 'tap';
 import { connect, transports } from '../clients/peer.ts';
 import { build } from '../helper.ts';
-import { member, requestedTrip, somewhere } from '../scene.ts';
+import { bookedDeparture, member, requestedTrip, somewhere } from '../scene.ts';
 import { isRefused } from './streams.ts';
 
 const s = await build(t);
 const { id: tripId } = await requestedTrip(s, await member(s, 'rider'), somewhere());
+const { id: bookingId } = await bookedDeparture(s);
 
-/** Besides one's own: someone else's trip, user and presence, and what concerns no one alone. */
+/** Besides one's own: someone else's trip, booking, user and presence, and what concerns no one alone. */
 const mayFollow: Record<string, readonly string[]> = {
   [`trip:${tripId}`]: ['admin', 'dispatcher', 'service'],
+  [`booking:${bookingId}`]: ['admin', 'dispatcher', 'service'],
   'user:someone-else': ['admin', 'dispatcher', 'service'],
   'presence:someone-else': ['admin', 'dispatcher', 'service'],
   'zone:872a1072cffffff': ['driver', 'admin', 'dispatcher', 'service'],

@@ -131,6 +131,7 @@ t.test('docs/protocol.md', async (t) => {
     for (const topic of [
       'trip:<id>',
       'order:<id>',
+      'booking:<id>',
       'user:<id>',
       'presence:<user id>',
       'zone:<h3>',

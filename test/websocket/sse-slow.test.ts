@@ -72,7 +72,7 @@ t.test('a reader that sleeps through ordered messages is cut off, and resumes wi
   events.pause();
   let sent = 0;
   const say = () => {
-    const message = { tripId: ride.id, messageId: String(++sent), senderId: 'd', senderRole: 'driver', at: 1 };
+    const message = { tripId: ride.id, messageId: String(++sent), senderId: 'd', senderRole: 'driver' as const, at: 1 };
     return publisher.publishOrdered(
       `trip:${ride.id}`,
       'chat_message',

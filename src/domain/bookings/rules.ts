@@ -48,7 +48,8 @@ export interface Booking {
 }
 
 /** Who holds his seats: he may follow the departure, and no second booking of his is taken. */
-export const holdsSeats = ({ status }: Booking): boolean => status === 'confirmed' || status === 'boarded';
+export const holdsSeats = ({ status }: Pick<Booking, 'status'>): boolean =>
+  status === 'confirmed' || status === 'boarded';
 
 const percentOf = (minor: number, percent: number): number => Math.round((minor * percent) / 100);
 

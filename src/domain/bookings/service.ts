@@ -14,7 +14,7 @@ import { decideSeats, type SeatCommand } from '../seats/rules.ts';
 import { isDriven } from '../statuses.ts';
 import type { BookingDocument } from './booking.ts';
 import type { Project } from './projection.ts';
-import type { Booking, BookingStatus } from './rules.ts';
+import { type Booking, type BookingStatus, bookingStatuses, holdsSeats } from './rules.ts';
 
 export interface BookingsDeps {
   bookings: Collection<BookingDocument>;
@@ -37,6 +37,8 @@ export interface BookingQuery {
   pageSize: number;
   pageToken?: string;
 }
+
+const HOLDING = bookingStatuses.filter((status) => holdsSeats({ status }));
 
 export type Bookings = ReturnType<typeof createBookings>;
 
@@ -70,6 +72,14 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     if (!listed) throw notFound('booking', bookingId);
     return listed.tripId;
   }
+
+  async function any(bookingId: string): Promise<Booked | null> {
+    const listed = await bookings.get(bookingId);
+    return listed && find(listed.tripId, bookingId);
+  }
+
+  const mayRead = ({ userId, role }: Principal, { departure, booking }: Booked): boolean =>
+    booking.passengerId === userId || departure.driverId === userId || isOperator(role);
 
   return {
     /**
@@ -119,10 +129,24 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
 
     /** For use inside the domain: no question of who asks. */
     find,
+    /** The same by its own id. */
+    any,
+
+    /** Its passenger, its driver and operators. */
+    mayRead,
+
+    /** Whether a passenger has seats with a driver, on the way or to come. */
+    async haveOne(passengerId: string, driverId: string): Promise<boolean> {
+      const where = { passengerId, driverId, status: { in: HOLDING } };
+      const { items } = await bookings.page({ where, orderBy: 'departureTime', direction: 'asc', pageSize: 10 });
+      // The copy may say of a departure that is over that it is to come.
+      const booked = await Promise.all(items.map(({ id, tripId }) => find(tripId, id)));
+      return booked.some((one) => one !== null && holdsSeats(one.booking));
+    },
 
     /** Departures on their way on which he has seats: ids of the trips. */
     async underWayOf(passengerId: string): Promise<string[]> {
-      const where = { passengerId, status: { in: ['confirmed', 'boarded'] } };
+      const where = { passengerId, status: { in: HOLDING } };
       // Those of the next days are not; what is on its way is among the first.
       const first = { orderBy: 'departureTime', direction: 'asc', pageSize: 10 } as const;
       const { items } = await bookings.page({ where, ...first });
@@ -131,11 +155,10 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
     },
 
     /** For its passenger, its driver and operators. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
-    async get({ userId, role }: Principal, bookingId: string): Promise<Booked> {
-      const booked = pick(await changes.mustGet(await departureOf(bookingId)), bookingId);
+    async get(principal: Principal, bookingId: string): Promise<Booked> {
+      const booked = await any(bookingId);
       if (!booked) throw notFound('booking', bookingId);
-      const { departure, booking } = booked;
-      if (booking.passengerId === userId || departure.driverId === userId || isOperator(role)) return booked;
+      if (mayRead(principal, booked)) return booked;
       throw new RideError('RIDE_FORBIDDEN', 'This booking is someone else’s', {
         field: 'booking_id',
         rule: 'a booking of the caller',

@@ -1,90 +1,104 @@
 /**
- * Chat between the rider and the driver of a trip. A message is stored before anyone sees it; a repeat of the same message id
+ * Chat between the two sides of a trip, or of a booking. A message is stored before anyone sees it; a repeat of the same message id
  * by the same sender is the same message.
  */
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Publisher } from '../../ports/publisher.ts';
-import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
+import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
+import type { Collection, CollectionSpec, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
 import { isTaken } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import { isOperator, type Principal } from '../roles.ts';
-import { isTerminal } from '../statuses.ts';
-import type { Trips } from '../trips/service.ts';
-import type { Trip } from '../trips/trip.ts';
+import type { Principal, Role } from '../roles.ts';
+import { createThreads, type ThreadName, type ThreadsDeps } from './threads.ts';
 
 export interface ChatDocument extends StoredDocument {
+  /** Of a booking its departure. */
   tripId: string;
+  bookingId?: string;
   messageId: string;
   senderId: string;
-  senderRole: string;
+  senderRole: Role;
   text: string;
+  /** Who is told of it on his own topic too. */
+  told?: string[];
 }
 
 export const chatCollection: CollectionSpec<ChatDocument> = {
   name: 'chatMessages',
-  indexes: [{ name: 'trip_created', fields: ['tripId', 'createdAt'] }],
+  indexes: [
+    { name: 'trip_created', fields: ['tripId', 'createdAt'] },
+    { name: 'booking_created', fields: ['bookingId', 'createdAt'], present: 'bookingId' },
+  ],
 };
 
 const MAX_TEXT = 2000;
 const MAX_MESSAGE_ID = 64;
 
-export interface ChatDeps {
+export interface ChatDeps extends ThreadsDeps {
   messages: Collection<ChatDocument>;
   relay: () => Relay;
-  trips: Trips;
   publisher: Publisher;
   clock: Clock;
   ids: Ids;
 }
 
 /** Both may hold colons: the length says where the sender ends, or two messages could be one. */
-const idOf = (tripId: string, senderId: string, messageId: string): string =>
-  `chat:${tripId}:${senderId.length}:${senderId}:${messageId}`;
+const idOf = (threadId: string, senderId: string, messageId: string): string =>
+  `chat:${threadId}:${senderId.length}:${senderId}:${messageId}`;
+
+type ChatMessage = OutboundMessages['chat_message'];
+
+/** As it is told to people and to other systems. */
+export function saidIn(message: ChatDocument): ChatMessage {
+  const { tripId, bookingId, messageId, senderId, senderRole, text, createdAt: at } = message;
+  return { tripId, ...(bookingId ? { bookingId } : {}), messageId, senderId, senderRole, text, at };
+}
 
 export type Chat = ReturnType<typeof createChat>;
 
-export function createChat({ messages, relay, trips, publisher, clock, ids }: ChatDeps) {
-  /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
-  async function conversation(principal: Principal, tripId: string): Promise<Trip> {
-    const trip = await trips.get(principal, tripId);
-    const party = trip.riderId === principal.userId || trip.driverId === principal.userId || isOperator(principal.role);
-    if (!party)
-      throw new RideError('RIDE_FORBIDDEN', 'Only the rider and the driver of a trip may chat', {
-        field: 'trip_id',
-        rule: 'a trip of the caller',
-      });
-    return trip;
-  }
+export function createChat({ messages, relay, trips, bookings, publisher, clock, ids }: ChatDeps) {
+  const threadOf = createThreads({ trips, bookings });
+
+  const tell = (topic: string, { id, data }: OutboxEvent) =>
+    // Who relays it again, before it is known that it was relayed, says nothing new.
+    publisher.publishOrdered(topic, 'chat_message', saidIn(data as unknown as ChatDocument), id, {
+      source: id,
+      seq: 1,
+      isSingle: true,
+    });
 
   return {
     /** Resolves the message's id once it is stored. */
-    async send(principal: Principal, input: { tripId: string; messageId: string; text: string }): Promise<string> {
+    async send(principal: Principal, input: ThreadName & { messageId: string; text: string }): Promise<string> {
       const text = input.text.trim();
       if (text.length === 0 || text.length > MAX_TEXT) throw invalidInput('text', `1 to ${MAX_TEXT} characters`);
       if (input.messageId === '' || input.messageId.length > MAX_MESSAGE_ID) {
         throw invalidInput('message_id', `1 to ${MAX_MESSAGE_ID} characters`);
       }
-      const trip = await conversation(principal, input.tripId);
-      if (isTerminal(trip.status)) {
-        throw new RideError('RIDE_ILLEGAL_TRANSITION', `The trip is ${trip.status}`, {
-          field: 'trip_id',
-          rule: 'a trip that has not ended',
-          facts: { status: trip.status },
+      const { id: threadId, tripId, bookingId, told, endedAs } = await threadOf(principal, input);
+      if (endedAs !== null) {
+        const kind = bookingId ? 'booking' : 'trip';
+        throw new RideError('RIDE_ILLEGAL_TRANSITION', `The ${kind} is ${endedAs}`, {
+          field: `${kind}_id`,
+          rule: `a ${kind} that has not ended`,
+          facts: { status: endedAs },
         });
       }
       const at = clock.now();
+      const others = told.filter((userId) => userId !== principal.userId);
       const document: ChatDocument = {
-        id: idOf(input.tripId, principal.userId, input.messageId),
+        id: idOf(threadId, principal.userId, input.messageId),
         region: ids.region,
         createdAt: at,
         version: 1,
-        tripId: input.tripId,
+        tripId,
+        ...(bookingId ? { bookingId } : {}),
         messageId: input.messageId,
         senderId: principal.userId,
         senderRole: principal.role,
         text,
+        ...(others.length > 0 ? { told: others } : {}),
       };
       const event: OutboxEvent = { id: ids.next('evt'), seq: 1, type: 'chat.sent', at, data: { ...document } };
       try {
@@ -96,23 +110,33 @@ export function createChat({ messages, relay, trips, publisher, clock, ids }: Ch
       return document.id;
     },
 
-    async typing(principal: Principal, tripId: string, active: boolean): Promise<void> {
-      await conversation(principal, tripId);
-      publisher.publishLatest(`trip:${tripId}`, 'typing_notice', { tripId, userId: principal.userId, active });
+    async typing(principal: Principal, name: ThreadName, active: boolean): Promise<void> {
+      const { topic, tripId, bookingId } = await threadOf(principal, name);
+      const who = { tripId, userId: principal.userId, active, ...(bookingId ? { bookingId } : {}) };
+      publisher.publishLatest(topic, 'typing_notice', who);
     },
 
-    /** Publishes one stored message. */
-    async publish(event: OutboxEvent) {
-      const m = event.data as unknown as ChatDocument;
-      const { tripId, messageId, senderId, senderRole, text } = m;
-      return publisher.publishOrdered(
-        `trip:${tripId}`,
-        'chat_message',
-        { tripId, messageId, senderId, senderRole, text, at: m.createdAt },
-        event.id,
-        // Who relays it again, before it is known that it was relayed, says nothing new.
-        { source: event.id, seq: 1, isSingle: true },
-      );
+    /** What was said, newest first; also when it has ended. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_INVALID_INPUT */
+    async history(
+      principal: Principal,
+      name: ThreadName,
+      page: { pageSize: number; pageToken?: string | undefined },
+    ): Promise<Page<ChatMessage>> {
+      const { tripId, bookingId } = await threadOf(principal, name);
+      const found = await messages.page({ where: bookingId ? { bookingId } : { tripId }, ...page });
+      return { ...found, items: found.items.map(saidIn) };
+    },
+
+    /** Publishes one stored message to those who follow the trip or booking. */
+    publish(event: OutboxEvent) {
+      const { tripId, bookingId } = event.data as unknown as ChatDocument;
+      return tell(bookingId ? `booking:${bookingId}` : `trip:${tripId}`, event);
+    },
+
+    /** Tells of it who need not be there; what is told to somebody who is away waits for him. Safe to repeat. */
+    async react(event: OutboxEvent): Promise<void> {
+      const { told = [] } = event.data as unknown as ChatDocument;
+      for (const userId of told) await tell(`user:${userId}`, event);
     },
   };
 }

@@ -1,9 +1,12 @@
-/** What other systems are told, and by which key it is kept in order: the trip's events and its chat by the trip, samples by the driver. */
+/**
+ * What other systems are told, and by which key it is kept in order: the trip's events and its chat by the trip, the chat of a booking by
+ * that, samples by the driver.
+ */
 import type { EventSink, LeavingMessages } from '../../ports/event-sink.ts';
 import type { Position } from '../../ports/positions.ts';
 import type { OutboundMessages } from '../../ports/publisher.ts';
 import type { OutboxEvent } from '../../ports/store.ts';
-import type { ChatDocument } from '../chat/service.ts';
+import { type ChatDocument, saidIn } from '../chat/service.ts';
 import type { Freshness } from '../locations/rules.ts';
 import type { TripEvent } from '../trips/rules.ts';
 
@@ -25,16 +28,16 @@ export function recordTripEvent(sink: EventSink, tripId: string, outbox: OutboxE
 
 /** On `chat-events`. @throws RideError RIDE_UNAVAILABLE */
 export function recordChat(sink: EventSink, outbox: OutboxEvent): Promise<void> {
-  const { tripId, messageId, senderId, senderRole, text, createdAt } = outbox.data as unknown as ChatDocument;
+  const document = outbox.data as unknown as ChatDocument;
   return sink.record({
     id: outbox.id,
     type: outbox.type,
     at: outbox.at,
-    key: tripId,
+    key: document.bookingId ?? document.tripId,
     // Each message is a document of its own: nobody counts those of a trip.
     seq: 0,
     kind: 'chat_message',
-    message: { tripId, messageId, senderId, senderRole, text, at: createdAt },
+    message: saidIn(document),
   });
 }
 

@@ -144,7 +144,7 @@ export function readOfferReply(r: Reader, end: number): OfferReply {
 }
 
 export function readChatSend(r: Reader, end: number): ChatSend {
-  const m: ChatSend = { $typeName: 'ride.v1.ChatSend', tripId: '', messageId: '', text: '' };
+  const m: ChatSend = { $typeName: 'ride.v1.ChatSend', tripId: '', messageId: '', text: '', bookingId: '' };
   while (r.at < end) {
     switch (r.tag()) {
       case 10:
@@ -156,6 +156,9 @@ export function readChatSend(r: Reader, end: number): ChatSend {
       case 26:
         m.text = r.string();
         break;
+      case 34:
+        m.bookingId = r.string();
+        break;
       default:
         throw UNUSUAL;
     }
@@ -165,7 +168,7 @@ export function readChatSend(r: Reader, end: number): ChatSend {
 }
 
 export function readTyping(r: Reader, end: number): Typing {
-  const m: Typing = { $typeName: 'ride.v1.Typing', tripId: '', active: false };
+  const m: Typing = { $typeName: 'ride.v1.Typing', tripId: '', active: false, bookingId: '' };
   while (r.at < end) {
     switch (r.tag()) {
       case 10:
@@ -173,6 +176,9 @@ export function readTyping(r: Reader, end: number): Typing {
         break;
       case 16:
         m.active = r.bool();
+        break;
+      case 26:
+        m.bookingId = r.string();
         break;
       default:
         throw UNUSUAL;

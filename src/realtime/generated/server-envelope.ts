@@ -240,6 +240,7 @@ export interface ChatMessage {
   senderRole?: string | undefined;
   text?: string | undefined;
   atMs?: number | undefined;
+  bookingId?: string | undefined;
 }
 
 export function writeChatMessage(w: Writer, m: ChatMessage): void {
@@ -249,6 +250,7 @@ export function writeChatMessage(w: Writer, m: ChatMessage): void {
   if (m.senderRole !== undefined && m.senderRole !== '') w.string(34, m.senderRole);
   if (m.text !== undefined && m.text !== '') w.string(42, m.text);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(48, m.atMs);
+  if (m.bookingId !== undefined && m.bookingId !== '') w.string(58, m.bookingId);
 }
 
 export interface Presence {
@@ -375,12 +377,14 @@ export interface TypingNotice {
   tripId?: string | undefined;
   userId?: string | undefined;
   active?: boolean | undefined;
+  bookingId?: string | undefined;
 }
 
 export function writeTypingNotice(w: Writer, m: TypingNotice): void {
   if (m.tripId !== undefined && m.tripId !== '') w.string(10, m.tripId);
   if (m.userId !== undefined && m.userId !== '') w.string(18, m.userId);
   if (m.active !== undefined && m.active !== false) w.bool(24, m.active);
+  if (m.bookingId !== undefined && m.bookingId !== '') w.string(34, m.bookingId);
 }
 
 export interface OfferClosed {

@@ -30,7 +30,7 @@ export type RateClass = 'general' | 'location' | 'chat' | 'none';
 
 export interface Services {
   trips: Trips;
-  bookings: Pick<Bookings, 'underWayOf'>;
+  bookings: Pick<Bookings, 'underWayOf' | 'any' | 'mayRead'>;
   drivers: Drivers;
   dispatch: Dispatch;
   locations: Locations;
@@ -72,7 +72,7 @@ export type Reply = { accepted?: number; late?: number; id?: string } | ServerPa
 export type ClientCase = ClientPayload['case'];
 export type PayloadOf<C extends ClientCase> = Extract<ClientPayload, { case: C }>['value'];
 
-export type TopicKind = 'trip' | 'user' | 'presence' | 'zone' | 'city' | 'sos';
+export type TopicKind = 'trip' | 'booking' | 'user' | 'presence' | 'zone' | 'city' | 'sos';
 
 export interface ClientMessage<C extends ClientCase = ClientCase> {
   /** As in the proto: `location_update`. */

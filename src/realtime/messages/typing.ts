@@ -1,4 +1,4 @@
-/** Typing indicator; told to whoever follows the trip now, never remembered. */
+/** Typing indicator; told to whoever follows the trip or booking now, never remembered. */
 import { defineClientMessage, everyone } from './definition.ts';
 
 export const typing = defineClientMessage({
@@ -8,8 +8,8 @@ export const typing = defineClientMessage({
   rate: 'chat',
   doc: 'The sender began or stopped typing.',
   example: { trip_id: 'trip_nyc_01jd0000000000000000000000', active: true },
-  async handle(session, { tripId, active }, { chat }) {
-    await chat.typing(session.principal, tripId, active);
+  async handle(session, { tripId, bookingId, active }, { chat }) {
+    await chat.typing(session.principal, { tripId, bookingId }, active);
     return {};
   },
 });

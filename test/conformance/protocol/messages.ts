@@ -1,6 +1,6 @@
 /** Every message of a client: what it does, and what it is refused for. */
 import assert from 'node:assert/strict';
-import { assignedRide, member, north, offeredRide, somewhere } from '../../scene.ts';
+import { assignedRide, bookedDeparture, member, north, offeredRide, somewhere } from '../../scene.ts';
 import { acked, everywhere, followed, join, json, type ProtocolCase, refused, Skipped, section } from './case.ts';
 
 const SECTION = 'Asking and being answered';
@@ -187,6 +187,34 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
       assert.deepEqual([typing_notice.user_id, typing_notice.active], [ride.driver.id, true]);
       const stranger = await join(c, (await member(c.place, 'rider')).token);
       refused(await stranger.ask({ typing: { trip_id: ride.id, active: true } }), 'RIDE_FORBIDDEN');
+    },
+  },
+  {
+    title:
+      'chat_send and typing of a booking: its passenger and the driver, on its topic and on that of who is not there',
+    on: everywhere,
+    async run(c) {
+      const { id, driver, passenger } = await bookedDeparture(c.place);
+      const topic = `booking:${id}`;
+      const hers = await join(c, passenger.token);
+      followed(await hers.ask({ subscribe: { topic } }));
+      const chat_send = { booking_id: id, message_id: 'm1', text: 'Is there room for a suitcase?' };
+      const ids = [acked(await hers.ask({ chat_send })).id, acked(await hers.ask({ chat_send })).id];
+      assert.equal(ids[0], ids[1]);
+      await hers.next((m) => m.chat_message && m.topic === topic, 'her own');
+      const his = await join(c, driver.token);
+      const waited = await his.next((m) => m.chat_message && m.topic === `user:${driver.id}`, 'what waited for him');
+      assert.deepEqual([waited.chat_message.booking_id, waited.chat_message.sender_id], [id, passenger.id]);
+      acked(await his.ask({ typing: { booking_id: id, active: true } }));
+      assert.equal((await hers.next((m) => m.typing_notice, 'the notice')).typing_notice.booking_id, id);
+      followed(await his.ask({ subscribe: { topic: `presence:${passenger.id}` } }));
+      const stranger = await join(c, (await member(c.place, 'rider')).token);
+      for (const message of [{ chat_send }, { typing: { booking_id: id, active: true } }])
+        refused(await stranger.ask(message), 'RIDE_FORBIDDEN', 'booking_id');
+      for (const name of [topic, `presence:${driver.id}`])
+        refused(await stranger.ask({ subscribe: { topic: name } }), 'RIDE_FORBIDDEN', 'topic');
+      const both = { chat_send: { ...chat_send, trip_id: 'trip_x' } };
+      refused(await hers.ask(both), 'RIDE_INVALID_INPUT', 'booking_id');
     },
   },
   {

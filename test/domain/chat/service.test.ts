@@ -3,7 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import t from 'tap';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
-import { onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
+import { CENTER, manualClock, near, onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
 
 const rider = person('rider', 'rider');
 const driver = person('driver', 'driver');
@@ -18,9 +18,17 @@ async function assigned(s: Stack): Promise<string> {
   return id;
 }
 
-/** Texts of the trip's topic, in order. */
-async function texts(s: Stack, tripId: string): Promise<string[]> {
-  const { messages } = await s.bus.history(`trip:${tripId}`, { epoch: '', offset: 0 }, 1000);
+/** A seat of a departure that is to leave in a minute. */
+async function booked(s: Stack, passengerId = 'rider'): Promise<string> {
+  const journey = { pickup: CENTER, dropoff: near(20_000), city: 'testville', departureTime: s.clock.now() + 700_000 };
+  const input = { ...journey, driverId: 'driver', seats: 3, seatFareMinor: 700, vehicleClass: 'standard' as const };
+  const { departure } = await s.departures.publish(driver, input);
+  return (await s.bookings.book(departure.id, { passengerId, seats: 1 })).booking.id;
+}
+
+/** Texts of the trip's topic, or of another, in order. */
+async function texts(s: Stack, tripId: string, topic = `trip:${tripId}`): Promise<string[]> {
+  const { messages } = await s.bus.history(topic, { epoch: '', offset: 0 }, 1000);
   return messages.flatMap(({ payload }) => {
     const { payload: one } = fromBinary(ServerEnvelopeSchema, payload);
     return one.case === 'chatMessage' ? [one.value.text] : [];
@@ -105,4 +113,103 @@ t.test('who may not chat, what is no message, and a trip that is over', async (t
   await t.rejects(send(rider, { messageId: 'late' }), { code: 'RIDE_ILLEGAL_TRANSITION' });
   await s.idle();
   t.same(await texts(s, tripId), ['hello'], 'nothing of what was refused is there');
+});
+
+t.test(
+  'of a booking: two nodes at once, one order for all, each message once, on the topics of those it is for',
+  async (t) => {
+    const place = await shared(t);
+    const [a, b] = [await stack(t, place), await stack(t, place)];
+    const bookingId = await booked(a);
+    const all = Array.from({ length: 40 }, (_, i) => `m${i}`);
+    await Promise.all(
+      all.flatMap((text, i) => {
+        const message = { bookingId, messageId: text, text };
+        // Each is sent to both nodes by its sender.
+        return [a, b].map((node) => node.chat.send(i % 2 ? rider : driver, message));
+      }),
+    );
+    await Promise.all([a.idle(), b.idle()]);
+    const order = await texts(a, '', `booking:${bookingId}`);
+    t.same(order.toSorted(), all.toSorted());
+    const of = (parity: number) => all.filter((_, i) => i % 2 === parity).toSorted();
+    t.same((await texts(a, '', 'user:rider')).toSorted(), of(0), 'what the driver said');
+    t.same((await texts(a, '', 'user:driver')).toSorted(), of(1), 'what the passenger said');
+    t.same(
+      await a.chat.history(rider, { bookingId }, { pageSize: 100 }),
+      await b.chat.history(driver, { bookingId }, { pageSize: 100 }),
+    );
+  },
+);
+
+t.test('of a booking: a node that dies before it told who is away leaves that to another', async (t) => {
+  const place = await shared(t);
+  const living = await stack(t, place, { sweepAgeMs: 0 });
+  const dying = await stack(t, place, {
+    wrapPorts: (ports) => ({
+      ...ports,
+      publisher: {
+        ...ports.publisher,
+        async publishOrdered(topic, ...more) {
+          if (topic.startsWith('user:') && more[0] === 'chat_message') throw new Error('killed');
+          return ports.publisher.publishOrdered(topic, ...more);
+        },
+      },
+    }),
+  });
+  const bookingId = await booked(living);
+  await dying.chat.send(rider, { bookingId, messageId: 'm', text: 'are you there?' });
+  await dying.idle();
+  t.same(await texts(living, '', `booking:${bookingId}`), ['are you there?']);
+  t.same(await texts(living, '', 'user:driver'), []);
+  await until(async () => {
+    await living.sweep();
+    return (await texts(living, '', 'user:driver')).length > 0;
+  }, 'the message');
+  await living.idle();
+  t.same(await texts(living, '', 'user:driver'), ['are you there?']);
+  t.same(await texts(living, '', `booking:${bookingId}`), ['are you there?'], 'once');
+});
+
+t.test('of a booking: for its passenger, its driver and operators, newest first, until it ends', async (t) => {
+  const clock = manualClock();
+  const s = await stack(t, await shared(t, clock));
+  const bookingId = await booked(s);
+  const send = (who = rider, more = {}) => s.chat.send(who, { bookingId, messageId: 'm', text: 'hello', ...more });
+  const { departure } = (await s.bookings.any(bookingId))!;
+  await s.bookings.book(departure.id, { passengerId: 'neighbour', seats: 1 });
+  for (const userId of ['neighbour', 'stranger']) {
+    await t.rejects(send(person('rider', userId)), { code: 'RIDE_FORBIDDEN', field: 'booking_id' });
+    const who = person('rider', userId);
+    await t.rejects(s.chat.history(who, { bookingId }, { pageSize: 5 }), { code: 'RIDE_FORBIDDEN' });
+    await t.rejects(s.chat.typing(who, { bookingId }, true), { code: 'RIDE_FORBIDDEN' });
+    t.equal(await s.presence.mayFollow(who, 'rider'), false);
+  }
+  await t.rejects(send(rider, { bookingId: 'bkg_none' }), { code: 'RIDE_NOT_FOUND', field: 'booking_id' });
+  await t.rejects(send(rider, { tripId: departure.id }), { code: 'RIDE_INVALID_INPUT', field: 'booking_id' });
+  await t.rejects(send(rider, { bookingId: '', tripId: departure.id }), { code: 'RIDE_NOT_FOUND', field: 'trip_id' });
+  for (const [i, role] of (['admin', 'dispatcher', 'service'] as const).entries()) {
+    clock.add(10);
+    await send(person(role, 'desk'), { messageId: `o${i}` });
+  }
+  for (const [who, other] of [
+    [rider, 'driver'],
+    [driver, 'rider'],
+    [driver, 'neighbour'],
+  ] as const)
+    t.equal(await s.presence.mayFollow(who, other), true, `${who.userId} of ${other}`);
+
+  clock.add(700_000);
+  await s.departures.arrive(driver, departure.id);
+  await s.bookings.attend('driver', bookingId, 'no_show');
+  const ended = { code: 'RIDE_ILLEGAL_TRANSITION', field: 'booking_id', facts: { status: 'no_show' } };
+  await t.rejects(send(rider, { messageId: 'late' }), ended);
+  await t.rejects(send(driver, { messageId: 'late' }), ended);
+  t.equal(await s.presence.mayFollow(rider, 'driver'), false);
+  const first = await s.chat.history(rider, { bookingId }, { pageSize: 2 });
+  const second = await s.chat.history(driver, { bookingId }, { pageSize: 2, pageToken: first.nextPageToken });
+  t.same(
+    [...first.items, ...second.items].map(({ messageId }) => messageId),
+    ['o2', 'o1', 'o0'],
+  );
 });

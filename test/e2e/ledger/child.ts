@@ -68,7 +68,7 @@ const sink = await openSink();
 
 async function record(id: string, { id: eventId, at, seq }: OutboxEvent): Promise<void> {
   pass('told');
-  const message = { tripId: id, messageId: eventId, senderId: 'u', senderRole: 'rider', text: '', at };
+  const message = { tripId: id, messageId: eventId, senderId: 'u', senderRole: 'rider' as const, text: '', at };
   await sink.events.record({ id: eventId, type: 'chat.sent', at, key: id, seq, kind: 'chat_message', message });
   pass('recorded');
 }

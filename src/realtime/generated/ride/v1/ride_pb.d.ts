@@ -371,7 +371,7 @@ export declare type OfferReply = Message<"ride.v1.OfferReply"> & {
 export declare const OfferReplySchema: GenMessage<OfferReply>;
 
 /**
- * Text to the other side of a trip.
+ * Text to the other side of a trip, or of a booking.
  *
  * @generated from message ride.v1.ChatSend
  */
@@ -396,6 +396,13 @@ export declare type ChatSend = Message<"ride.v1.ChatSend"> & {
    * @generated from field: string text = 3;
    */
   text: string;
+
+  /**
+   * In place of the trip, of a departure: the booking whose passenger talks with its driver.
+   *
+   * @generated from field: string booking_id = 4;
+   */
+  bookingId: string;
 };
 
 /**
@@ -423,6 +430,13 @@ export declare type Typing = Message<"ride.v1.Typing"> & {
    * @generated from field: bool active = 2;
    */
   active: boolean;
+
+  /**
+   * In place of the trip, of a departure: the booking whose passenger talks with its driver.
+   *
+   * @generated from field: string booking_id = 3;
+   */
+  bookingId: string;
 };
 
 /**
@@ -473,8 +487,8 @@ export declare type SosTrigger = Message<"ride.v1.SosTrigger"> & {
 export declare const SosTriggerSchema: GenMessage<SosTrigger>;
 
 /**
- * Follow a topic: `trip:<id>`, `user:<id>`, `presence:<user id>`, `zone:<h3>`, `city:<city>`, `sos:alerts`; `order:<id>` is another
- * name of `trip:<id>`.
+ * Follow a topic: `trip:<id>`, `booking:<id>`, `user:<id>`, `presence:<user id>`, `zone:<h3>`, `city:<city>`, `sos:alerts`;
+ * `order:<id>` is another name of `trip:<id>`.
  * With a position (the epoch and offset of the last ordered message seen) the missed ones are sent first.
  *
  * @generated from message ride.v1.Subscribe
@@ -1504,13 +1518,13 @@ export declare type TripEvent = Message<"ride.v1.TripEvent"> & {
 export declare const TripEventSchema: GenMessage<TripEvent>;
 
 /**
- * Text of either side, to all who follow the trip: also to the session that sent it.
+ * Text of either side, to all who follow the trip or booking: also to the session that sent it.
  *
  * @generated from message ride.v1.ChatMessage
  */
 export declare type ChatMessage = Message<"ride.v1.ChatMessage"> & {
   /**
-   * The trip whose two sides talk.
+   * The trip whose two sides talk; of a booking, the departure.
    *
    * @generated from field: string trip_id = 1;
    */
@@ -1550,6 +1564,13 @@ export declare type ChatMessage = Message<"ride.v1.ChatMessage"> & {
    * @generated from field: int64 at_ms = 6;
    */
   atMs: bigint;
+
+  /**
+   * Whose passenger talks with the driver of the departure.
+   *
+   * @generated from field: string booking_id = 7;
+   */
+  bookingId: string;
 };
 
 /**
@@ -1565,7 +1586,7 @@ export declare const ChatMessageSchema: GenMessage<ChatMessage>;
  */
 export declare type TypingNotice = Message<"ride.v1.TypingNotice"> & {
   /**
-   * The trip whose two sides talk.
+   * The trip whose two sides talk; of a booking, the departure.
    *
    * @generated from field: string trip_id = 1;
    */
@@ -1584,6 +1605,13 @@ export declare type TypingNotice = Message<"ride.v1.TypingNotice"> & {
    * @generated from field: bool active = 3;
    */
   active: boolean;
+
+  /**
+   * Whose passenger talks with the driver of the departure.
+   *
+   * @generated from field: string booking_id = 4;
+   */
+  bookingId: string;
 };
 
 /**
