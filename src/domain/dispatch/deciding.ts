@@ -7,7 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { DispatchMeter } from '../../ports/dispatch-meter.ts';
 import type { Offers } from '../../ports/offers.ts';
 import type { Ids } from '../ids.ts';
-import { type Settled, settled } from '../joined.ts';
+import { type Settled, settled, unsettle } from '../joined.ts';
 import type { Asked, Offer } from '../offers/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
@@ -34,6 +34,8 @@ export type Decided = 'offered' | 'no_driver' | 'not_waiting' | 'again';
 
 /** Drivers reserved for the offers of one decision. */
 type Held = Map<string, string>;
+/** The offer of each trip that had a driver in some round of its decision. */
+type OfferIds = Map<string, string>;
 
 const isAway = (error: unknown): boolean => error instanceof RideError && error.code === 'RIDE_UNAVAILABLE';
 
@@ -57,10 +59,13 @@ export function createDeciding(deps: DecidingDeps) {
   }
 
   /** Reserves who was chosen; resolves those who have another offer. */
-  async function reserve(choices: readonly Choice[], offerIds: ReadonlyMap<string, string>, held: Held) {
-    const wanted = new Map(
-      choices.flatMap(({ tripId, driverIds }) => driverIds.map((id) => [id, offerIds.get(tripId)!])),
-    );
+  async function reserve(choices: readonly Choice[], offerIds: OfferIds, held: Held) {
+    const wanted = new Map<string, string>();
+    for (const { tripId, driverIds } of choices) {
+      if (driverIds.length === 0) continue;
+      if (!offerIds.has(tripId)) offerIds.set(tripId, ids.next('ofr'));
+      for (const id of driverIds) wanted.set(id, offerIds.get(tripId)!);
+    }
     await release(
       held,
       [...held.keys()].filter((id) => wanted.get(id) !== held.get(id)),
@@ -90,7 +95,6 @@ export function createDeciding(deps: DecidingDeps) {
 
   /** Asks the drivers of one choice. */
   async function ask(input: DecisionInput, choice: Choice, offerId: string, held: Held): Promise<Decided> {
-    if (choice.driverIds.length === 0) return 'no_driver';
     try {
       const offer = offerOf(input, choice, offerId);
       await callers.within(choice.tripId, () => trips.command(choice.tripId, { type: 'offer', offer }));
@@ -105,7 +109,7 @@ export function createDeciding(deps: DecidingDeps) {
 
   /** One decision, and what came of it for each trip. */
   async function decideTogether(waiting: readonly Trip[]): Promise<Map<string, Decided>> {
-    const offerIds = new Map(waiting.map(({ id }) => [id, ids.next('ofr')] as const));
+    const offerIds: OfferIds = new Map();
     const held: Held = new Map();
     try {
       const totalS = meter.stopwatch();
@@ -128,14 +132,14 @@ export function createDeciding(deps: DecidingDeps) {
       const parts = await decisions.write(waiting[0]!.source.city, decided.input, decided.decision);
       const kind = settings.windowMs > 0 ? 'window' : 'trip';
       meter.decided(kind, parts, { assigningS, totalS: totalS(), greedyTrips: decided.decision.greedyTrips });
-      const outcomes = decided.decision.choices.map(
-        async (choice) =>
-          [choice.tripId, await ask(decided.input, choice, offerIds.get(choice.tripId)!, held)] as const,
+      const { choices } = decided.decision;
+      const outcomes = new Map(choices.map(({ tripId }): [string, Decided] => [tripId, 'no_driver']));
+      const asking = choices.filter(({ driverIds }) => driverIds.length > 0);
+      const asked = await Promise.allSettled(
+        asking.map((choice) => ask(decided.input, choice, offerIds.get(choice.tripId)!, held)),
       );
-      const settled = await Promise.allSettled(outcomes);
-      const failed = settled.find((one) => one.status === 'rejected');
-      if (failed) throw failed.reason;
-      return new Map(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+      for (const [i, { tripId }] of asking.entries()) outcomes.set(tripId, unsettle(asked[i]!));
+      return outcomes;
     } catch (error) {
       // What was offered keeps its drivers reserved; the others are free again. With the store away nobody knows, and all are:
       // a reservation is a convenience, the driver's document decides.

@@ -33,9 +33,9 @@ export function tracedStore(store: Store, tracing: Tracing): Store {
 /** The handler, which is told of each event within its trace. */
 export function tracedHandler(handler: OutboxHandler, tracing: Tracing): OutboxHandler {
   function within<T>(event: OutboxEvent, run: (event: OutboxEvent) => T): T {
-    const { [TRACE]: trace, ...data } = event.data;
     // Not written yet: it is told by the process that wrote it, within what it is part of.
-    if (trace === undefined) return run(event);
+    if (event.data[TRACE] === undefined) return run(event);
+    const { [TRACE]: trace, ...data } = event.data;
     return tracing.within(trace as Trace, () => run({ ...event, data }));
   }
   const { record } = handler;
