@@ -16,7 +16,6 @@ import { type OffersPlace, offersConformance } from '../../conformance/offers.ts
 import { type PositionsPlace, positionsConformance } from '../../conformance/positions.ts';
 import { type SessionsPlace, sessionsConformance } from '../../conformance/sessions.ts';
 
-const HISTORY_LENGTH = 50;
 const LEASE_MS = 300;
 const LOCATION_TTL_MS = 60_000;
 const ENTRY_TTL_MS = 60_000;
@@ -32,7 +31,12 @@ export interface RedisPlace extends BusPlace {
 }
 
 /** Connects to `url`; `cut` breaks what listens there. Everything is closed with the test. */
-export async function redisPlace(t: Test, url: string, cut: () => Promise<void>): Promise<RedisPlace> {
+export async function redisPlace(
+  t: Test,
+  url: string,
+  cut: () => Promise<void>,
+  historyLength = 50,
+): Promise<RedisPlace> {
   const connect = async (): Promise<ScriptedRedis> => {
     const redis = withScripts(connectRedis({ url }, () => {}));
     t.teardown(() => redis.disconnect());
@@ -44,9 +48,9 @@ export async function redisPlace(t: Test, url: string, cut: () => Promise<void>)
   return {
     redis,
     cut,
-    historyLength: HISTORY_LENGTH,
+    historyLength,
     async node(): Promise<RedisBus> {
-      const options = { url, historyLength: HISTORY_LENGTH, historyTtlMs: 60_000, onError: () => {}, log: quiet };
+      const options = { url, historyLength, historyTtlMs: 60_000, onError: () => {}, log: quiet };
       const bus = createRedisBus(await connect(), options);
       t.teardown(() => bus.close());
       return bus;
