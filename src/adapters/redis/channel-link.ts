@@ -4,6 +4,7 @@
  */
 import { Redis, type RedisOptions } from 'ioredis';
 import { COMMAND_TIMEOUT_MS, retryStrategy } from './connection.ts';
+import { PushedMessages } from './pushed-messages.ts';
 
 export interface LinkOwner {
   /** The connection stands; no channel does. */
@@ -12,7 +13,7 @@ export interface LinkOwner {
   linkDown(link: ChannelLink): void;
   /** The server gave channels up: their slots went to another one. */
   linkStale(link: ChannelLink): void;
-  message(channel: Buffer, data: Buffer): void;
+  message(channel: string, data: Buffer): void;
   error(error: Error): void;
 }
 
@@ -36,13 +37,11 @@ export class ChannelLink {
       keepAlive: 10_000,
     });
     this.#redis = redis;
-    redis.on(sharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, data: Buffer) =>
-      owner.message(channel, data),
-    );
     redis.on('error', (error) => owner.error(error));
     redis.on('moved', () => owner.linkStale(this));
     redis.on('ready', () => {
       this.#up = true;
+      this.#divert(owner);
       owner.linkUp(this);
     });
     redis.on('close', () => {
@@ -50,6 +49,16 @@ export class ChannelLink {
       this.#up = false;
       owner.linkDown(this);
     });
+  }
+
+  /** From here on messages come by the short way. The handshake is over, so that what comes next begins a reply. */
+  #divert(owner: LinkOwner): void {
+    const { stream } = this.#redis;
+    const [parse] = stream.listeners('data') as [(bytes: Buffer) => void];
+    const kind = this.#sharded ? 'smessage' : 'message';
+    const messages = new PushedMessages(kind, (channel, data) => owner.message(channel, data), parse);
+    stream.off('data', parse);
+    stream.on('data', (chunk: Buffer) => messages.read(chunk));
   }
 
   get up(): boolean {

@@ -86,7 +86,7 @@ class ChannelSet implements Channels {
       linkUp: () => this.#schedule(),
       linkDown: (link: ChannelLink) => this.#lost(link),
       linkStale: (link: ChannelLink) => this.#lost(link),
-      message: (channel: Buffer, data: Buffer) => onMessage(channel.toString(), data),
+      message: onMessage,
       error: onError,
     };
     this.#topology = createTopology(url, commands, owner, () => this.#moved());
