@@ -134,6 +134,7 @@ function streamsInRedis(
         subscribe: 'subscribe',
         history: 'history',
         position: 'history',
+        elsewhere: 'history',
       },
       onHit,
     ),

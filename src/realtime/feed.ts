@@ -280,9 +280,8 @@ export class Feed implements Joiner, Stream {
     if (!this.#isBusy) await this.#settle();
   }
 
-  /** Compares with Redis, for a message that got lost on the way without a trace. */
-  async check(): Promise<void> {
-    const { offset, epoch } = await this.#options.bus.position(this.topic);
+  /** The topic is at this position in Redis: what leads there may have got lost on the way without a trace. */
+  async check({ offset, epoch }: Position): Promise<void> {
     const isBehind = epoch === this.received.epoch ? offset > this.received.offset : epoch !== '';
     if (!isBehind || this.#held !== null) return;
     this.#hasBroken = true;

@@ -243,7 +243,7 @@ export class Follows {
    * having broken shows in no later message when it was the last one.
    */
   check(share: number): void {
-    const log = this.#options.log;
+    const places = new Map<string, Position>();
     for (let left = Math.ceil(this.#feeds.size * share); left > 0; left--) {
       let next = this.#checking.next();
       if (next.done) {
@@ -251,8 +251,15 @@ export class Follows {
         next = this.#checking.next();
       }
       const feed = next.value;
-      if (!feed) return;
-      feed.check().catch((error: unknown) => log.debug({ err: error, topic: feed.topic }, 'topic not checked'));
+      if (!feed) break;
+      places.set(feed.topic, feed.received);
     }
+    if (places.size === 0) return;
+    this.#compare(places).catch((error: unknown) => this.#options.log.debug({ err: error }, 'topics not checked'));
+  }
+
+  async #compare(places: ReadonlyMap<string, Position>): Promise<void> {
+    const elsewhere = await this.#options.bus.elsewhere(places);
+    await Promise.all([...elsewhere].map(([topic, position]) => this.#feeds.get(topic)?.check(position)));
   }
 }

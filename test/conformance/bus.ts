@@ -156,6 +156,22 @@ const cases: Record<string, Case> = {
     t.same(a.texts(topic), ['1', '2', 'other', '9']);
   },
 
+  'of many topics those are named that are elsewhere': async (t, place) => {
+    const bus = await place.node();
+    const topics = Array.from({ length: 600 }, () => aTopic());
+    const [still, moved, gone] = [topics[3]!, topics[299]!, topics[599]!];
+    for (const topic of [still, moved]) await bus.publishOrdered(topic, bytes('1'));
+    const places = new Map(topics.map((topic) => [topic, START]));
+    for (const topic of [still, moved]) places.set(topic, await bus.position(topic));
+    places.set(gone, { epoch: 'forgotten', offset: 3 });
+    await bus.publishOrdered(moved, bytes('2'));
+    const elsewhere = await bus.elsewhere(places);
+    t.same([...elsewhere.keys()].sort(), [moved, gone].sort());
+    t.same(elsewhere.get(moved), { epoch: places.get(moved)!.epoch, offset: 2 });
+    t.same(elsewhere.get(gone), START);
+    t.equal((await bus.elsewhere(new Map())).size, 0);
+  },
+
   'history gives what comes after a place, in pages': async (t, place) => {
     const topic = aTopic();
     const { bus } = await listen(place);

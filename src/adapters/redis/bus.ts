@@ -10,9 +10,10 @@ import type { Bus, BusMessage, HistoryPage, TopicPosition } from '../../ports/bu
 import type { Logger } from '../../ports/logger.ts';
 import { SINGLES_KNOWN } from '../../ports/publisher.ts';
 import { createChannels } from './channels.ts';
-import { orAway } from './connection.ts';
+import { orAway, redisAway } from './connection.ts';
 import { createOrderedMessages } from './ordered-messages.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { type KeyCommand, sendAll } from './slots.ts';
 import { createTurnMessages } from './turn-messages.ts';
 
 /** How much of a topic is kept, and how long after its last message. */
@@ -40,6 +41,9 @@ export interface RedisBus extends Bus {
   close(): void;
 }
 
+/** Topics of one comparison, so that Redis is not kept from others for long. */
+const MAX_COMPARED = 250;
+
 const NEWLINE = 10;
 /** Before the payload of a message without history that Redis itself sends. */
 export const PLAIN_HEADER = Buffer.from('\n');
@@ -49,6 +53,12 @@ const SENDER_MARK = 64; // @
 /** The braces are hash tags: memory, history and (sharded) channel of a topic share one slot. */
 const memoryKey = (topic: string): string => `memory:{${topic}}`;
 const historyKey = (topic: string): string => `history:{${topic}}`;
+
+type Place = readonly [topic: string, position: TopicPosition];
+/** Fields of a memory. */
+type Known = [epoch: string | null, offset: string | null];
+
+const positionOf = ([epoch, offset]: Known): TopicPosition => ({ epoch: epoch ?? '', offset: Number(offset ?? 0) });
 
 const bytesOf = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
@@ -107,6 +117,33 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
     return { epoch, offset, messages, complete };
   }
 
+  async function compareTogether(places: readonly Place[]): Promise<Place[]> {
+    const keys = places.map(([topic]) => memoryKey(topic));
+    const expected = places.flatMap(([, { epoch, offset }]) => [epoch, offset]);
+    const reply = await orAway(redis.rideComparePlaces(keys.length, ...keys, ...expected));
+    const others: Place[] = [];
+    for (let i = 0; i < reply.length; i += 3) {
+      const [number, epoch, offset] = reply.slice(i, i + 3) as [number, string, string];
+      others.push([places[number - 1]![0], { epoch, offset: Number(offset) }]);
+    }
+    return others;
+  }
+
+  /** On a cluster each memory may lie elsewhere. */
+  async function readApart(places: readonly Place[]): Promise<Place[]> {
+    const replies = await sendAll(
+      redis,
+      places.map(([topic]): KeyCommand => ['hmget', memoryKey(topic), 'epoch', 'offset']),
+    );
+    return replies.flatMap(([error, reply], i): Place[] => {
+      if (error) throw redisAway(error);
+      const [topic, expected] = places[i]!;
+      const position = positionOf(reply as Known);
+      const isThere = position.epoch === expected.epoch && position.offset === expected.offset;
+      return isThere ? [] : [[topic, position]];
+    });
+  }
+
   return {
     publish(topic, payload) {
       messages.add(topic, Buffer.concat([own, payload]));
@@ -152,8 +189,19 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
 
     async position(topic) {
       ordered.flush();
-      const [epoch, offset] = await orAway(redis.hmget(memoryKey(topic), 'epoch', 'offset'));
-      return { epoch: epoch ?? '', offset: Number(offset ?? 0) };
+      return positionOf((await orAway(redis.hmget(memoryKey(topic), 'epoch', 'offset'))) as Known);
+    },
+
+    async elsewhere(places) {
+      ordered.flush();
+      const asked = [...places];
+      const found = new Map<string, TopicPosition>();
+      for (let at = 0; at < asked.length; at += MAX_COMPARED) {
+        const some = asked.slice(at, at + MAX_COMPARED);
+        for (const [topic, position] of redis.isCluster ? await readApart(some) : await compareTogether(some))
+          found.set(topic, position);
+      }
+      return found;
     },
 
     flush: () => ordered.flush(),

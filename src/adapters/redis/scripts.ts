@@ -202,9 +202,27 @@ export interface ScriptedRedis extends Redis {
   /** The same for one key. */
   rideRecordPosition(key: string, ttlMs: number, index: '', position: string): Promise<[string]>;
   ridePublishAll(...messages: (string | Buffer)[]): Promise<null>;
+  rideComparePlaces(keyCount: number, ...keysAndPlaces: (string | number)[]): Promise<(string | number)[]>;
   rideReleaseReservation(key: string, offerId: string): Promise<0 | 1>;
   rideAdvanceInbox(key: string, epoch: string, offset: number, ttlMs: number): Promise<0 | 1>;
 }
+
+/**
+ * KEYS memories of topics, ARGV for each the epoch and offset that are expected; for a single server, where one script may read them all
+ * reply: for each that has others its number (from 1), epoch, offset
+ */
+const comparePlaces = `
+local others = {}
+for i = 1, #KEYS do
+  local known = redis.call('HMGET', KEYS[i], 'epoch', 'offset')
+  local epoch, offset = known[1] or '', known[2] or '0'
+  if epoch ~= ARGV[2 * i - 1] or offset ~= ARGV[2 * i] then
+    local at = #others
+    others[at + 1], others[at + 2], others[at + 3] = i, epoch, offset
+  end
+end
+return others
+`;
 
 export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('ridePublishOrdered', { numberOfKeys: 2, lua: publishOrdered });
@@ -213,6 +231,7 @@ export function withScripts(redis: Redis): ScriptedRedis {
   redis.defineCommand('rideRecordPositions', { lua: recordPositions });
   redis.defineCommand('rideRecordPosition', { numberOfKeys: 1, lua: recordPositions });
   redis.defineCommand('ridePublishAll', { numberOfKeys: 0, lua: publishAll });
+  redis.defineCommand('rideComparePlaces', { lua: comparePlaces, readOnly: true });
   redis.defineCommand('rideReleaseReservation', { numberOfKeys: 1, lua: releaseReservation });
   redis.defineCommand('rideAdvanceInbox', { numberOfKeys: 1, lua: advanceInbox });
   return redis as ScriptedRedis;

@@ -109,7 +109,11 @@ t.test('byte by byte, with a large message', async (t) => {
 
 t.test('of the other kind of channel it is not its business', async (t) => {
   const got: string[] = [];
-  const reader = new PushedMessages('message', () => t.fail('it is none'), (rest) => got.push(rest.toString()));
+  const reader = new PushedMessages(
+    'message',
+    () => t.fail('it is none'),
+    (rest) => got.push(rest.toString()),
+  );
   const push = list('>', 3, [bulk(Buffer.from('smessage')), bulk(Buffer.from('a')), bulk(Buffer.from('b'))]).toString();
   reader.read(Buffer.from(push));
   t.same(got, [push]);
