@@ -8,6 +8,7 @@
  * one, and ephemeral ones are dropped oldest first. The newest value of a topic may be the last for long, so it is never dropped:
  * as there is one a topic and kind, they take no room from others, and have as many bytes again.
  */
+import type { Meter } from '../ports/meter.ts';
 import type { Frame } from './frame.ts';
 
 /** Messages of one session that are being handled at a time; beyond it what it sends waits. */
@@ -52,8 +53,28 @@ export class Ring {
     return Math.max(this.#counted / this.#maxMessages, this.#bytes / this.#maxBytes);
   }
 
+  /**
+   * Takes `frame` in as its delivery class has it, and tells `meter` what gave way. False when it has no room though nothing may give way
+   * for it any more.
+   */
+  offer(frame: Frame, meter: Pick<Meter, 'dropped'>): boolean {
+    if (frame.delivery === 'latest' && this.#conflate(frame)) {
+      meter.dropped('latest');
+      return true;
+    }
+    while (!this.#hasRoom(frame)) {
+      if (frame.delivery !== 'latest' && this.#dropEphemeral()) meter.dropped('ephemeral');
+      else if (frame.delivery === 'ephemeral') {
+        meter.dropped('ephemeral');
+        return true;
+      } else return false;
+    }
+    this.#push(frame);
+    return true;
+  }
+
   /** True when `frame` fits. A frame larger than the whole bound still fits an empty ring. */
-  hasRoom(frame: Frame): boolean {
+  #hasRoom(frame: Frame): boolean {
     const { delivery } = frame;
     if (delivery === 'latest') return this.#latestBytes === 0 || this.#latestBytes + frame.bytes <= this.#maxBytes;
     const counted = this.#counted;
@@ -62,8 +83,8 @@ export class Ring {
     return counted < this.#maxMessages + messages && this.#bytes + frame.bytes <= this.#maxBytes + bytes;
   }
 
-  /** Of a newest-wins frame after `conflate` found none. */
-  push(frame: Frame): void {
+  /** Of a newest-wins frame after `#conflate` found none. */
+  #push(frame: Frame): void {
     const slot: Slot = { frame };
     this.#slots ??= [];
     this.#slots.push(slot);
@@ -75,7 +96,7 @@ export class Ring {
   }
 
   /** Puts a newest-wins frame in the place of an older one of its topic and kind; false when there is none. */
-  conflate(frame: Frame): boolean {
+  #conflate(frame: Frame): boolean {
     const slot = this.#latest?.get(keyOf(frame));
     if (!slot) return false;
     this.#latestBytes += frame.bytes - slot.frame.bytes;
@@ -97,19 +118,19 @@ export class Ring {
     return frame;
   }
 
-  /** Removes the oldest ephemeral frame; returns it, or undefined when there is none. */
-  dropEphemeral(): Frame | undefined {
+  /** Removes the oldest ephemeral frame; false when there is none. */
+  #dropEphemeral(): boolean {
     const slots = this.#slots;
-    if (slots === null) return undefined;
+    if (slots === null) return false;
     for (let at = this.#head; at < slots.length; at++) {
       const { frame } = slots[at]!;
       if (frame.delivery !== 'ephemeral') continue;
       slots.splice(at, 1);
       this.#forget(frame);
       if (this.#head === slots.length) this.#clear();
-      return frame;
+      return true;
     }
-    return undefined;
+    return false;
   }
 
   #forget(frame: Frame): void {

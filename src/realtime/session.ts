@@ -216,23 +216,12 @@ export class Session {
     const { limits } = this.#owner;
     this.#ring ??= new Ring(limits.outboundMessages, limits.outboundBytes);
     const ring = this.#ring;
-    if (frame.delivery === 'latest' && ring.conflate(frame)) {
-      this.#owner.meter.dropped('latest');
+    if (!ring.offer(frame, this.#owner.meter)) {
+      // Only what must not be lost is left: the client resumes from its offset, and gets the newest values anew.
+      this.#owner.meter.dropped('slow_reader');
+      this.#owner.drop(this, 'RIDE_SLOW_READER', 'resume from the last offset');
       return;
     }
-    while (!ring.hasRoom(frame)) {
-      if (frame.delivery !== 'latest' && ring.dropEphemeral()) this.#owner.meter.dropped('ephemeral');
-      else if (frame.delivery === 'ephemeral') {
-        this.#owner.meter.dropped('ephemeral');
-        return;
-      } else {
-        // Only what must not be lost is left: the client resumes from its offset, and gets the newest values anew.
-        this.#owner.meter.dropped('slow_reader');
-        this.#owner.drop(this, 'RIDE_SLOW_READER', 'resume from the last offset');
-        return;
-      }
-    }
-    ring.push(frame);
     if (!this.#full && ring.fill > PAUSE_ABOVE) {
       this.#full = true;
       this.#owner.meter.stream('backpressure', 'held');
