@@ -9,15 +9,13 @@ import type { TripPayments } from '../domain/payments/service.ts';
 import {
   QuoteRequestSchema,
   QuoteSchema,
-  SurgeQuerySchema,
-  SurgeZonesSchema,
   TripFareSchema,
   toQuoteWire,
-  toSurgeZonesWire,
   toTripFareWire,
 } from '../domain/pricing/schemas.ts';
 import type { Pricing } from '../domain/pricing/service.ts';
 import { Id } from '../domain/schemas.ts';
+import { SurgeQuerySchema, SurgeZonesSchema, toSurgeZonesWire } from '../domain/surge/schemas.ts';
 import type { Surge } from '../domain/surge/service.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { RideError } from '../errors.ts';

@@ -1,9 +1,7 @@
 /** Quotes, fares and surge zones on the REST wire. Amounts are whole minor units, factors thousandths. */
-import { cellToBoundary } from 'h3-js';
 import { type Static, Type } from 'typebox';
-import { after, DROPOFF, ESTIMATE, PICKUP, RIDER_ID, TRIP_ID, ZONE, ZONE_OUTLINE } from '../examples.ts';
+import { after, DROPOFF, ESTIMATE, PICKUP, RIDER_ID, TRIP_ID, ZONE } from '../examples.ts';
 import {
-  CitySchema,
   Closed,
   EpochMs,
   EstimateSource,
@@ -14,13 +12,11 @@ import {
   PlaceCitySchema,
   VehicleClassSchema,
 } from '../schemas.ts';
-import type { SurgeBoard, ZoneSurge } from '../surge/rules.ts';
+import { Cell, Permille } from '../surge/schemas.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
 import { type Fare, fareLineKinds, fareOfTerms, type Quote, type SurgeSnapshot, type Terms } from './rules.ts';
 
 const Minor = Type.Integer({ minimum: 0, description: 'minor units of the currency' });
-const Permille = Type.Integer({ minimum: 1000, description: 'factor in thousandths; 1000 is none' });
-const Cell = Type.String({ description: 'H3 cell' });
 const PointSchema = Type.Object({ lat: Latitude, lng: Longitude }, { ...Closed, title: 'Point' });
 
 /** Longer than any that is given out. */
@@ -158,62 +154,6 @@ export const TripFareSchema = Type.Object(
   },
 );
 
-export const SurgeQuerySchema = Type.Object({ city: Type.Optional(CitySchema) }, Closed);
-
-export const SurgeZonesSchema = Type.Object(
-  {
-    type: Type.Literal('FeatureCollection'),
-    computed_at: Type.Union([EpochMs, Type.Null()], { description: 'null: there is no board that counts' }),
-    features: Type.Array(
-      Type.Object({
-        type: Type.Literal('Feature'),
-        id: Cell,
-        geometry: Type.Object({
-          type: Type.Literal('Polygon'),
-          coordinates: Type.Array(Type.Array(Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }))),
-        }),
-        properties: Type.Object({
-          city: Type.String(),
-          multiplier_permille: Permille,
-          target_permille: Permille,
-          waiting: Type.Integer({ description: 'trips without a driver in the zone' }),
-          lost: Type.Integer({ description: 'trips of the zone that found none lately' }),
-          drivers: Type.Integer({ description: 'available in the zone' }),
-          demand: Type.Number({ description: 'waiting and lost, with the neighbours’ share' }),
-          supply: Type.Number({ description: 'drivers, with the neighbours’ share' }),
-        }),
-      }),
-    ),
-  },
-  {
-    title: 'SurgeZones',
-    description: 'GeoJSON (RFC 7946): a polygon for each zone',
-    examples: [
-      {
-        type: 'FeatureCollection',
-        computed_at: after(-5),
-        features: [
-          {
-            type: 'Feature',
-            id: ZONE,
-            geometry: { type: 'Polygon', coordinates: [ZONE_OUTLINE] },
-            properties: {
-              city: 'nyc',
-              multiplier_permille: 1000,
-              target_permille: 1000,
-              waiting: 3,
-              lost: 0,
-              drivers: 7,
-              demand: 3.5,
-              supply: 8,
-            },
-          },
-        ],
-      },
-    ],
-  },
-);
-
 function toSurge(s: SurgeSnapshot): Static<typeof SurgeSchema> {
   return {
     zone: s.zone,
@@ -270,34 +210,4 @@ export function toTripFareWire(trip: Trip): Static<typeof TripFareSchema> {
     fare: toFareWire(charged ?? fareOfTerms(terms)),
     ...toTerms(terms),
   };
-}
-
-/** Longitudes east of the first are continued beyond 180°, so that a zone across the date line stays one piece. */
-function polygonOf(zone: string): number[][][] {
-  const ring = cellToBoundary(zone, true);
-  const from = ring[0]![0]!;
-  return [ring.map(([lng, lat]) => [lng! - 360 * Math.round((lng! - from) / 360), lat!])];
-}
-
-const toFeature = (z: ZoneSurge) => ({
-  type: 'Feature' as const,
-  id: z.zone,
-  geometry: { type: 'Polygon' as const, coordinates: polygonOf(z.zone) },
-  properties: {
-    city: z.city,
-    multiplier_permille: z.multiplierPermille,
-    target_permille: z.targetPermille,
-    waiting: z.waiting,
-    lost: z.lost,
-    drivers: z.drivers,
-    demand: z.demand,
-    supply: z.supply,
-  },
-});
-
-export function toSurgeZonesWire(
-  at: SurgeBoard['at'] | null,
-  zones: readonly ZoneSurge[],
-): Static<typeof SurgeZonesSchema> {
-  return { type: 'FeatureCollection', computed_at: at, features: zones.map(toFeature) };
 }
