@@ -2,7 +2,10 @@
 import type { Telematics } from '../domain/telematics/rules.ts';
 
 export interface TelematicsBoard {
-  /** Takes the place of what was there; written together with others. Rejects with RIDE_UNAVAILABLE. */
+  /**
+   * Takes the place of what was there; written together with others, and of each driver once a second at most, the newest. Resolves when it
+   * is written, or something newer came. Rejects with RIDE_UNAVAILABLE.
+   */
   keep(driverId: string, said: Telematics): Promise<void>;
   /** Null: nothing is known. Rejects with RIDE_UNAVAILABLE. */
   of(driverId: string): Promise<Telematics | null>;

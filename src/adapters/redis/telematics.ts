@@ -5,6 +5,9 @@ import { orAway, redisAway } from './connection.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { createTurnWrites } from './turn-writes.ts';
 
+/** Between two writes of one driver: no limit counts heartbeats, which come with news as fast as a connection carries them. */
+const REST_MS = 1000;
+
 const keyOf = (driverId: string): string => `porter:telematics:${driverId}`;
 
 interface Stored {
@@ -15,8 +18,32 @@ interface Stored {
   timestamp: number;
 }
 
+interface Waiting {
+  text: string;
+  kept: PromiseWithResolvers<void>;
+}
+
 export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number): TelematicsBoard {
   const writes = createTurnWrites(redis);
+  /** Drivers of whom something was written less than `REST_MS` ago, and what waits since; null: nothing. */
+  const resting = new Map<string, Waiting | null>();
+
+  function write(driverId: string, text: string): Promise<void> {
+    resting.set(driverId, null);
+    setTimeout(rested, REST_MS, driverId).unref();
+    return new Promise((resolve, reject) =>
+      writes.add(['set', keyOf(driverId), text, 'PX', ttlMs], ([error]) =>
+        error ? reject(redisAway(error)) : resolve(),
+      ),
+    );
+  }
+
+  function rested(driverId: string): void {
+    const newest = resting.get(driverId);
+    resting.delete(driverId);
+    if (newest) write(driverId, newest.text).then(newest.kept.resolve, newest.kept.reject);
+  }
+
   return {
     keep(driverId, { batteryRatio, signalDbm, inBackground, appVersion, at }) {
       const stored: Stored = {
@@ -26,11 +53,13 @@ export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number): Tele
         appVersion,
         timestamp: at,
       };
-      return new Promise((resolve, reject) =>
-        writes.add(['set', keyOf(driverId), JSON.stringify(stored), 'PX', ttlMs], ([error]) =>
-          error ? reject(redisAway(error)) : resolve(),
-        ),
-      );
+      const text = JSON.stringify(stored);
+      const earlier = resting.get(driverId);
+      if (earlier === undefined) return write(driverId, text);
+      earlier?.kept.resolve();
+      const kept = Promise.withResolvers<void>();
+      resting.set(driverId, { text, kept });
+      return kept.promise;
     },
 
     async of(driverId) {
