@@ -68,6 +68,8 @@ export interface IndexSpec {
    * together with `unique` or `sparse`.
    */
   present?: string;
+  /** Stands in it behind all else, so that documents are counted by it without being read. Not together with `unique` or `sparse`. */
+  counts?: string;
 }
 
 export interface CollectionSpec<T extends StoredDocument> {

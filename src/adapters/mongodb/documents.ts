@@ -114,6 +114,7 @@ function mongoIndex(index: IndexSpec): MongoIndex {
   const unique = index.unique && { unique: true as const };
   if (index.sparse) return { key, name: index.name, sparse: true, ...unique };
   const made: MongoIndex = { key: unique ? key : { ...key, _id: 1 }, name: index.name, ...unique };
+  if (index.counts !== undefined) made.key[fieldOf(index.counts)] = 1;
   // Explicit nulls have a place in it, as conditions for these go.
   if (index.present !== undefined) made.partialFilterExpression = { [fieldOf(index.present)]: { $exists: true } };
   return made;

@@ -76,7 +76,9 @@ function indexSchema(collection: string, index: IndexSpec): { index: string; sql
   const present = index.sparse ? index.fields[0] : index.present;
   const kept = present === undefined ? '' : ` WHERE ${expression(present)} IS NOT NULL`;
   const name = `${collection}.${index.name}`;
-  if (!index.unique) return [{ index: name, sql: `CREATE INDEX "${name}" ${on} (${fields.join(', ')}, id)${kept}` }];
+  const behind = index.counts === undefined ? 'id' : `id, ${expression(index.counts)}`;
+  if (!index.unique)
+    return [{ index: name, sql: `CREATE INDEX "${name}" ${on} (${fields.join(', ')}, ${behind})${kept}` }];
   const main = { index: name, sql: `CREATE UNIQUE INDEX "${name}" ${on} (${fields.join(', ')})${kept}` };
   const nullable = (index.sparse ? fields.slice(1) : fields).map((field) => `${field} IS NULL`);
   if (nullable.length === 0) return [main];

@@ -37,6 +37,8 @@ export function checkSpec(spec: CollectionSpec<StoredDocument>): void {
       throw new Error(`${where}: unique and sparse take one field`);
     if (index.present !== undefined && (index.unique || index.sparse || !PATH.test(index.present)))
       throw new Error(`${where}: present is one dotted path, without unique and sparse`);
+    if (index.counts !== undefined && (index.unique || index.sparse || !PATH.test(index.counts)))
+      throw new Error(`${where}: counts is one dotted path, without unique and sparse`);
     if (index.fields.length === 0) throw new Error(`${where} names no field`);
     for (const field of index.fields) if (!PATH.test(field)) throw new Error(`${where}: ${field} is not a dotted path`);
   }

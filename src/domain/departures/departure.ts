@@ -33,8 +33,8 @@ export type AnyTrip = Trip | Departure;
 
 export const isDeparture = (trip: AnyTrip): trip is Departure => trip.kind === 'scheduled';
 
-/** Of the collection `trips`, for searches by time, and by place and time; the kind is for counting alone. */
+/** Of the collection `trips`, for searches by time, and by place and time. */
 export const departureIndexes: readonly IndexSpec[] = [
-  { name: 'status_departure', fields: ['status', 'departureTime', 'kind'], present: 'departureTime' },
+  { name: 'status_departure', fields: ['status', 'departureTime'], present: 'departureTime' },
   { name: 'status_cell_departure', fields: ['status', 'source.cell', 'departureTime'], present: 'departureTime' },
 ];

@@ -49,7 +49,8 @@ export const tripCollection: CollectionSpec<Trip> = {
     { name: 'status_city_match', fields: ['status', 'source.city', 'matchFrom'] },
     { name: 'driver_status', fields: ['driverId', 'status'], present: 'driverId' },
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
-    { name: 'status_updated', fields: ['status', 'updatedAt'] },
+    // Without the kind every trip that was ever completed would be read to count those of one.
+    { name: 'status_updated', fields: ['status', 'updatedAt'], counts: 'kind' },
     { name: 'cell_created', fields: ['source.cell', 'createdAt'] },
     { name: 'created', fields: ['createdAt'] },
   ],

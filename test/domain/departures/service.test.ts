@@ -2,7 +2,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { fromBinary } from '@bufbuild/protobuf';
 import t from 'tap';
-import { pageStatements } from '../../../src/adapters/sqlite/query.ts';
+import { pageStatements, whereClause } from '../../../src/adapters/sqlite/query.ts';
+import { tableOf } from '../../../src/adapters/sqlite/schema.ts';
 import type { Departure } from '../../../src/domain/departures/departure.ts';
 import type { DepartureInput } from '../../../src/domain/departures/service.ts';
 import { RideError } from '../../../src/errors.ts';
@@ -429,6 +430,17 @@ t.test('SQLite answers searches by an index', async (t) => {
   t.match(plan(open), /USING INDEX trips\.status_departure/);
   t.match(plan({ ...open, 'source.city': 'x' }), /USING INDEX trips\.status_(city_)?departure/);
   t.match(plan({ ...open, 'source.cell': { in: ['a', 'b'] } }), /USING INDEX trips\.status_(cell_)?departure/);
+});
+
+t.test('SQLite counts trips of each kind without reading one', async (t) => {
+  const file = new DatabaseSync(place.sqliteFile, { readOnly: true });
+  t.after(() => file.close());
+  for (const kind of ['ride', 'delivery', 'scheduled']) {
+    const where = whereClause({ kind, status: 'completed' });
+    const sql = `EXPLAIN QUERY PLAN SELECT count(*) FROM ${tableOf('trips')} WHERE ${where.sql}`;
+    const [plan] = file.prepare(sql).all(...(where.parameters as never[]));
+    t.match(plan?.detail, /USING COVERING INDEX/);
+  }
 });
 
 t.test('what cannot be published', async (t) => {
