@@ -1,5 +1,4 @@
 /** Deliveries, document E's orders: order, read, prove. Offers, the steps between and cancelling are those of trips. */
-
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import {

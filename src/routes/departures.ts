@@ -1,5 +1,4 @@
 /** Scheduled departures: publish, find, read, and the driver's steps. Seats are booked by the routes of bookings.ts. */
-
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';

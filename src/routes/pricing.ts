@@ -1,5 +1,4 @@
 /** Prices: quotes, the fare of a trip, payments of trips and bookings, and the surge zones for maps. */
-
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Geofences } from '../domain/geofences/service.ts';

@@ -1,5 +1,4 @@
 /** On-demand rides: request, read, cancel, and the driver's steps. */
-
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';

@@ -55,13 +55,13 @@ export class PushedMessages {
     let restFrom = 0;
     while (at < bytes.length) {
       const isMessage = this.#isMessage(bytes, at);
-      const end = isMessage ? this.#messageEnd(bytes, at) : this.#replyEnd(bytes, at);
-      if (end === INCOMPLETE) break;
-      if (isMessage) {
-        if (restFrom < at) this.#rest(bytes.subarray(restFrom, at));
-        restFrom = end;
-        this.#hand(bytes, at);
+      if (isMessage && restFrom < at) {
+        this.#rest(bytes.subarray(restFrom, at));
+        restFrom = at;
       }
+      const end = isMessage ? this.#hand(bytes, at) : this.#replyEnd(bytes, at);
+      if (end === INCOMPLETE) break;
+      if (isMessage) restFrom = end;
       at = end;
     }
     if (restFrom < at) this.#rest(bytes.subarray(restFrom, at));
@@ -78,22 +78,16 @@ export class PushedMessages {
     return true;
   }
 
-  #messageEnd(bytes: Buffer, at: number): number {
-    // The `$` of the channel is the last byte of the head.
+  /** Hands out the message at `at` when all of it is here; where it ends. */
+  #hand(bytes: Buffer, at: number): number {
+    // The `$` of the channel is the last byte of the head. Behind its length, `#end` is where a string begins.
     const channelEnd = this.#bulkEnd(bytes, at + this.#head.length);
-    return channelEnd === INCOMPLETE ? INCOMPLETE : this.#bulkEnd(bytes, channelEnd);
-  }
-
-  #hand(bytes: Buffer, at: number): void {
-    const channelLength = this.#number(bytes, at + this.#head.length + 1);
-    const channelStart = this.#end;
-    const channelEnd = channelStart + channelLength;
-    const dataLength = this.#number(bytes, channelEnd + 3);
-    const dataStart = this.#end;
-    this.#onMessage(
-      bytes.toString('utf8', channelStart, channelEnd),
-      bytes.subarray(dataStart, dataStart + dataLength),
-    );
+    if (channelEnd === INCOMPLETE) return INCOMPLETE;
+    const channel = this.#end;
+    const end = this.#bulkEnd(bytes, channelEnd);
+    if (end === INCOMPLETE) return INCOMPLETE;
+    this.#onMessage(bytes.toString('utf8', channel, channelEnd - 2), bytes.subarray(this.#end, end - 2));
+    return end;
   }
 
   /** A number up to the end of its line, after which `#end` is; INCOMPLETE when that is not here. */

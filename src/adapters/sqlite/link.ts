@@ -197,8 +197,8 @@ export class Link {
 
   async close(): Promise<void> {
     clearTimeout(this.#restart);
-    if (!this.#closing) this.#acknowledge();
     if (!this.#closing) {
+      this.#acknowledge();
       this.#closing = Promise.withResolvers();
       if (this.#worker) {
         this.#flush();

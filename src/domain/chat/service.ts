@@ -9,17 +9,12 @@ import type { Collection, CollectionSpec, OutboxEvent, Page, StoredDocument } fr
 import { isTaken } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import type { Principal, Role } from '../roles.ts';
+import type { Principal } from '../roles.ts';
 import { createThreads, type ThreadName, type ThreadsDeps } from './threads.ts';
 
-export interface ChatDocument extends StoredDocument {
-  /** Of a booking its departure. */
-  tripId: string;
-  bookingId?: string;
-  messageId: string;
-  senderId: string;
-  senderRole: Role;
-  text: string;
+type ChatMessage = OutboundMessages['chat_message'];
+
+export interface ChatDocument extends StoredDocument, Omit<ChatMessage, 'at'> {
   /** Who is told of it on his own topic too. */
   told?: string[];
 }
@@ -46,8 +41,6 @@ export interface ChatDeps extends ThreadsDeps {
 /** Both may hold colons: the length says where the sender ends, or two messages could be one. */
 const idOf = (threadId: string, senderId: string, messageId: string): string =>
   `chat:${threadId}:${senderId.length}:${senderId}:${messageId}`;
-
-type ChatMessage = OutboundMessages['chat_message'];
 
 /** As it is told to people and to other systems. */
 export function saidIn(message: ChatDocument): ChatMessage {

@@ -2,7 +2,6 @@
  * Use cases of scheduled departures: a driver publishes one, passengers find it, the driver drives it. The seats on it are given by
  * ../bookings/service.ts; what an event leads to is in reactions.ts.
  */
-
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
