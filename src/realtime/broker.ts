@@ -7,6 +7,7 @@ import { type Announce, Follows, type FollowsOptions } from './follows.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
+import type { Hearing } from './topics.ts';
 import type { Transport } from './transport.ts';
 import { Turn } from './turn.ts';
 
@@ -150,8 +151,14 @@ export class Broker {
   }
 
   /** See Follows, as for the next three. */
-  subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
-    return this.#follows.subscribe(session, topic, since, announce);
+  subscribe(
+    session: Session,
+    topic: string,
+    since?: Position,
+    announce?: Announce,
+    hearing?: Hearing | null,
+  ): Promise<SubscribeResult> {
+    return this.#follows.subscribe(session, topic, since, announce, hearing);
   }
 
   followInbox(session: Session, since: Position, announce: Announce): Promise<void> {

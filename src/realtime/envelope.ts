@@ -2,7 +2,7 @@
  * Envelopes on the wire: decoding what clients send into a typed refusal or a message, encoding what the server says, and
  * the few bytes of a published envelope that a node reads or adds without decoding it.
  */
-import { fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { create, fromBinary, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { RideError } from '../errors.ts';
 import type { BusMessage } from '../ports/bus.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -193,6 +193,12 @@ export function outsideOf({ topic, offset, payload }: BusMessage, log: Logger): 
     log.warn({ err: error, topic, offset }, 'a message of the history is no envelope: its readers get its place alone');
     return NO_ENVELOPE;
   }
+}
+
+/** The place of a message in its topic's history, without what it says: for whom that is not, and who still sees no hole. */
+export function placeOf({ topic, kind, offset, epoch }: Frame): Frame {
+  const envelope = create(ServerEnvelopeSchema, { topic, offset: BigInt(offset), epoch });
+  return new Frame(Buffer.from(toBinary(ServerEnvelopeSchema, envelope)), kind, topic, offset, epoch);
 }
 
 /** A published payload with its place in the topic's history, which protobuf lets us append. */

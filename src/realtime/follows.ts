@@ -16,8 +16,9 @@ import type { Missed } from './replay.ts';
 import type { Session } from './session.ts';
 import type { Snapshots } from './snapshots.ts';
 import { Subscription } from './subscription.ts';
-import { ownTopic, tripOf } from './topics.ts';
+import { type Hearing, ownTopic, tripOf } from './topics.ts';
 import type { Turn } from './turn.ts';
+import { Veil } from './veil.ts';
 
 export interface FollowsOptions {
   maxSubscriptions: number;
@@ -73,22 +74,30 @@ export class Follows {
    * topic that is followed already, that goes on.
    * @param announce called between what was missed and what is live; the topic's newest value follows it, after the state of the trip
    *   when some of what was missed is no longer kept
-   * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit
+   * @param hearing from when on what is said there is for him; without it all of it is
+   * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit; what `hearing` throws
    */
-  async subscribe(session: Session, topic: string, since?: Position, announce?: Announce): Promise<SubscribeResult> {
+  async subscribe(
+    session: Session,
+    topic: string,
+    since?: Position,
+    announce?: Announce,
+    hearing?: Hearing | null,
+  ): Promise<SubscribeResult> {
     const place = async (subscription: Subscription): Promise<Missed | null> => {
       if (since) return subscription.catchUp(since);
       if (!subscription.isLive) subscription.begin();
       return null;
     };
-    return this.#follow(session, topic, place, (subscription, missed) => {
+    const done = (subscription: Subscription, missed: Missed | null): SubscribeResult => {
       if (missed) this.#count(missed, missed.recovered ? 'recovered' : 'gap', 'topic');
       const { offset, epoch } = subscription.position;
       const { recovered, count } = missed ?? { recovered: true, count: 0 };
       const result = { topic, recovered, offset, epoch, replayed: count };
       announce?.(result);
       return result;
-    });
+    };
+    return this.#follow(session, topic, place, done, hearing);
   }
 
   /**
@@ -119,6 +128,7 @@ export class Follows {
     topic: string,
     place: (subscription: Subscription) => Promise<M>,
     done: (subscription: Subscription, missed: M) => T,
+    hearing?: Hearing | null,
   ): Promise<T> {
     const subscription = session.subscriptions.get(topic) ?? this.#attach(session, topic);
     const feed = this.#feeds.get(topic)!;
@@ -131,6 +141,10 @@ export class Follows {
       try {
         mustStand();
         await feed.open();
+        if (hearing) {
+          subscription.veil ??= new Veil(session.principal.userId);
+          subscription.veil.lift(await hearing());
+        }
         mustStand();
         // Asked for only now that what is newer will come by itself.
         const newestValue = this.#options.snapshots?.newest(topic) ?? null;

@@ -17,14 +17,14 @@ import type { Services, SubscribeResult } from './messages/definition.ts';
 import type { Recovery, Redeemed } from './recovery.ts';
 import type { SavedTopics, Session } from './session.ts';
 import type { SignedIn } from './sign-in.ts';
-import { authorizeTopic, ownTopic } from './topics.ts';
+import { authorizeTopic, ownTopic, type TopicServices } from './topics.ts';
 import type { Transport } from './transport.ts';
 
 export interface GatewayOptions {
   broker: Broker;
   inbound: Inbound;
   recovery: Recovery;
-  services: Pick<Services, 'trips' | 'drivers' | 'presence' | 'bookings'>;
+  services: Pick<Services, 'drivers' | 'trips' | 'bookings'> & TopicServices;
   clock: Clock;
   newSessionId(): string;
   heartbeatIntervalMs: number;
@@ -136,8 +136,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     const announce = (value: SubscribeResult): void => inbound.reply(session, '', { case: 'subscribed', value });
     const follow = async ([topic, place]: [string, Position]): Promise<void> => {
       try {
-        await authorizeTopic(session.principal, topic, services);
-        await broker.subscribe(session, topic, place, announce);
+        const hearing = await authorizeTopic(session.principal, topic, services);
+        await broker.subscribe(session, topic, place, announce, hearing);
       } catch (thrown) {
         const error = asRideError(thrown);
         if (error.spec.retryable) throw error;
@@ -151,10 +151,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   async function followOne(session: Session, topic: string, since?: Position): Promise<void> {
+    const announce = (value: SubscribeResult): void => inbound.reply(session, '', { case: 'subscribed', value });
     try {
-      await broker.subscribe(session, topic, since, (result) =>
-        inbound.reply(session, '', { case: 'subscribed', value: result }),
-      );
+      const hearing = await authorizeTopic(session.principal, topic, services);
+      await broker.subscribe(session, topic, since, announce, hearing);
     } catch (thrown) {
       const error = asRideError(thrown);
       if (session.closed) {

@@ -44,8 +44,8 @@ export class MessageHandle implements SessionHandle {
   ): Promise<SubscribeResult> {
     const { broker, services } = this.#parts;
     const topic = canonicalTopic(name);
-    await authorizeTopic(this.principal, topic, services);
-    return broker.subscribe(this.#session, topic, since, announce);
+    const hearing = await authorizeTopic(this.principal, topic, services);
+    return broker.subscribe(this.#session, topic, since, announce, hearing);
   }
 
   answer(payload: ServerPayload): void {

@@ -8,6 +8,7 @@ import { Few } from './few.ts';
 import { Batch, type Frame, type Outgoing } from './frame.ts';
 import { Place } from './place.ts';
 import { BEGINNING, type Missed, PAGE, type Page, type ReadPage, readMissed } from './replay.ts';
+import type { Veil } from './veil.ts';
 
 /** Live messages that may wait for a reader that takes its time over what it missed; they are shared with all who wait for them. */
 const MAX_WAITING = { messages: 4096, bytes: 4 << 20 };
@@ -41,6 +42,8 @@ export class Subscription {
   readonly feed: Stream;
   /** What the client surely has. */
   readonly place = new Place();
+  /** Before what the session may not hear of the topic; null: it hears all. */
+  veil: Veil | null = null;
   /** Last ordered message given to the sink, while that may differ from the feed's. */
   #at: Position = BEGINNING;
   /** How many epochs the feed had seen when the sink was placed. */
@@ -83,7 +86,7 @@ export class Subscription {
   /** What the topic brought in one turn. */
   deliver(outgoing: Outgoing, comesFirst: boolean): void {
     if (this.#inStep) {
-      this.sink.send(outgoing, comesFirst);
+      this.#send(outgoing, comesFirst);
       return;
     }
     if (this.#waiting !== null) {
@@ -109,7 +112,12 @@ export class Subscription {
       if (!this.feed.isAfter(frame, this.#at, this.#epochs)) return;
       this.#at = { offset: frame.offset, epoch: frame.epoch };
     }
-    this.sink.send(frame, comesFirst);
+    this.#send(frame, comesFirst);
+  }
+
+  #send(outgoing: Outgoing, comesFirst: boolean): void {
+    const heard = this.veil === null ? outgoing : this.veil.over(outgoing);
+    if (heard !== null) this.sink.send(heard, comesFirst);
   }
 
   /**
@@ -154,7 +162,7 @@ export class Subscription {
       await this.sink.drained();
       if (!this.feed.follows(this)) return false;
       const frames = pageOf(missed, at);
-      this.sink.send(frames.length === 1 ? frames[0]! : new Batch(frames), false);
+      this.#send(frames.length === 1 ? frames[0]! : new Batch(frames), false);
       const { offset, epoch } = frames.at(-1)!;
       this.#startAt({ offset, epoch }, epochs);
       at += frames.length;

@@ -21,7 +21,15 @@ export const presenceOf = (topic: string): string | null =>
 /** The trip of a topic `trip:<id>`; null of any other. */
 export const tripOf = (topic: string): string | null => (topic.startsWith(TRIP) ? topic.slice(TRIP.length) : null);
 
-export type TopicServices = Pick<Services, 'trips' | 'bookings' | 'presence'>;
+export interface TopicServices extends Pick<Services, 'trips' | 'bookings' | 'presence'> {
+  chat: Pick<Services['chat'], 'heardFrom'>;
+}
+
+/**
+ * From when on a caller who does not hear everything of a topic hears what is said there; domain epoch ms. Asked once whatever changes
+ * that will reach him, so that nothing of it is missed. @throws as `authorizeTopic`
+ */
+export type Hearing = () => Promise<number>;
 
 /** Followed by every session of the user without asking; what is sent to it while he is away waits for him. */
 export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
@@ -29,9 +37,14 @@ export const ownTopic = ({ userId }: Principal): string => `user:${userId}`;
 /**
  * Riders follow their own trips and bookings, drivers their assigned ones, operators any; the two sides each other's presence;
  * admins and dispatchers a whole city and the alerts.
+ * @returns null: he hears all of it, for as long as he follows it
  * @throws RideError RIDE_INVALID_INPUT for a name that is none, RIDE_FORBIDDEN, RIDE_NOT_FOUND
  */
-export async function authorizeTopic(principal: Principal, topic: string, services: TopicServices): Promise<void> {
+export async function authorizeTopic(
+  principal: Principal,
+  topic: string,
+  services: TopicServices,
+): Promise<Hearing | null> {
   const match = /^(trip|booking|user|zone|city|sos|presence):(.*)$/s.exec(topic);
   if (!match || !userId.pattern.test(match[2]!)) {
     throw invalidInput(
@@ -40,21 +53,29 @@ export async function authorizeTopic(principal: Principal, topic: string, servic
     );
   }
   const [, kind, name] = match as unknown as [string, string, string];
-  const allowed = await mayFollow(principal, kind, name, services);
-  if (!allowed)
-    throw new RideError('RIDE_FORBIDDEN', `A ${principal.role} may not follow ${topic}`, {
-      field: 'topic',
-      rule: 'a topic that the caller may follow',
-    });
+  if (kind === 'trip') {
+    const heardFrom = () => tripHeardFrom(principal, name, services);
+    return (await heardFrom()) === 0 ? null : heardFrom;
+  }
+  if (!(await mayFollow(principal, kind, name, services))) throw mayNot(principal, topic);
+  return null;
+}
+
+const mayNot = ({ role }: Principal, topic: string): RideError =>
+  new RideError('RIDE_FORBIDDEN', `A ${role} may not follow ${topic}`, {
+    field: 'topic',
+    rule: 'a topic that the caller may follow',
+  });
+
+async function tripHeardFrom(principal: Principal, tripId: string, { trips, chat }: TopicServices): Promise<number> {
+  const trip = await trips.any(tripId);
+  if (!trip) throw notFound('trip', tripId, 'topic');
+  if (!trips.mayRead(principal, trip)) throw mayNot(principal, `${TRIP}${tripId}`);
+  return chat.heardFrom(principal, trip);
 }
 
 async function mayFollow(principal: Principal, kind: string, name: string, services: TopicServices): Promise<boolean> {
   switch (kind) {
-    case 'trip': {
-      const trip = await services.trips.any(name);
-      if (!trip) throw notFound('trip', name, 'topic');
-      return services.trips.mayRead(principal, trip);
-    }
     case 'booking': {
       const booked = await services.bookings.any(name);
       if (!booked) throw notFound('booking', name, 'topic');

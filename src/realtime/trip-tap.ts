@@ -41,8 +41,13 @@ export function createTripTap({ trips, presence, locations, broker }: TripTapOpt
   }
 
   function leave(userId: string, topic: string): void {
-    for (const session of broker().sessionsOf(userId)) {
-      if (!isOperator(session.principal.role)) broker().unsubscribe(session, topic);
+    for (const session of [...broker().sessionsOf(userId)]) {
+      if (isOperator(session.principal.role) || !session.subscriptions.get(topic)) continue;
+      broker().unsubscribe(session, topic);
+      // Who only listens, and to this alone, is told that nothing more will come.
+      if (session.subscriptions.size > 0) continue;
+      session.flush();
+      session.close('RIDE_FORBIDDEN', `${topic} is no longer to be followed`);
     }
   }
 

@@ -14,7 +14,8 @@ export interface ChatRouteOptions {
 }
 
 const DESCRIPTION =
-  'Newest first, also when it has ended; for its two sides and operators. By the header `Topic-Position` a stream goes on from here: ' +
+  'Newest first, also when it has ended; for its two sides and operators. A driver reads what was said since the trip was assigned to him, ' +
+  'and not what an earlier driver and the rider said. By the header `Topic-Position` a stream goes on from here: ' +
   'what comes twice has the same `sender_id` and `message_id`.';
 
 export const chatRoutes: FastifyPluginAsyncTypebox<ChatRouteOptions> = async (app, { chat, position }) => {

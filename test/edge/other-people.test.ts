@@ -1,9 +1,11 @@
 /** Someone else's trip: not to be read, followed, driven, located or talked in, on any transport; and the attempt changes nothing. */
 import t from 'tap';
+import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
-import { connect, transports } from '../clients/peer.ts';
+import { connect, type Peer, transports } from '../clients/peer.ts';
 import { build } from '../helper.ts';
 import { assignedRide, lookingDriver, type Member, member, north, offeredRide, somewhere } from '../scene.ts';
+import { until } from '../until.ts';
 import { isRefused, livesOn, type Refusal } from './streams.ts';
 
 const s = await build(t);
@@ -177,6 +179,72 @@ t.test('a driver who gave the trip up is a stranger to it', async (t) => {
   const where = await s.rest('GET', `/api/v1/trips/${ride.id}/location`, ride.rider.token);
   t.equal(where.status, 404, 'and where he is no longer concerns the rider');
 });
+
+t.test(
+  'who takes a trip over hears what is said from then on, on every transport; who gave it up hears no more',
+  async (t) => {
+    const ride = await assignedRide(t, s);
+    const topic = `trip:${ride.id}`;
+    const path = `/api/v1/trips/${ride.id}`;
+    const rider = await connect(t, s.at, 'websocket-json', ride.rider.token);
+    await rider.ask({ subscribe: { topic } });
+    const say = async (peer: Peer, message_id: string): Promise<void> => {
+      t.ok((await peer.ask({ chat_send: { trip_id: ride.id, message_id, text: `of ${message_id}` } })).ack, message_id);
+      await rider.inbox.find((m) => m.chat_message?.message_id === message_id, message_id);
+    };
+    const listen = (who: Member) =>
+      openEvents(t, s.at.http, `${path}/events/stream?since=:0`, { authorization: `Bearer ${who.token}` });
+    const said = async (who: Member): Promise<string[]> => {
+      const { body } = await s.rest('GET', `${path}/messages`, who.token);
+      return body.items.map((m: Message) => m.message_id).reverse();
+    };
+    const heardBy = (all: readonly Message[]): string[] =>
+      all.filter((m) => m.chat_message).map((m) => m.chat_message.message_id);
+
+    await say(ride.driver.peer, 'former-1');
+    await say(rider, 'rider-1');
+    const formerEvents = await listen(ride.driver);
+    await formerEvents.next((m) => m.subscribed);
+    const next = await lookingDriver(t, s, ride.at);
+    t.equal((await s.rest('POST', `${path}/cancel`, ride.driver.token)).body.status, 'requested');
+    const { job_offer } = await next.peer.inbox.find((m) => m.job_offer?.trip_id === ride.id, 'the offer');
+    const asked = await Promise.all(transports.map((transport) => connect(t, s.at, transport, next.token)));
+    for (const peer of asked) t.ok((await peer.ask({ subscribe: { topic, since_offset: '0' } })).subscribed);
+    await say(rider, 'rider-2');
+    const saidAt = Date.now();
+    await until(() => Date.now() > saidAt + 1, 'the clock to go on');
+    t.equal((await s.rest('POST', `${path}/offers/${job_offer.offer_id}/accept`, next.token)).status, 200);
+    await say(rider, 'rider-3');
+    await say(next.peer, 'next-1');
+
+    const his = ['rider-3', 'next-1'];
+    const late = await Promise.all(transports.map((transport) => connect(t, s.at, transport, next.token)));
+    for (const peer of late) t.ok((await peer.ask({ subscribe: { topic, since_offset: '0' } })).subscribed);
+    for (const peer of [...asked, ...late]) {
+      await peer.inbox.find((m) => m.chat_message?.message_id === 'next-1', 'the last');
+      t.same(heardBy(peer.inbox.all), his, `${peer.transport}: only his own`);
+      const offsets = peer.inbox.all.filter((m) => m.topic === topic && m.offset).map((m) => Number(m.offset));
+      t.same(
+        offsets,
+        Array.from(offsets, (_, i) => i + 1),
+        `${peer.transport}: and no hole`,
+      );
+      t.notMatch(JSON.stringify(peer.inbox.all), /of (former|rider-[12])/, 'nor a word of the others anywhere');
+    }
+    const events = await listen(next);
+    await events.next((m) => m.subscribed);
+    t.same(heardBy(events.inbox.all), his, 'nor by server-sent events');
+    t.same(await said(next), his, 'nor by REST');
+    const all = ['former-1', 'rider-1', 'rider-2', ...his];
+    t.same(await said(ride.rider), all, 'the rider reads all');
+    t.same(await said(await member(s, 'dispatcher')), all, 'and so do operators');
+
+    t.equal((await formerEvents.next((m) => m.closed, 'the end')).closed.code, 'RIDE_FORBIDDEN');
+    t.same(heardBy(formerEvents.inbox.all), ['former-1', 'rider-1'], 'who gave it up heard nothing more');
+    t.equal((await listen(ride.driver)).status, 403, 'nor may he listen again');
+    t.equal((await s.rest('GET', `${path}/messages`, ride.driver.token)).status, 403, 'or read what he said himself');
+  },
+);
 
 t.test('a driver who let an offer pass hears no more of the trip', async (t) => {
   const ride = await offeredRide(t, s);

@@ -5,11 +5,13 @@
 import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
-import type { Collection, CollectionSpec, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import type { Collection, CollectionSpec, Filter, OutboxEvent, Page, StoredDocument } from '../../ports/store.ts';
+import { type AnyTrip, isDeparture } from '../departures/departure.ts';
 import { isTaken } from '../documents/writing.ts';
 import type { Ids } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import type { Principal } from '../roles.ts';
+import { HEARS_ALL, heardFrom } from './rules.ts';
 import { createThreads, type ThreadName, type ThreadsDeps } from './threads.ts';
 
 type ChatMessage = OutboundMessages['chat_message'];
@@ -109,16 +111,23 @@ export function createChat({ messages, relay, trips, bookings, publisher, clock,
       publisher.publishLatest(topic, 'typing_notice', who);
     },
 
-    /** What was said, newest first; also when it has ended. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_INVALID_INPUT */
+    /** What was said and is for him, newest first; also when it has ended. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_INVALID_INPUT */
     async history(
       principal: Principal,
       name: ThreadName,
       page: { pageSize: number; pageToken?: string | undefined },
     ): Promise<Page<ChatMessage>> {
-      const { tripId, bookingId } = await threadOf(principal, name);
-      const found = await messages.page({ where: bookingId ? { bookingId } : { tripId }, ...page });
+      const { tripId, bookingId, heardFrom } = await threadOf(principal, name);
+      const thread: Filter = bookingId ? { bookingId } : { tripId };
+      const where = heardFrom > 0 ? { ...thread, createdAt: { gte: heardFrom } } : thread;
+      const found = await messages.page({ where, ...page });
       return { ...found, items: found.items.map(saidIn) };
     },
+
+    /** From when on `principal`, who may follow the trip, hears what is said on its topic; domain epoch ms, 0: all of it. See ./rules.ts. */
+    heardFrom: (principal: Principal, trip: AnyTrip): number =>
+      // Of a departure everything is said on the topics of its bookings.
+      isDeparture(trip) ? HEARS_ALL : heardFrom(principal, trip),
 
     /** Publishes one stored message to those who follow the trip or booking. */
     publish(event: OutboxEvent) {

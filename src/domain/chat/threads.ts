@@ -5,9 +5,10 @@
 import { invalidInput, RideError } from '../../errors.ts';
 import { holdsSeats } from '../bookings/rules.ts';
 import type { Bookings } from '../bookings/service.ts';
-import { isOperator, type Principal } from '../roles.ts';
+import type { Principal } from '../roles.ts';
 import { isTerminal } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
+import { HEARS_ALL, HEARS_NOTHING, heardFrom } from './rules.ts';
 
 /** One of them names the thread; what is left out may be empty. */
 export interface ThreadName {
@@ -26,6 +27,8 @@ export interface Thread {
   told: readonly string[];
   /** Null: it has not ended. */
   endedAs: string | null;
+  /** What was said at this instant and later is for who asks; domain epoch ms. */
+  heardFrom: number;
 }
 
 export interface ThreadsDeps {
@@ -36,14 +39,16 @@ export interface ThreadsDeps {
 /** @returns what finds a thread that `principal` has a say in; it throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN, RIDE_INVALID_INPUT */
 export function createThreads({ trips, bookings }: ThreadsDeps) {
   async function ofTrip(principal: Principal, tripId: string): Promise<Thread> {
-    const { riderId, driverId, status } = await trips.get(principal, tripId);
+    const trip = await trips.get(principal, tripId);
+    const from = heardFrom(principal, trip);
     // Whoever is offered a trip may read it, and has nobody to talk with yet.
-    if (![riderId, driverId].includes(principal.userId) && !isOperator(principal.role))
+    if (from === HEARS_NOTHING)
       throw new RideError('RIDE_FORBIDDEN', 'Only the rider and the driver of a trip may chat', {
         field: 'trip_id',
         rule: 'a trip of the caller',
       });
-    return { id: tripId, tripId, topic: `trip:${tripId}`, told: [], endedAs: isTerminal(status) ? status : null };
+    const endedAs = isTerminal(trip.status) ? trip.status : null;
+    return { id: tripId, tripId, topic: `trip:${tripId}`, told: [], endedAs, heardFrom: from };
   }
 
   async function ofBooking(principal: Principal, bookingId: string): Promise<Thread> {
@@ -55,6 +60,8 @@ export function createThreads({ trips, bookings }: ThreadsDeps) {
       topic: `booking:${bookingId}`,
       told: [booking.passengerId, departure.driverId],
       endedAs: holdsSeats(booking) ? null : booking.status,
+      // Of a booking neither side is ever another.
+      heardFrom: HEARS_ALL,
     };
   }
 

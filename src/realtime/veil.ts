@@ -1,0 +1,53 @@
+/**
+ * What a subscription is not given of a trip's topic: what was said before the trip became its driver's own. Of each such message it gets
+ * the place alone, so that it sees no hole. Whoever is offered the trip learns on the topic itself, in order, that it has become his.
+ */
+import { placeOf } from './envelope.ts';
+import { Batch, type Frame, type Outgoing } from './frame.ts';
+
+/** Nothing else is looked at. */
+const KINDS: ReadonlySet<string> = new Set(['chat_message', 'typing_notice', 'trip_event']);
+
+export class Veil {
+  readonly #userId: string;
+  /** What was said then and later is heard; domain epoch ms, infinity: nothing yet. */
+  #from = Number.POSITIVE_INFINITY;
+
+  constructor(userId: string) {
+    this.#userId = userId;
+  }
+
+  /** From then on it is heard, or from earlier on if that was known. */
+  lift(from: number): void {
+    this.#from = Math.min(this.#from, from);
+  }
+
+  /** What is left of what comes next; null: nothing. */
+  over(outgoing: Outgoing): Outgoing | null {
+    if (!outgoing.frames.some(({ kind }) => KINDS.has(kind))) return outgoing;
+    const frames = outgoing.frames.flatMap((frame) => this.#heard(frame) ?? []);
+    if (frames.length > 1) return new Batch(frames);
+    return frames[0] ?? null;
+  }
+
+  #heard(frame: Frame): Frame | null {
+    if (frame.kind === 'chat_message') return this.#isHeard(frame) ? frame : placeOf(frame);
+    if (this.#from < Number.POSITIVE_INFINITY) return frame;
+    if (frame.kind === 'typing_notice') return null;
+    if (frame.kind === 'trip_event') this.#learn(frame);
+    return frame;
+  }
+
+  #isHeard(frame: Frame): boolean {
+    const payload = frame.decode((envelope) => envelope.payload);
+    return payload.case === 'chatMessage' && Number(payload.value.atMs) >= this.#from;
+  }
+
+  #learn(frame: Frame): void {
+    const payload = frame.decode((envelope) => envelope.payload);
+    if (payload.case !== 'tripEvent') return;
+    const { type, driverId, seq, atMs } = payload.value;
+    // What another system says of a trip makes it nobody's, whatever it is called.
+    if (type === 'assigned' && driverId === this.#userId && seq > 0n) this.lift(Number(atMs));
+  }
+}
