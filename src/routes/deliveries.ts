@@ -67,7 +67,7 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       const riderId = forWhom(principal, 'rider_id', body.rider_id, 'A client orders deliveries for himself');
       const { weight_g, ...parcel } = body.parcel;
-      const request = {
+      const wish = () => ({
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
@@ -80,9 +80,9 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         ...(body.note ? { note: body.note } : {}),
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),
         ...tripLimit(principal),
-      };
+      });
       const key = idempotencyKey(principal, 'POST /deliveries', headers['idempotency-key'], body);
-      const { trip, created } = await deliveries.order(request, key);
+      const { trip, created } = await deliveries.order(wish, key);
       reply.code(created ? 201 : 200).header('location', `/api/v1/deliveries/${trip.id}`);
       return sendDelivery(reply, principal, trip) as never;
     },

@@ -77,23 +77,25 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
       }
       const { pickup } = body;
       const field = pickup.city === undefined ? 'city' : 'pickup.city';
-      const city = geofences.cityOf(pickup, pickup.city ?? body.city, principal.city, field);
-      const input = {
-        driverId,
-        pickup: { ...body.pickup, city },
-        dropoff: {
-          ...body.dropoff,
-          city: geofences.cityOf(body.dropoff, body.dropoff.city, body.city ?? principal.city, 'dropoff.city'),
-        },
-        city,
-        departureTime: body.departure_time,
-        seats: body.seats,
-        seatFareMinor: body.seat_fare_minor,
-        vehicleClass: body.vehicle_class ?? principal.vehicleClass,
-        ...(body.note ? { note: body.note } : {}),
+      const wish = () => {
+        const city = geofences.cityOf(pickup, pickup.city ?? body.city, principal.city, field);
+        return {
+          driverId,
+          pickup: { ...body.pickup, city },
+          dropoff: {
+            ...body.dropoff,
+            city: geofences.cityOf(body.dropoff, body.dropoff.city, body.city ?? principal.city, 'dropoff.city'),
+          },
+          city,
+          departureTime: body.departure_time,
+          seats: body.seats,
+          seatFareMinor: body.seat_fare_minor,
+          vehicleClass: body.vehicle_class ?? principal.vehicleClass,
+          ...(body.note ? { note: body.note } : {}),
+        };
       };
       const key = idempotencyKey(principal, 'POST /departures', headers['idempotency-key'], body);
-      const { departure, created } = await departures.publish(principal, input, key);
+      const { departure, created } = await departures.publish(principal, wish, key);
       reply.code(created ? 201 : 200).header('location', `/api/v1/departures/${departure.id}`);
       return sendDeparture(reply, departure) as never;
     },

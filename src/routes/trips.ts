@@ -91,7 +91,7 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
       const { principal, body } = request;
       requireRole(principal, 'rider', 'admin', 'dispatcher', 'service');
       const riderId = forWhom(principal, 'rider_id', body.rider_id, 'A rider requests trips for himself');
-      const input = {
+      const wish = () => ({
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
@@ -101,9 +101,9 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         ...(body.quote_id ? { quoteId: body.quote_id } : {}),
         ...(body.pickup_at === undefined ? {} : { pickupAt: body.pickup_at }),
         ...tripLimit(principal),
-      };
+      });
       const key = idempotencyKey(principal, 'POST /trips', request.headers['idempotency-key'], body);
-      const { trip, created } = await trips.request(input, key);
+      const { trip, created } = await trips.request(wish, key);
       reply.code(created ? 201 : 200).header('location', `/api/v1/trips/${trip.id}`);
       return sendTrip(reply, trip) as never;
     },

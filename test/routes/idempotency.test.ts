@@ -56,6 +56,47 @@ t.test('the same key and body are answered the same, whatever happened since', a
     t.equal((await rest('PUT', status, driver.token, { status: 'busy' }, { 'idempotency-key': key })).status, 400);
 });
 
+t.test('what was made is the answer to a repeat, also when its city was drawn anew since', async (t) => {
+  const [rider, driver] = [await member(s, 'rider'), await member(s, 'driver')];
+  const admin = await member(s, 'admin');
+  const at = somewhere();
+  const way = { pickup: at, dropoff: north(at, 2000) };
+  const edge = (x: number, y: number) => [at.lng + x, at.lat + y];
+  const coordinates = [
+    [edge(-0.05, -0.05), edge(0.05, -0.05), edge(0.05, 0.05), edge(-0.05, 0.05), edge(-0.05, -0.05)],
+  ];
+  const draw = { name: 'a city', purpose: 'city', geometry: { type: 'Polygon', coordinates } };
+  const city = await rest('POST', '/admin/geofences', admin.token, { ...draw, city: 'oldville' });
+  const contact = { name: 'Ann', phone: '+12025550123' };
+  const parcel = { pickup_contact: contact, dropoff_contact: contact, parcel: { description: 'books', weight_g: 900 } };
+  const seats = { departure_time: Date.now() + 3_600_000, seats: 2, seat_fare_minor: 100 };
+  const quote = (await rest('POST', `${api}/quotes`, rider.token, way)).body;
+  const wishes = [
+    ['trips', rider, { ...way, city: 'oldville' }],
+    ['trips', rider, { ...way, quote_id: quote.id }],
+    ['deliveries', rider, { ...way, ...parcel, city: 'oldville' }],
+    ['departures', driver, { ...way, ...seats, city: 'oldville' }],
+  ] as const;
+  const post = (n: number, key: string, more: object = {}) => {
+    const [path, who, body] = wishes[n]!;
+    return rest('POST', `${api}/${path}`, who.token, { ...body, ...more }, keyed(key));
+  };
+  const made = await Promise.all(wishes.map((_, n) => post(n, `city-${n}`)));
+  t.same(
+    made.map(({ status }) => status),
+    [201, 201, 201, 201],
+  );
+  const path = city.headers.get('location')!;
+  t.equal((await rest('PUT', path, admin.token, { ...draw, city: 'newville' })).status, 200);
+  for (const [n, [kind]] of wishes.entries()) {
+    t.hasStrict(await post(n, `city-${n}`), { status: 200, body: { id: made[n]!.body.id } }, `${kind} ${n}`);
+    const { status, body } = await post(n, `later-${n}`);
+    t.hasStrict([status, body.code], [400, 'RIDE_INVALID_INPUT'], `${kind} ${n}: what is asked now is refused`);
+    const other = await post(n, `city-${n}`, { note: 'another' });
+    t.equal(other.status, 422, `${kind} ${n}: of another body the key says so first`);
+  }
+});
+
 t.test('also while the first is under way, on whichever node', async (t) => {
   const second = await build(t, { env: { REDIS_URL: redis.url, SQLITE_FILE: s.config.sqliteFile! } });
   const driver = await member(s, 'driver');

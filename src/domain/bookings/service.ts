@@ -93,8 +93,8 @@ export function createBookings({ bookings, changes, project, idempotency, ids, l
       input: { passengerId: string; seats: number; note?: string },
       key?: IdempotencyKey,
     ): Promise<Booked & { created: boolean }> {
-      await changes.mustGet(departureId);
       const { made, created } = await idempotency.once(key, {
+        prepare: () => changes.mustGet(departureId),
         newId: () => ids.next('bkg'),
         find: (bookingId) => find(departureId, bookingId),
         async make(bookingId) {

@@ -4,7 +4,7 @@
  */
 import { invalidInput, notFound } from '../../errors.ts';
 import type { Page } from '../../ports/store.ts';
-import type { IdempotencyKey } from '../idempotency/service.ts';
+import { type IdempotencyKey, type Wish, wished } from '../idempotency/service.ts';
 import { type Ids, sixDigitsOf } from '../ids.ts';
 import { isOperator, type Principal, type VehicleClass } from '../roles.ts';
 import type { TripRequest } from '../trips/requests.ts';
@@ -33,6 +33,14 @@ export function createDeliveries(trips: Trips, ids: Ids) {
     return vehicleClass ?? least;
   }
 
+  function tripOf(request: DeliveryRequest): TripRequest {
+    const { pickupContact, dropoffContact, parcel, accepts, ...journey } = request;
+    const vehicleClass = vehicleClassOf(request);
+    const code = sixDigitsOf(ids.next('evt'));
+    const delivery = { pickupContact, dropoffContact, parcel, accepts, code, wrongCodes: 0 };
+    return { ...journey, vehicleClass, delivery };
+  }
+
   async function find(id: string): Promise<Trip> {
     const trip = await trips.find(id);
     if (trip?.kind === 'delivery') return trip;
@@ -41,19 +49,8 @@ export function createDeliveries(trips: Trips, ids: Ids) {
 
   return {
     /** @throws RideError as a request of a ride; RIDE_INVALID_INPUT for a parcel that no such vehicle takes */
-    async order(request: DeliveryRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
-      const { pickupContact, dropoffContact, parcel, accepts, ...journey } = request;
-      const vehicleClass = vehicleClassOf(request);
-      const delivery = {
-        pickupContact,
-        dropoffContact,
-        parcel,
-        accepts,
-        code: sixDigitsOf(ids.next('evt')),
-        wrongCodes: 0,
-      };
-      return trips.request({ ...journey, vehicleClass, delivery }, key);
-    },
+    order: (wish: Wish<DeliveryRequest>, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> =>
+      trips.request(() => tripOf(wished(wish)), key),
 
     /** @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async get(principal: Principal, id: string): Promise<Trip> {

@@ -11,7 +11,7 @@ import type { BookingTerms } from '../bookings/rules.ts';
 import { isTaken } from '../documents/writing.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
-import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
+import { type Idempotency, type IdempotencyKey, type Wish, wished } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import { mendEach } from '../mending.ts';
 import { isOperator, type Principal, type Role, type VehicleClass } from '../roles.ts';
@@ -77,7 +77,8 @@ export function createDepartures(deps: DeparturesDeps) {
   const { changes, clock, ids, settings, log } = deps;
   const search = createSearch(deps.departures, clock);
 
-  function check({ pickup, dropoff, departureTime, seats }: DepartureInput, now: number): void {
+  function checked(input: DepartureInput, now: number): DepartureInput {
+    const { pickup, dropoff, departureTime, seats } = input;
     const wayM = distanceM(pickup, dropoff);
     if (wayM < MIN_WAY_M) throw invalidInput('dropoff', `at least ${MIN_WAY_M} m from the pick-up`);
     if (wayM > MAX_WAY_M) throw invalidInput('dropoff', `at most ${MAX_WAY_M} m from the pick-up`);
@@ -86,6 +87,7 @@ export function createDepartures(deps: DeparturesDeps) {
     if (departureTime > now + settings.aheadMaxMs) {
       throw invalidInput('departure_time', `at most ${Math.round(settings.aheadMaxMs / 3_600_000)} hours from now`);
     }
+    return input;
   }
 
   function newDeparture(id: string, input: DepartureInput, way: Eta, now: number): Departure {
@@ -174,15 +176,14 @@ export function createDepartures(deps: DeparturesDeps) {
     /** @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE */
     async publish(
       principal: Principal,
-      input: DepartureInput,
+      wish: Wish<DepartureInput>,
       key?: IdempotencyKey,
     ): Promise<{ departure: Departure; created: boolean }> {
-      // A repeat is answered also when its time has come meanwhile; what cannot be must not use up its key.
-      if (!key || !(await deps.idempotency.knows(key))) check(input, clock.now());
       const { made, created } = await deps.idempotency.once(key, {
+        prepare: () => checked(wished(wish), clock.now()),
         newId: () => ids.next('trip'),
         find: changes.get,
-        async make(id) {
+        async make(id, input) {
           try {
             const way = await deps.routing.leg(input.pickup, input.dropoff, input.city);
             return await changes.add(newDeparture(id, input, way, clock.now()), principal.userId);

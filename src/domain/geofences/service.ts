@@ -164,9 +164,8 @@ export function createGeofences(deps: GeofencesDeps) {
      * @throws RideError RIDE_INVALID_INPUT (geometry), RIDE_IDEMPOTENCY_MISMATCH, RIDE_UNAVAILABLE
      */
     async create(input: GeofenceInput, key?: IdempotencyKey): Promise<{ fence: Geofence; created: boolean }> {
-      // Before the key is claimed: an area that cannot be must not use it up.
-      check(input);
       const { made: fence, created } = await deps.idempotency.once(key, {
+        prepare: () => check(input),
         newId: () => ids.next('gfn'),
         find: (id) => geofences.get(id),
         make: (id) => make(id, input),

@@ -34,11 +34,22 @@ export function checkBody(record: { bodyHash: string }, key: IdempotencyKey): vo
   });
 }
 
-export interface Making<T> {
-  newId(): string;
+/** What a thing is to be made of; or what says so, where that follows from things that change, as the cities that are drawn. */
+export type Wish<T extends object> = T | (() => T);
+
+export const wished = <T extends object>(wish: Wish<T>): T => (typeof wish === 'function' ? (wish as () => T)() : wish);
+
+/** `P`: what the thing is made of, checked. */
+export interface Making<T, P> {
+  /**
+   * Asked before the key is claimed: a request that cannot be must not use it up. What it throws refuses the request, unless the thing
+   * is there: that is the answer to a repeat, whatever has changed since the first.
+   */
+  prepare(): P | Promise<P>;
+  newId(prepared: P): string;
   find(id: string): Promise<T | null>;
   /** Null when somebody else made it meanwhile. */
-  make(id: string): Promise<T | null>;
+  make(id: string, prepared: P): Promise<T | null>;
 }
 
 export type Idempotency = ReturnType<typeof createIdempotency>;
@@ -67,15 +78,28 @@ export function createIdempotency(
     return { made, created: false };
   }
 
-  return {
-    /** Whether the key was used before, for this body or another. */
-    knows: async ({ id }: IdempotencyKey): Promise<boolean> => (await records.get(id)) !== null,
+  /** What was made for the key, if anything was. @throws RideError RIDE_IDEMPOTENCY_MISMATCH */
+  async function madeFor<T, P>(key: IdempotencyKey, { find }: Making<T, P>): Promise<T | null> {
+    const owner = await records.get(key.id);
+    if (!owner) return null;
+    checkBody(owner, key);
+    return find(owner.resourceId);
+  }
 
-    /** `created` is false for a repeat. @throws RideError RIDE_IDEMPOTENCY_MISMATCH, and whatever `make` throws */
-    async once<T>(key: IdempotencyKey | undefined, making: Making<T>): Promise<{ made: T; created: boolean }> {
-      const resourceId = making.newId();
+  return {
+    /** `created` is false for a repeat. @throws RideError RIDE_IDEMPOTENCY_MISMATCH, and whatever `prepare` and `make` throw */
+    async once<T, P>(key: IdempotencyKey | undefined, making: Making<T, P>): Promise<{ made: T; created: boolean }> {
+      let prepared: P;
+      try {
+        prepared = await making.prepare();
+      } catch (refusal) {
+        const made = key ? await madeFor(key, making) : null;
+        if (made) return repeated(made);
+        throw refusal;
+      }
+      const resourceId = making.newId(prepared);
       if (!key) {
-        const made = await making.make(resourceId);
+        const made = await making.make(resourceId, prepared);
         if (!made) throw new RideError('RIDE_INTERNAL', 'A new id was taken');
         return { made, created: true };
       }
@@ -84,7 +108,7 @@ export function createIdempotency(
       checkBody(owner, key);
       const existing = owner === record ? null : await making.find(owner.resourceId);
       if (existing) return repeated(existing);
-      const made = await making.make(owner.resourceId);
+      const made = await making.make(owner.resourceId, prepared);
       if (made) return { made, created: true };
       const theirs = await making.find(owner.resourceId);
       if (!theirs) throw new RideError('RIDE_CONFLICT', 'It was made and is gone; try again', { retryAfterMs: 50 });

@@ -68,17 +68,6 @@ export function createPricing(deps: PricingDeps) {
     };
   }
 
-  const hasExpired = ({ expiresAt }: Quote): boolean => clock.now() >= expiresAt;
-
-  function expired({ expiresAt }: Quote): RideError {
-    meter.quote('expired');
-    return new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
-      field: 'quote_id',
-      rule: 'a quote that has not expired',
-      facts: { expired_at: expiresAt },
-    });
-  }
-
   /** What of `journey` is not as it was quoted; null when all is. */
   function difference(quote: Quote, journey: Journey): string | null {
     const same = (a: LatLng, b: LatLng): boolean => a.lat === b.lat && a.lng === b.lng;
@@ -122,13 +111,19 @@ export function createPricing(deps: PricingDeps) {
       return quote;
     },
 
-    hasExpired,
-
-    expired,
-
     /** @throws RideError RIDE_QUOTE_EXPIRED */
-    checkExpiry(quote: Quote): void {
-      if (hasExpired(quote)) throw expired(quote);
+    checkExpiry({ expiresAt }: Quote): void {
+      if (clock.now() < expiresAt) return;
+      throw new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
+        field: 'quote_id',
+        rule: 'a quote that has not expired',
+        facts: { expired_at: expiresAt },
+      });
+    },
+
+    /** A request was refused, perhaps since its quote has expired. */
+    refused(error: unknown): void {
+      if (error instanceof RideError && error.code === 'RIDE_QUOTE_EXPIRED') meter.quote('expired');
     },
 
     /** The quote became its trip. */

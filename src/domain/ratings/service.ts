@@ -155,16 +155,19 @@ export function createRatings(deps: RatingsDeps) {
       key?: IdempotencyKey,
     ): Promise<{ rating: Rating; created: boolean }> {
       const { userId } = principal;
-      const trip = await trips.follow(principal, tripId);
-      const decision = whomToRate(trip, userId);
-      if ('refusal' in decision) throw REFUSED[decision.refusal](trip);
       const { made, created } = await deps.idempotency.once(key, {
+        async prepare() {
+          const trip = await trips.follow(principal, tripId);
+          const decision = whomToRate(trip, userId);
+          if ('refusal' in decision) throw REFUSED[decision.refusal](trip);
+          return { trip, rated: decision.rated };
+        },
         newId: () => ratingIdOf(tripId, userId),
         find: async (id) => {
           const rating = await ratings.get(id);
           return rating && { rating, created: false };
         },
-        make: (id) => make(id, trip, userId, decision.rated, input),
+        make: (id, { trip, rated }) => make(id, trip, userId, rated, input),
       });
       const { stars, comment } = made.rating;
       if (stars !== input.stars || comment !== input.comment) {

@@ -8,7 +8,7 @@ import type { Collection } from '../../ports/store.ts';
 import type { Delivery } from '../deliveries/rules.ts';
 import { cellOf } from '../departures/cover.ts';
 import { isTaken } from '../documents/writing.ts';
-import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
+import { type Idempotency, type IdempotencyKey, type Wish, wished } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { fareOfTerms, type Quote, type Terms } from '../pricing/rules.ts';
@@ -48,6 +48,11 @@ export interface RequestsDeps {
   zoneOf(lat: number, lng: number): string;
   /** A fact of a trip was written; `trip` is as it was before, or as it was requested. Must not wait. */
   onFact(trip: Trip, fact: TripFact): void;
+}
+
+interface Prepared {
+  input: TripRequest;
+  quote: Quote | null;
 }
 
 const MAX_AHEAD_MS = 30 * 86_400_000;
@@ -116,23 +121,25 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     return trip;
   }
 
-  /** What was in time when it was asked first is answered again, however late. @throws RideError RIDE_INVALID_INPUT */
-  async function checkPickupAt({ pickupAt }: TripRequest, key: IdempotencyKey | undefined): Promise<void> {
+  function checkPickupAt({ pickupAt }: TripRequest): void {
     if (pickupAt === undefined) return;
     const aheadMs = pickupAt - clock.now();
     if (aheadMs > MAX_AHEAD_MS) throw invalidInput('pickup_at', 'at most 30 days from now');
-    if (aheadMs >= -PAST_MS || (key && (await deps.idempotency.knows(key)))) return;
-    throw invalidInput('pickup_at', 'not in the past');
+    if (aheadMs < -PAST_MS) throw invalidInput('pickup_at', 'not in the past');
   }
 
-  /** A request that cannot be must not use up its key; one that was answered is answered again, however late. */
-  async function checkQuote(quote: Quote, key: IdempotencyKey | undefined): Promise<void> {
-    if (!deps.pricing.hasExpired(quote)) return;
-    if (!key || !(await deps.idempotency.knows(key))) throw deps.pricing.expired(quote);
+  /** @throws RideError RIDE_INVALID_INPUT, RIDE_QUOTE_EXPIRED */
+  function prepare(wish: Wish<TripRequest>): Prepared {
+    const input = wished(wish);
+    checkJourney(input);
+    checkPickupAt(input);
+    const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
+    if (quote) deps.pricing.checkExpiry(quote);
+    return { input, quote };
   }
 
   /** Null when its trip was made already, by an earlier request with this key or, if it booked a quote, by any. */
-  async function make(id: string, input: TripRequest, quote: Quote | null, key?: IdempotencyKey): Promise<Trip | null> {
+  async function make(id: string, { input, quote }: Prepared, key?: IdempotencyKey): Promise<Trip | null> {
     if (quote) deps.pricing.checkExpiry(quote);
     await input.admit?.();
     try {
@@ -148,19 +155,23 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
    * @throws RideError RIDE_INVALID_INPUT, RIDE_IDEMPOTENCY_MISMATCH, RIDE_QUOTE_EXPIRED, RIDE_QUOTE_USED (facts: trip_id),
    *   RIDE_UNAVAILABLE, and what `admit` throws
    */
-  return async function request(input: TripRequest, key?: IdempotencyKey): Promise<{ trip: Trip; created: boolean }> {
-    // Before the key is claimed: a request that cannot be must not use it up.
-    checkJourney(input);
-    await checkPickupAt(input, key);
-    const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
-    if (quote) await checkQuote(quote, key);
-    const { made, created } = await deps.idempotency.once(key, {
-      newId: () => quote?.tripId ?? ids.next('trip'),
-      find,
-      make: (id) => make(id, input, quote, key),
-    });
+  return async function request(
+    wish: Wish<TripRequest>,
+    key?: IdempotencyKey,
+  ): Promise<{ trip: Trip; created: boolean }> {
+    const { made, created } = await deps.idempotency
+      .once(key, {
+        prepare: () => prepare(wish),
+        newId: ({ quote }) => quote?.tripId ?? ids.next('trip'),
+        find,
+        make: (id, prepared) => make(id, prepared, key),
+      })
+      .catch((error: unknown) => {
+        deps.pricing.refused(error);
+        throw error;
+      });
     // A quote's trip may have been made by another request.
-    if (quote && !created && made.requestKey !== key?.id) throw deps.pricing.used(made.id);
+    if (!created && made.terms?.quoted && made.requestKey !== key?.id) throw deps.pricing.used(made.id);
     return { trip: made, created };
   };
 }
