@@ -100,6 +100,21 @@ const cases: Record<string, Case> = {
     t.same(b.received, []);
   },
 
+  'what one turn publishes on a topic comes to other nodes in its order, with history or without, however much it is':
+    async (t, place) => {
+      const topic = aTopic();
+      const [a, b] = [await listen(place), await listen(place, topic)];
+      // The scripts are there from now on, and what is sent stays as it is sent.
+      await a.bus.publishOrdered(topic, bytes('first'));
+      const sent = Array.from({ length: 1600 }, (_, i) => `${i % 700 === 100 ? 'ordered' : 'plain'} ${i}`);
+      const published = sent.map((text) =>
+        text.startsWith('ordered') ? a.bus.publishOrdered(topic, bytes(text)) : a.bus.publish(topic, bytes(text)),
+      );
+      await Promise.all(published);
+      await until(() => b.received.length > sent.length, 'all of it');
+      t.same(b.texts(topic), ['first', ...sent]);
+    },
+
   'subscriptions are counted; the last unsubscribe ends it': async (t, place) => {
     const topic = aTopic();
     const [a, b] = [await listen(place, topic, topic), await listen(place, topic)];

@@ -93,11 +93,11 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
   const { historyLength: length, historyTtlMs: ttlMs } = options;
   const usual: Retention = { length, ttlMs, memoryTtlMs: ttlMs };
   const inbox = options.inbox ?? usual;
-  const messages = createTurnMessages(redis, (error) => {
-    options.log.debug({ err: error }, 'messages without history were lost: Redis is away');
-  });
-
   const ordered = createOrderedMessages(redis);
+  const lost = (error: unknown): void => {
+    options.log.debug({ err: error }, 'messages without history were lost: Redis is away');
+  };
+  const messages = createTurnMessages(redis, lost, () => ordered.flush());
 
   async function history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage> {
     ordered.flush();

@@ -15,8 +15,15 @@ export interface TurnMessages {
 /** Messages of one command, so that Redis is not kept from others for long. */
 const MAX_TOGETHER = 500;
 
-/** @param onLost what could not be sent, and why */
-export function createTurnMessages(redis: ScriptedRedis, onLost: (error: unknown) => void): TurnMessages {
+/**
+ * @param onLost what could not be sent, and why
+ * @param beforehand sends what was published earlier by another way: called before a turn's messages go out in the middle of it
+ */
+export function createTurnMessages(
+  redis: ScriptedRedis,
+  onLost: (error: unknown) => void,
+  beforehand: () => void,
+): TurnMessages {
   let waiting: (string | Buffer)[] = [];
   let scheduled = false;
 
@@ -43,7 +50,10 @@ export function createTurnMessages(redis: ScriptedRedis, onLost: (error: unknown
   return {
     add(topic, message) {
       waiting.push(topic, message);
-      if (waiting.length >= 2 * MAX_TOGETHER) flush();
+      if (waiting.length >= 2 * MAX_TOGETHER) {
+        beforehand();
+        flush();
+      }
       if (scheduled) return;
       scheduled = true;
       setImmediate(endOfTurn);
