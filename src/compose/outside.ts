@@ -186,7 +186,7 @@ function driversInRedis(
       onHit,
     ),
     telematics: counted(
-      createRedisTelematics(redis, config.locationTtl),
+      createRedisTelematics(redis, config.locationTtl, log),
       { keep: 'telematics', of: 'telematics' },
       onHit,
     ),

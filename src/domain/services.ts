@@ -134,7 +134,7 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     closed: (alertId, by) => intelligence.checkIns.alertClosed(alertId, by),
   });
   const { freshnessMs } = settings.locations;
-  const telematics = createTelematics({ board: ports.telematics, clock, freshnessMs, log });
+  const telematics = createTelematics({ board: ports.telematics, clock, freshnessMs });
   const samples = sink
     ? { onSample: (position: Position) => samplePosition(sink, position, telematics.freshnessHere(position)) }
     : {};

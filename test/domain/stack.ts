@@ -229,7 +229,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
   const ports: Ports = {
     store,
     positions: createRedisPositions(redis, { ttlMs: 3_600_000, flushMs: 1, log: quiet }),
-    telematics: createRedisTelematics(redis, 3_600_000),
+    telematics: createRedisTelematics(redis, 3_600_000, quiet),
     presences: createRedisPresences(redis, {
       nodeId,
       leaseMs: 15_000,

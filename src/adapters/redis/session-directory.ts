@@ -5,6 +5,7 @@
 import type { Logger } from '../../ports/logger.ts';
 import type { DirectoryEntry, NodeStats, SessionDirectory } from '../../ports/session-directory.ts';
 import { orAway } from './connection.ts';
+import { createOutage } from './outage.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { type KeyCommand, type Reply, runAll } from './slots.ts';
 import { createTurnWrites } from './turn-writes.ts';
@@ -66,16 +67,8 @@ export function createRedisSessionDirectory(redis: ScriptedRedis, options: Sessi
   const writes = createTurnWrites(redis);
   // Apart: a script may have to be loaded first, and other writes must not come later for it.
   const scripts = createTurnWrites(redis);
-  let isTold = false;
-  /** Says it once a turn: when Redis is away, nothing of it is written. */
-  const settle = ([error]: Reply): void => {
-    if (!error || isTold) return;
-    isTold = true;
-    setImmediate(() => {
-      isTold = false;
-    });
-    log.warn({ err: error }, 'session directory: not written');
-  };
+  const tried = createOutage(log, 'session directory: not written');
+  const settle = ([error]: Reply): void => tried(error);
   const write = (...commands: KeyCommand[]): void => {
     for (const command of commands) writes.add(command, settle);
   };

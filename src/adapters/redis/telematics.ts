@@ -1,7 +1,9 @@
 /** `porter:telematics:{porterId}`: the newest that a driver's device said of itself, as JSON, for as long as his position lives. */
 import type { Telematics } from '../../domain/telematics/rules.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { TelematicsBoard } from '../../ports/telematics.ts';
 import { orAway, redisAway } from './connection.ts';
+import { createOutage } from './outage.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { createTurnWrites } from './turn-writes.ts';
 
@@ -23,8 +25,9 @@ interface Waiting {
   kept: PromiseWithResolvers<void>;
 }
 
-export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number): TelematicsBoard {
+export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number, log: Logger): TelematicsBoard {
   const writes = createTurnWrites(redis);
+  const tried = createOutage(log, 'telematics not kept; the next heartbeat brings them');
   /** Drivers of whom something was written less than `REST_MS` ago, and what waits since; null: nothing. */
   const resting = new Map<string, Waiting | null>();
 
@@ -32,9 +35,11 @@ export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number): Tele
     resting.set(driverId, null);
     setTimeout(rested, REST_MS, driverId).unref();
     return new Promise((resolve, reject) =>
-      writes.add(['set', keyOf(driverId), text, 'PX', ttlMs], ([error]) =>
-        error ? reject(redisAway(error)) : resolve(),
-      ),
+      writes.add(['set', keyOf(driverId), text, 'PX', ttlMs], ([error]) => {
+        tried(error);
+        if (error) reject(redisAway(error));
+        else resolve();
+      }),
     );
   }
 

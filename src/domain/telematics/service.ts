@@ -4,7 +4,6 @@
  */
 import { invalidInput } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Logger } from '../../ports/logger.ts';
 import type { TelematicsBoard } from '../../ports/telematics.ts';
 import { type Freshness, freshnessOf, type StaleReason } from '../locations/rules.ts';
 import { Recent } from '../recent.ts';
@@ -15,12 +14,11 @@ export interface TelematicsDeps {
   clock: Clock;
   /** Age past which a position is stale, domain ms. */
   freshnessMs: number;
-  log: Logger;
 }
 
 export type TelematicsDesk = ReturnType<typeof createTelematics>;
 
-export function createTelematics({ board, clock, freshnessMs, log }: TelematicsDeps) {
+export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) {
   /** Of the drivers whom this node hears. */
   const heard = new Recent<Telematics>(freshnessMs, () => clock.now());
   /** So long the same need not be written again: half of how long it explains a position that comes after it. */
@@ -40,9 +38,9 @@ export function createTelematics({ board, clock, freshnessMs, log }: TelematicsD
       if (last && isSame(last, input) && at - last.at < repeatMs) return;
       const said = { ...input, at };
       heard.set(driverId, said);
-      board.keep(driverId, said).catch((error: unknown) => {
+      // The board says that it cannot be written; here it is only known that the next heartbeat has to bring it.
+      board.keep(driverId, said).catch(() => {
         if (heard.peek(driverId) === said) heard.delete(driverId);
-        log.warn({ err: error, driver_id: driverId }, 'telematics not kept; the next heartbeat brings them');
       });
     },
 

@@ -1,15 +1,18 @@
 /** What devices say of themselves, in Redis: however fast it comes, what is written is little. */
 import t from 'tap';
 import { connectRedis } from '../../../src/adapters/redis/connection.ts';
+import { createOutage } from '../../../src/adapters/redis/outage.ts';
 import { withScripts } from '../../../src/adapters/redis/scripts.ts';
 import { createRedisTelematics } from '../../../src/adapters/redis/telematics.ts';
+import type { Logger } from '../../../src/ports/logger.ts';
+import { quiet } from '../../realtime/node.ts';
 import { startRedis } from '../../servers/redis.ts';
 
 t.test('of many heartbeats with news the first and the newest are written, a second apart', async (t) => {
   const { url } = await startRedis(t);
   const redis = withScripts(connectRedis({ url }, (error) => t.fail(error.message)));
   t.teardown(() => redis.quit());
-  const board = createRedisTelematics(redis, 60_000);
+  const board = createRedisTelematics(redis, 60_000, quiet);
   const startedAt = performance.now();
   const kept = Array.from({ length: 120 }, (_, i) => board.keep('driver', { signalDbm: i - 120, at: i }));
   await kept[0];
@@ -21,4 +24,39 @@ t.test('of many heartbeats with news the first and the newest are written, a sec
   t.strictSame(await board.of('driver'), { signalDbm: -1, at: 119 }, 'the newest when it was its time');
   const calls = /cmdstat_set:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
   t.equal(calls, '3');
+});
+
+t.test('while Redis is away that is said once, however many drivers there are', async (t) => {
+  const server = await startRedis(t);
+  const redis = withScripts(connectRedis({ url: server.url }, () => {}));
+  t.teardown(() => redis.disconnect());
+  const said: [string, object, string][] = [];
+  const log: Logger = { ...quiet, warn: (facts, text) => void said.push(['warn', facts, text]) };
+  const board = createRedisTelematics(redis, 60_000, log);
+  const hear = (from: number) =>
+    Promise.allSettled(Array.from({ length: 50 }, (_, i) => board.keep(`driver-${from + i}`, { at: 1 })));
+  const statuses = (all: PromiseSettledResult<void>[]) => [...new Set(all.map(({ status }) => status))];
+  t.same(statuses(await hear(0)), ['fulfilled']);
+  await server.kill();
+  for (const from of [100, 200]) t.same(statuses(await hear(from)), ['rejected']);
+  t.match(said, [['warn', { err: Error }, /telematics not kept/]]);
+  t.equal(said.length, 1);
+});
+
+t.test('an outage begins once, ends once, and may come again', async (t) => {
+  const said: [string, object, string][] = [];
+  const tell = (level: string) => (facts: object, text: string) => void said.push([level, facts, text]);
+  const log: Logger = { ...quiet, info: tell('info'), warn: tell('warn') };
+  let now = 0;
+  const tried = createOutage(log, 'not written', () => now);
+  const lost = new Error('away');
+  tried();
+  for (const error of [lost, lost, undefined, lost, undefined]) tried(error);
+  t.same(said, [['warn', { err: lost }, 'not written']], 'a part that answers meanwhile ends nothing');
+  now = 5000;
+  for (const error of [undefined, undefined, lost]) tried(error);
+  t.same(said.slice(1), [
+    ['info', { failures: 3 }, 'no longer: not written'],
+    ['warn', { err: lost }, 'not written'],
+  ]);
 });
