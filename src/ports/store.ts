@@ -217,10 +217,11 @@ export interface TrackPoint {
 /** Tracks are written in time buckets (one document an hour and subject), never one document a point. */
 export interface TrackStore {
   /**
-   * Appends points of a subject (a trip id, an alert id), in any order. A point whose `at` is already stored replaces
-   * that one, so repeats are kept once.
+   * Appends points of some subjects (trip ids, alert ids), each subject's in any order. A point whose `at` is already stored
+   * replaces that one, so repeats are kept once. When it rejects, any of them may have been stored, and a repeat is safe.
+   * @throws RideError RIDE_INVALID_INPUT when one of them is no point: nothing was stored
    */
-  append(subjectId: string, points: readonly TrackPoint[]): Promise<void>;
+  append(tracks: ReadonlyMap<string, readonly TrackPoint[]>): Promise<void>;
   /** Points with fromMs <= at < toMs, by `at`. */
   read(subjectId: string, fromMs: number, toMs: number): Promise<TrackPoint[]>;
   /** Removes buckets (hours from the epoch on) that ended at `beforeMs` or earlier. Resolves how many buckets. */

@@ -2,7 +2,7 @@
  * Tracks in MongoDB: one document an hour and subject. Points are fields named by their time, so that appending is one
  * upsert that needs no reading, a repeat writes the same field again, and two writers never undo each other.
  */
-import type { Document } from 'mongodb';
+import type { AnyBulkWriteOperation, Document } from 'mongodb';
 import { parseId } from '../../domain/ids.ts';
 import type { TrackPoint, TrackStore } from '../../ports/store.ts';
 import { BUCKET_MS, checkTrack } from '../store/rules.ts';
@@ -32,31 +32,35 @@ export function createTracks(connection: Connection, region: string): TrackStore
   const buckets = () => connection.db.collection<Bucket>(TRACKS);
   const regionOf = (subject: string): string => parseId(subject)?.region ?? region;
 
-  async function appendTo(subject: string, start: number, fields: Record<string, unknown>): Promise<void> {
-    const filter = { _id: `${subject}:${start}`, region: regionOf(subject), createdAt: start };
+  async function write(operations: AnyBulkWriteOperation<Bucket>[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await buckets().updateOne(filter, { $set: fields, $setOnInsert: { subject } }, { upsert: true });
+        await buckets().bulkWrite(operations, { ordered: false });
         return;
       } catch (error) {
-        // Another writer made the bucket between this upsert's look and its insert: now it is there to be updated.
+        // Another writer made a bucket between an upsert's look and its insert: now it is there to be updated.
         if (violatedIndex(error) !== 'id' || attempt === 3) throw error;
       }
     }
   }
 
   return {
-    async append(subjectId, points) {
-      checkTrack(subjectId, points);
-      const byStart = new Map<number, Record<string, unknown>>();
-      for (const { at, ...measured } of points) {
-        const start = startOf(at);
-        if (!byStart.has(start)) byStart.set(start, {});
-        byStart.get(start)![`points.${at}`] = measured;
+    async append(tracks) {
+      const operations: AnyBulkWriteOperation<Bucket>[] = [];
+      for (const [subject, points] of tracks) {
+        checkTrack(subject, points);
+        const byStart = new Map<number, Record<string, unknown>>();
+        for (const { at, ...measured } of points) {
+          const start = startOf(at);
+          if (!byStart.has(start)) byStart.set(start, {});
+          byStart.get(start)![`points.${at}`] = measured;
+        }
+        for (const [start, fields] of byStart) {
+          const filter = { _id: `${subject}:${start}`, region: regionOf(subject), createdAt: start };
+          operations.push({ updateOne: { filter, update: { $set: fields, $setOnInsert: { subject } }, upsert: true } });
+        }
       }
-      await connection.run(TRACKS, async () => {
-        await Promise.all([...byStart].map(([start, fields]) => appendTo(subjectId, start, fields)));
-      });
+      if (operations.length > 0) await connection.run(TRACKS, () => write(operations));
     },
 
     async read(subjectId, fromMs, toMs) {

@@ -5,31 +5,34 @@
 import type { TrackPoint, TrackStore } from '../../ports/store.ts';
 import { BUCKET_MS, checkTrack } from '../store/rules.ts';
 import type { Link } from './link.ts';
-import type { SqlValue } from './protocol.ts';
+import type { SqlValue, Statement } from './protocol.ts';
 
 /** Buckets removed by one write, so that retention does not hold the lock for long. */
 const REMOVE_AT_ONCE = 100;
+/** Rows that one statement inserts. */
+const MOST_ROWS = 64;
 
 export function createTracks(link: Link): TrackStore {
   return {
-    async append(subjectId, points) {
-      checkTrack(subjectId, points);
-      if (points.length === 0) return;
-      const rows = points.map((p) => [startOf(p.at), p.at, p.lat, p.lng, p.speedMps, p.headingDeg, p.accuracyM]);
-      const starts = [...new Set(points.map((point) => startOf(point.at)))];
-      const value = (i: number) => `value ->> ${i}`;
+    async append(tracks) {
+      const buckets: SqlValue[] = [];
+      const rows: SqlValue[] = [];
+      for (const [subject, points] of tracks) {
+        checkTrack(subject, points);
+        for (const start of new Set(points.map(({ at }) => startOf(at)))) buckets.push(start, subject);
+        for (const p of points) {
+          const { speedMps = null, headingDeg = null, accuracyM = null } = p;
+          rows.push(subject, startOf(p.at), p.at, p.lat, p.lng, speedMps, headingDeg, accuracyM);
+        }
+      }
+      if (rows.length === 0) return;
       await link.write(false, [
-        [
-          'INSERT OR IGNORE INTO track_buckets (subject, start) SELECT ?, value FROM json_each(?)',
-          subjectId,
-          JSON.stringify(starts),
-        ],
-        [
-          `INSERT OR REPLACE INTO track_points (subject, start, at, lat, lng, speed_mps, heading_deg, accuracy_m)
-            SELECT ?, ${[0, 1, 2, 3, 4, 5, 6].map(value).join(', ')} FROM json_each(?)`,
-          subjectId,
-          JSON.stringify(rows),
-        ],
+        ...insert('INSERT OR IGNORE INTO track_buckets (start, subject)', 2, buckets),
+        ...insert(
+          'INSERT OR REPLACE INTO track_points (subject, start, at, lat, lng, speed_mps, heading_deg, accuracy_m)',
+          8,
+          rows,
+        ),
       ]);
     },
 
@@ -52,6 +55,19 @@ export function createTracks(link: Link): TrackStore {
       return removed;
     },
   };
+}
+
+/** Many rows by few statements, whose sizes are powers of two, so that they stay prepared. */
+function insert(into: string, columns: number, values: readonly SqlValue[]): Statement[] {
+  const row = `(${Array(columns).fill('?').join(', ')})`;
+  const statements: Statement[] = [];
+  let rows = MOST_ROWS;
+  for (let at = 0; at < values.length; at += rows * columns) {
+    while (rows * columns > values.length - at) rows /= 2;
+    const sql = `${into} VALUES ${Array(rows).fill(row).join(', ')}`;
+    statements.push([sql, ...values.slice(at, at + rows * columns)]);
+  }
+  return statements;
 }
 
 function startOf(at: number): number {

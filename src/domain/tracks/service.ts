@@ -27,8 +27,8 @@ export interface TrackPage extends Cleansed<TrackPoint> {
 
 /** Points of one subject that wait to be written; while the store is away longer, the oldest are lost and counted. */
 const WAITING_MAX = 5000;
-/** Subjects that are written at once. */
-const WRITES_AT_ONCE = 32;
+/** Points of one write, so that the store is not kept from others for long. */
+const WRITTEN_TOGETHER = 2000;
 const HOUR_MS = 3_600_000;
 /** Positions are measured before they are sent, and sent before a trip's end is known. */
 const MARGIN_MS = 10 * 60_000;
@@ -52,23 +52,33 @@ export function createTracks({ tracks, trips, clock, log }: TracksDeps) {
   }
 
   async function write(batch: Map<string, TrackPoint[]>): Promise<void> {
-    const subjects = [...batch];
     let failed: unknown = null;
-    for (let i = 0; i < subjects.length; i += WRITES_AT_ONCE) {
-      const part = subjects.slice(i, i + WRITES_AT_ONCE);
-      const results = await Promise.allSettled(part.map(([id, points]) => tracks.append(id, points)));
-      for (const [index, result] of results.entries()) {
-        if (result.status === 'fulfilled') continue;
-        failed = result.reason;
-        const [id, points] = part[index]!;
-        const since = waiting.get(id) ?? [];
-        const all = [...points, ...since];
-        lost += Math.max(0, all.length - WAITING_MAX);
-        waiting.set(id, all.slice(-WAITING_MAX));
-      }
-    }
+    for (const part of partsOf(batch)) failed = (await append(part)) ?? failed;
     if (failed)
       log.warn({ err: failed, subjects: waiting.size, lost }, 'tracks not written; they wait for the next time');
+  }
+
+  /** Puts back what cannot be written; why, or null. */
+  async function append(part: Part): Promise<unknown> {
+    try {
+      await tracks.append(new Map(part));
+      return null;
+    } catch (error) {
+      const isAway = error instanceof RideError && error.code === 'RIDE_UNAVAILABLE';
+      if (isAway || part.length === 1) {
+        for (const [id, points] of part) putBack(id, points);
+        return error;
+      }
+      // What is wrong with one subject keeps no other from its place.
+      for (const one of part) await append([one]);
+      return error;
+    }
+  }
+
+  function putBack(id: string, points: readonly TrackPoint[]): void {
+    const all = [...points, ...(waiting.get(id) ?? [])];
+    lost += Math.max(0, all.length - WAITING_MAX);
+    waiting.set(id, all.slice(-WAITING_MAX));
   }
 
   /** Writes what waits by now. Resolves when it is over, whatever became of it; one write at a time. */
@@ -157,6 +167,24 @@ export function createTracks({ tracks, trips, clock, log }: TracksDeps) {
       return { trip, kept, dropped, ...(isMore ? { nextPageToken: toToken(page.at(-1)!.at + 1, state) } : {}) };
     },
   };
+}
+
+type Part = [subjectId: string, points: TrackPoint[]][];
+
+/** In the order of the subjects: neighbours share pages of the store. */
+function* partsOf(batch: Map<string, TrackPoint[]>): Iterable<Part> {
+  let part: Part = [];
+  let points = 0;
+  for (const track of [...batch].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (points > 0 && points + track[1].length > WRITTEN_TOGETHER) {
+      yield part;
+      part = [];
+      points = 0;
+    }
+    part.push(track);
+    points += track[1].length;
+  }
+  yield part;
 }
 
 /** Where the next page begins, and what cleansing knows by then. */

@@ -167,7 +167,7 @@ t.test('documents lie in the database under their own names', { skip }, async (t
   const { store, things } = await opened(t, mongo.url, database);
   const one = thing({ status: 's', place: { city: 'c', zone: null } });
   await things.insert(one, [eventOf(one)]);
-  await store.tracks.append(one.id, [{ at: 3_600_005, lat: 1, lng: 2, speedMps: 3 }]);
+  await store.tracks.append(new Map([[one.id, [{ at: 3_600_005, lat: 1, lng: 2, speedMps: 3 }]]]));
   const db = (await driver(t, mongo.url)).db(database);
   t.strictSame(await db.collection('things').findOne(), {
     _id: one.id,
@@ -207,7 +207,7 @@ t.test('real mongod: indexes serve pages, near, pending and tracks', { skip: rea
   for (let i = 0; i < 200; i++) {
     const one = thing({ status: `s${i % 9}`, n: i, cell: `c${i}`, place: { city: 'c' } });
     await things.insert(one, i % 20 ? [] : [eventOf(one)]);
-    await store.tracks.append(one.id, [{ at: i, lat: 1, lng: 1 }]);
+    await store.tracks.append(new Map([[one.id, [{ at: i, lat: 1, lng: 1 }]]]));
   }
   const db = (await driver(t, mongo.url)).db(database);
   const stages = async (name: string, filter: object, sort: Record<string, 1 | -1>): Promise<string> => {

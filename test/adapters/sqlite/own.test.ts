@@ -106,7 +106,7 @@ t.test('when the thread dies, running calls are refused, and another takes its p
   const running = [
     things.insert(thing()),
     things.compareAndSet(next(one)),
-    store.tracks.append('s', [{ at: 1, lat: 1, lng: 1 }]),
+    store.tracks.append(new Map([['s', [{ at: 1, lat: 1, lng: 1 }]]])),
   ];
   const all = Promise.allSettled(running);
   await things.get(one.id);

@@ -12,6 +12,8 @@ const point = (at: number, more: Partial<TrackPoint> = {}): TrackPoint => ({
   ...more,
 });
 
+const of = (subject: string, ...points: TrackPoint[]) => new Map([[subject, points]]);
+
 export const trackCases: Cases = {
   'points come back by time whatever the order they came in, across hours': async (t, place) => {
     const { store } = await openAt(t, place);
@@ -24,10 +26,14 @@ export const trackCases: Cases = {
       point(START + HOUR - 1),
       point(START + HOUR, full),
     ];
-    await store.tracks.append(subject, [all[4]!, all[1]!]);
-    await store.tracks.append(subject, [all[3]!, all[0]!, all[2]!]);
-    await store.tracks.append('another subject', [point(START + 5, { lat: 1 })]);
-    await store.tracks.append(subject, []);
+    await store.tracks.append(of(subject, all[4]!, all[1]!));
+    await store.tracks.append(
+      new Map([
+        [subject, [all[3]!, all[0]!, all[2]!]],
+        ['another subject', [point(START + 5, { lat: 1 })]],
+      ]),
+    );
+    await store.tracks.append(of(subject));
     const read = (from: number, to: number): Promise<TrackPoint[]> => store.tracks.read(subject, from, to);
     t.strictSame(await read(0, START + 2 * HOUR), all);
     t.strictSame(await read(START, START + HOUR), all.slice(1, 4), 'from is in, to is out');
@@ -40,8 +46,8 @@ export const trackCases: Cases = {
 
   'a repeated point is kept once, the last one as it is': async (t, place) => {
     const { store } = await openAt(t, place);
-    await store.tracks.append('s', [point(START, { speedMps: 1 }), point(START + 1)]);
-    await store.tracks.append('s', [point(START + 1), point(START), point(START, { lat: 1, accuracyM: 2 })]);
+    await store.tracks.append(of('s', point(START, { speedMps: 1 }), point(START + 1)));
+    await store.tracks.append(of('s', point(START + 1), point(START), point(START, { lat: 1, accuracyM: 2 })));
     t.strictSame(await store.tracks.read('s', START, START + HOUR), [
       point(START, { lat: 1, accuracyM: 2 }),
       point(START + 1),
@@ -53,7 +59,7 @@ export const trackCases: Cases = {
     const second = await openAt(t, place);
     const all = Array.from({ length: 200 }, (_, i) => point(START + i * 60_000, { lat: i / 10 }));
     await Promise.all(
-      all.map((one, i) => (i % 2 ? store : second.store).tracks.append('s', [one, all[(i + 1) % all.length]!])),
+      all.map((one, i) => (i % 2 ? store : second.store).tracks.append(of('s', one, all[(i + 1) % all.length]!))),
     );
     t.strictSame(await store.tracks.read('s', 0, START + 10 * HOUR), all);
   },
@@ -62,7 +68,7 @@ export const trackCases: Cases = {
     const { store } = await openAt(t, place);
     for (let hour = 0; hour < 3; hour++) {
       for (let subject = 0; subject < 45; subject++) {
-        await store.tracks.append(`s${subject}`, [point(START + hour * HOUR), point(START + hour * HOUR + 1)]);
+        await store.tracks.append(of(`s${subject}`, point(START + hour * HOUR), point(START + hour * HOUR + 1)));
       }
     }
     t.equal(await store.tracks.removeBefore(START + HOUR - 1), 0, 'the first hour has not ended');
@@ -85,11 +91,32 @@ export const trackCases: Cases = {
       { lng: Number.POSITIVE_INFINITY },
       { speedMps: Number.NaN },
     ]) {
-      await t.rejects(store.tracks.append('s', [point(START), point(START + 1, wrong)]), {
-        code: 'RIDE_INVALID_INPUT',
-      });
+      await t.rejects(
+        store.tracks.append(
+          new Map([
+            ['other', [point(START)]],
+            ['s', [point(START), point(START + 1, wrong)]],
+          ]),
+        ),
+        {
+          code: 'RIDE_INVALID_INPUT',
+        },
+      );
     }
-    await t.rejects(store.tracks.append('', [point(START)]), { code: 'RIDE_INVALID_INPUT' });
-    t.strictSame(await store.tracks.read('s', 0, START + HOUR), []);
+    await t.rejects(store.tracks.append(of('', point(START))), { code: 'RIDE_INVALID_INPUT' });
+    for (const id of ['s', 'other']) t.strictSame(await store.tracks.read(id, 0, START + HOUR), []);
+  },
+
+  'points of many subjects are written together': async (t, place) => {
+    const { store } = await openAt(t, place);
+    const tracks = new Map<string, TrackPoint[]>();
+    for (let n = 0; n < 300; n++)
+      tracks.set(
+        `s${n}`,
+        Array.from({ length: n % 4 }, (_, i) => point(START + i * HOUR + n, { lat: n / 10 })),
+      );
+    await store.tracks.append(tracks);
+    await store.tracks.append(tracks);
+    for (const [id, points] of tracks) t.strictSame(await store.tracks.read(id, 0, START + 9 * HOUR), points, id);
   },
 };
