@@ -52,10 +52,10 @@ export const RULES: readonly Rule[] = [
     files: /^src\/domain\/([^/]+)s\/\1\.ts$/,
     mayImport: ['document', 'rules', 'shared', 'ports', 'npm:typebox'],
   },
-  // Use cases, and src/domain/services.ts which puts them together, of what parts.ts and collections.ts say.
+  // Use cases, and src/domain/services.ts which puts them together, of what parts.ts, collections.ts and relays.ts say.
   {
     kind: 'service',
-    files: /^src\/domain\/([^/]+\/|(services|parts|collections)\.ts$)/,
+    files: /^src\/domain\/([^/]+\/|(services|parts|collections|relays)\.ts$)/,
     mayImport: ['service', 'rules', 'document', 'schemas', 'shared', 'ports', 'errors', 'npm:typebox', 'npm:h3-js'],
   },
   {

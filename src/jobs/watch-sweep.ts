@@ -7,6 +7,7 @@ import type { Geofences } from '../domain/geofences/service.ts';
 import { pagesOf } from '../domain/pages.ts';
 import type { TelematicsDesk } from '../domain/telematics/service.ts';
 import type { Trip } from '../domain/trips/trip.ts';
+import { lastSeen } from '../domain/watch/driver.ts';
 import type { Watch } from '../domain/watch/service.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecurringJob } from '../ports/jobs.ts';
@@ -45,10 +46,11 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
     const value = now - Math.max(heardAt, trip.updatedAt);
     if (value < deps.silenceMs) return false;
     const { id: tripId, riderId, driverId, source } = trip;
-    const { lat, lng } = position ?? source;
+    // Of a ride whose driver nobody has heard of, where it began, which nobody measured.
+    const place = position ? lastSeen(position) : { lat: source.lat, lng: source.lng };
     const ride = { tripId, riderId, driverId: driverId!, city: source.city };
     const staleReason = await deps.telematics.whyStale(driverId!, heardAt);
-    const evidence = { at: now, place: { lat, lng }, value, threshold: deps.silenceMs, unit: 'ms' as const };
+    const evidence = { at: now, place, value, threshold: deps.silenceMs, unit: 'ms' as const };
     await checkIns.warned(ride, { hazard: 'signal_lost', change: 'set', ...evidence, staleReason });
     return true;
   }

@@ -4,7 +4,7 @@
  */
 import type { DepartureEvent } from '../domain/departures/rules.ts';
 import type { LatLng } from '../domain/geo.ts';
-import type { Freshness } from '../domain/locations/rules.ts';
+import type { Freshness, Shown } from '../domain/locations/rules.ts';
 import type { Offer } from '../domain/offers/rules.ts';
 import type { Role } from '../domain/roles.ts';
 import type { TripEvent } from '../domain/trips/rules.ts';
@@ -15,6 +15,8 @@ export interface OutboundMessages {
   job_offer: {
     tripId: string;
     offer: Offer;
+    /** Where its driver was. */
+    from: Shown;
     pickup: LatLng;
     dropoff: LatLng;
     tripDistanceM: number;
@@ -25,7 +27,7 @@ export interface OutboundMessages {
     parcelWeightG?: number;
   };
   offer_closed: { tripId: string; offerId: string; reason: string };
-  match: { tripId: string; offer: Offer; vehicleClass: string };
+  match: { tripId: string; offer: Offer; from: Shown; vehicleClass: string };
   location: { position: Position } & Freshness;
   eta_refresh: {
     tripId: string;
@@ -33,16 +35,14 @@ export interface OutboundMessages {
     distanceM: number;
     leg: 'pickup' | 'dropoff';
     source: string;
-    /** Of the position that it was estimated from, as the rest. */
-    ageMs: number;
-    stale: boolean;
+    /** Of the position that it was estimated from, as its freshness. */
     accuracyM?: number | undefined;
     positionSource: string;
-  };
+  } & Freshness;
   zone_broadcast: {
     zone: string;
     city: string;
-    positions: { position: Position; status: string; ageMs: number; stale: boolean }[];
+    positions: ({ position: Position; status: string } & Freshness)[];
   };
   /** Of a booking when it has one: then the trip is the departure. */
   chat_message: {
@@ -65,7 +65,7 @@ export interface OutboundMessages {
     userId: string;
     role: string;
     status: string;
-    position: LatLng | null;
+    position: Shown | null;
     note: string;
     at: number;
   };
@@ -81,7 +81,7 @@ export interface OutboundMessages {
     reason: string;
     /** 0 when nothing is asked. */
     deadline: number;
-    place: LatLng | null;
+    place: Shown | null;
     riderId: string;
     driverId: string;
     at: number;
@@ -94,7 +94,7 @@ export interface OutboundMessages {
     driverId: string;
     tripId: string;
     type: string;
-    place: LatLng;
+    place: Shown;
     at: number;
     insideMs: number;
   };

@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox';
 import type { DecisionLog, LoggedDecision } from '../domain/dispatch/decision-log.ts';
 import { choiceReasons, rejectionReasons, termNames } from '../domain/dispatch/schemas.ts';
 import { after, DRIVER_ID } from '../domain/examples.ts';
+import { StaleReasonSchema } from '../domain/locations/schemas.ts';
 import { EpochMs, Id, OneOf, PageQuerySchema, pageOf } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { problems } from './problems.ts';
@@ -20,8 +21,18 @@ const Term = Type.Object({
   cost_ms: Type.Integer(),
 });
 
+const position = {
+  recorded_at_ms: Type.Optional(EpochMs),
+  age_ms: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'of his position when it was decided; what goes from it is as old' }),
+  ),
+  accuracy_m: Type.Optional(Type.Number({ description: 'of his position, as far as his device told' })),
+  position_source: Type.Optional(Type.String({ description: 'how his position came: stream or rest' })),
+};
+
 const Candidate = Type.Object({
   driver_id: Id,
+  ...position,
   eta_s: Type.Number(),
   eta_source: Type.String({ description: 'a routing engine or straight_line' }),
   distance_m: Type.Number(),
@@ -40,7 +51,15 @@ const DecisionSchema = Type.Object(
     driver_ids: Type.Array(Id, { description: 'who was asked, the chosen one first' }),
     candidates: Type.Array(Candidate, { description: 'cheapest first' }),
     candidate_count: Type.Integer(),
-    rejected: Type.Array(Type.Object({ driver_id: Id, ring: Type.Integer(), reason: OneOf(rejectionReasons) })),
+    rejected: Type.Array(
+      Type.Object({
+        driver_id: Id,
+        ...position,
+        stale_reason: StaleReasonSchema,
+        ring: Type.Integer(),
+        reason: OneOf(rejectionReasons),
+      }),
+    ),
     rejected_counts: Type.Record(Type.String(), Type.Integer()),
     replay: OneOf(['same', 'differs', 'other_rules'] as const),
   },
@@ -58,6 +77,10 @@ const DecisionSchema = Type.Object(
         candidates: [
           {
             driver_id: DRIVER_ID,
+            recorded_at_ms: after(0),
+            age_ms: 1000,
+            accuracy_m: 5,
+            position_source: 'stream',
             eta_s: 190.4,
             eta_source: 'straight_line',
             distance_m: 1142.3,
@@ -67,8 +90,18 @@ const DecisionSchema = Type.Object(
           },
         ],
         candidate_count: 1,
-        rejected: [{ driver_id: 'driver-2', ring: 0, reason: 'vehicle_class' }],
-        rejected_counts: { vehicle_class: 1 },
+        rejected: [
+          {
+            driver_id: 'driver-2',
+            recorded_at_ms: after(-94),
+            age_ms: 95_000,
+            position_source: 'stream',
+            stale_reason: 'battery_low',
+            ring: 0,
+            reason: 'stale_position',
+          },
+        ],
+        rejected_counts: { stale_position: 1 },
         replay: 'same',
       },
     ],
@@ -76,6 +109,18 @@ const DecisionSchema = Type.Object(
 );
 
 const DecisionPage = pageOf(DecisionSchema, 'DispatchDecisionPage');
+
+function positionOf({ at, drivers }: LoggedDecision, driverId: string) {
+  const facts = drivers.get(driverId);
+  if (!facts) return {};
+  const { recordedAt, accuracyM, positionSource } = facts;
+  return {
+    recorded_at_ms: recordedAt,
+    age_ms: Math.max(0, at - recordedAt),
+    ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
+    ...(positionSource === undefined ? {} : { position_source: positionSource }),
+  };
+}
 
 const toWire = (d: LoggedDecision): Static<typeof DecisionSchema> => ({
   id: d.decisionId,
@@ -86,6 +131,7 @@ const toWire = (d: LoggedDecision): Static<typeof DecisionSchema> => ({
   driver_ids: d.driverIds,
   candidates: d.ranked.map(({ driverId, etaS, source, distanceM, ring, costMs, terms }) => ({
     driver_id: driverId,
+    ...positionOf(d, driverId),
     eta_s: etaS,
     eta_source: source,
     distance_m: distanceM,
@@ -94,7 +140,13 @@ const toWire = (d: LoggedDecision): Static<typeof DecisionSchema> => ({
     terms: terms.map((term) => ({ name: term.name, value: term.value, cost_ms: term.costMs })),
   })),
   candidate_count: d.rankedCount,
-  rejected: d.rejected.map(({ driverId, ring, reason }) => ({ driver_id: driverId, ring, reason })),
+  rejected: d.rejected.map(({ driverId, ring, reason }) => ({
+    driver_id: driverId,
+    ...positionOf(d, driverId),
+    stale_reason: d.drivers.get(driverId)?.staleReason,
+    ring,
+    reason,
+  })),
   rejected_counts: d.rejectedCounts as Record<string, number>,
   replay: d.replay,
 });

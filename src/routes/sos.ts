@@ -5,6 +5,7 @@ import { Id, paging } from '../domain/schemas.ts';
 import {
   SosAlertPageSchema,
   SosAlertSchema,
+  type SosDocument,
   SosQuerySchema,
   SosResolutionSchema,
   toSosAlertWire,
@@ -18,6 +19,7 @@ import { requireRole } from './roles.ts';
 const sosAlertAnswer = sends(SosAlertSchema, 'ETag');
 
 export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app, { sos }) => {
+  const wireOf = async (alert: SosDocument) => toSosAlertWire(alert, await sos.place(alert));
   const tags = ['safety'];
   const security = [{ bearer: [] }];
   const params = Type.Object({ alert_id: Id });
@@ -40,7 +42,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
     },
     async ({ query }) => {
       const page = await sos.list({ ...paging(query), status: query.status });
-      return { items: page.items.map(toSosAlertWire), next_page_token: page.nextPageToken };
+      return { items: await Promise.all(page.items.map(wireOf)), next_page_token: page.nextPageToken };
     },
   );
 
@@ -59,7 +61,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
     async ({ params }, reply) => {
       const alert = await sos.get(params.alert_id);
       tellVersion(reply, alert);
-      return toSosAlertWire(alert);
+      return wireOf(alert);
     },
   );
 
@@ -82,7 +84,7 @@ export const sosDeskRoutes: FastifyPluginAsyncTypebox<{ sos: Sos }> = async (app
     async ({ principal, params, headers, body }, reply) => {
       const alert = await sos.resolve(principal, params.alert_id, body?.note, versionOf(headers['if-match']));
       tellVersion(reply, alert);
-      return toSosAlertWire(alert);
+      return wireOf(alert);
     },
   );
 };

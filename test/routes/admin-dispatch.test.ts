@@ -1,8 +1,10 @@
 /** Why a trip was offered to whom: read by operators only, with candidates, terms and reasons, page by page. */
 import t from 'tap';
+import { connect } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { build } from '../helper.ts';
-import { lookingDriver, member, north, requestedTrip, somewhere } from '../scene.ts';
+import { locate, lookingDriver, member, north, requestedTrip, somewhere } from '../scene.ts';
+import { until } from '../until.ts';
 
 const s = await build(t);
 const { rest } = checkedRest(s);
@@ -28,6 +30,13 @@ t.test('a declined offer and the next one, explained', async (t) => {
   t.match(items[1], { reason: 'cheapest', replay: 'same', trips: 1, greedy_trips: 0, candidate_count: 2 });
   t.match(items[1], { candidates: [{ eta_source: 'straight_line' }, { eta_source: 'straight_line' }] });
   t.match(items[0], { rejected: [{ driver_id: near.id, reason: 'excluded' }], rejected_counts: { excluded: 1 } });
+  const known = { recorded_at_ms: Number, age_ms: Number, position_source: 'rest' };
+  t.match(items[0], { candidates: [known], rejected: [known] });
+  for (const { age_ms, recorded_at_ms } of items.flatMap((item) => item.candidates as Record<string, number>[]))
+    t.ok(
+      items.some((item) => (item.at as number) - recorded_at_ms! === age_ms),
+      'the age when it was decided',
+    );
   const [best] = items[1]!.candidates as {
     driver_id: string;
     cost_ms: number;
@@ -46,6 +55,30 @@ t.test('a declined offer and the next one, explained', async (t) => {
   const path = `/admin/trips/${id}/dispatch?page_size=1&page_token=${encodeURIComponent(page.next_page_token)}`;
   const next = (await rest('GET', path, operator.token)).body;
   t.same([...page.items, ...next.items], items);
+});
+
+t.test('who is turned away for a stale position is shown with its age and with what his device said', async (t) => {
+  const at = somewhere();
+  const driver = await member(s, 'driver');
+  const { ask } = await connect(t, s.at, 'websocket-json', driver.token);
+  const recordedAt = Date.now() - 61_000;
+  await locate(s, driver, at, recordedAt);
+  t.equal((await rest('PUT', '/api/v1/drivers/me/status', driver.token, { status: 'looking' })).status, 200);
+  await ask({ heartbeat: { battery_ratio: 0.04 } });
+  const seen = () => rest('GET', `/admin/drivers/${driver.id}`, operator.token);
+  await until(async () => (await seen()).body.telematics !== null, 'what his device said');
+  const { id } = await requestedTrip(s, await member(s, 'rider'), at);
+  const decisions = async () => (await rest('GET', `/admin/trips/${id}/dispatch`, operator.token)).body.items;
+  await until(async () => (await decisions())[0]?.rejected.length === 1, 'a decision with him');
+  const [{ at: decidedAt, rejected, rejected_counts }] = await decisions();
+  t.same(rejected_counts, { stale_position: 1 });
+  const stale = { reason: 'stale_position', stale_reason: 'battery_low', position_source: 'rest' };
+  t.hasStrict(rejected[0], {
+    driver_id: driver.id,
+    ...stale,
+    recorded_at_ms: recordedAt,
+    age_ms: decidedAt - recordedAt,
+  });
 });
 
 t.test('operators only; a trip that is there', async (t) => {

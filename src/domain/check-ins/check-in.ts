@@ -1,6 +1,6 @@
 /** A trip's check-in as it is stored, under the trip's own id, so that a trip has one. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
-import type { LatLng } from '../geo.ts';
+import type { Sighting } from '../locations/rules.ts';
 import type { Warning } from '../safety/rules.ts';
 import type { CheckInEvent, CheckInState } from './rules.ts';
 
@@ -9,7 +9,7 @@ export interface CheckIn extends StoredDocument, CheckInState {
   /** The last hazards with what they rest on, oldest first. */
   evidence: Warning[];
   /** The last place that is known, for the alert. */
-  place: LatLng | null;
+  place: Sighting | null;
   history: CheckInEvent[];
   /** Counts the events ever. */
   seq: number;

@@ -1,7 +1,7 @@
 /** Check-ins on the REST wire. */
 import { type Static, Type } from 'typebox';
 import { after, DRIVER_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
-import { staleReasons } from '../locations/rules.ts';
+import { type Sighting, staleReasons } from '../locations/rules.ts';
 import { hazards } from '../safety/rules.ts';
 import { Closed, EpochMs, Latitude, Longitude, Nullable, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { CheckIn } from './check-in.ts';
@@ -30,6 +30,10 @@ export const CheckInSchema = Type.Object(
         at: EpochMs,
         lat: Latitude,
         lng: Longitude,
+        recorded_at_ms: Type.Optional(EpochMs),
+        age_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'of that position when this was found' })),
+        accuracy_m: Type.Optional(Type.Number()),
+        position_source: Type.Optional(Type.String({ description: 'how it came: stream or rest' })),
         value: Type.Number({ description: 'what was measured' }),
         threshold: Type.Number({ description: 'where the line was drawn' }),
         unit: OneOf(['m', 'ms', 'mps']),
@@ -75,6 +79,10 @@ export const CheckInSchema = Type.Object(
             at: after(900),
             lat: 40.7312,
             lng: -73.9945,
+            recorded_at_ms: after(900),
+            age_ms: 0,
+            accuracy_m: 5,
+            position_source: 'stream',
             value: 305_000,
             threshold: 300_000,
             unit: 'ms',
@@ -108,6 +116,14 @@ export const CheckInAnswerSchema = Type.Object(
 const actorOf = ({ passengerIds = [] }: CheckIn, actorId: string, isForOperator: boolean): string =>
   !isForOperator && passengerIds.includes(actorId) ? 'passenger' : actorId;
 
+const positionOf = ({ lat, lng, recordedAt, accuracyM, source }: Sighting, at: number) => ({
+  lat,
+  lng,
+  ...(recordedAt === undefined ? {} : { recorded_at_ms: recordedAt, age_ms: Math.max(0, at - recordedAt) }),
+  ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
+  ...(source === undefined ? {} : { position_source: source }),
+});
+
 export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof CheckInSchema> => ({
   trip_id: c.id,
   status: c.status,
@@ -123,7 +139,7 @@ export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof
   alert_id: c.alertId ?? null,
   evidence: c.evidence.map(({ place, staleReason, ...rest }) => ({
     ...rest,
-    ...place,
+    ...positionOf(place, rest.at),
     ...(staleReason ? { stale_reason: staleReason } : {}),
   })),
   events: c.history.map((e) => ({

@@ -13,6 +13,7 @@ import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
 import type { Hazard, Warning } from '../safety/rules.ts';
 import type { Sos } from '../sos/service.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import type { Trips } from '../trips/service.ts';
 import type { CheckIn } from './check-in.ts';
 import { partiesOf, type WatchedRide } from './parties.ts';
@@ -31,6 +32,7 @@ export interface CheckInsDeps {
   checkIns: Collection<CheckIn>;
   trips: Pick<Trips, 'any' | 'follow'>;
   sos: Pick<Sos, 'trigger' | 'find'>;
+  telematics: Pick<TelematicsDesk, 'shown'>;
   relay: () => Relay;
   scheduler: Scheduler;
   publisher: Publisher;
@@ -243,7 +245,7 @@ export function createCheckIns(deps: CheckInsDeps) {
         hazard: event.hazard ?? '',
         reason: event.reason ?? '',
         deadline: event.deadline ?? 0,
-        place: event.place,
+        place: event.place && (await deps.telematics.shown(event.driverId, event.place)),
         riderId: event.riderId,
         driverId: event.driverId,
         at: event.at,
@@ -281,7 +283,8 @@ export function createCheckIns(deps: CheckInsDeps) {
       const note = `check-in: ${event.reason}; ${event.present.join(', ') || 'no hazard now'}${aboard}`;
       // The same escalation told again is the same alert, also when that was closed meanwhile.
       const deed = outbox.id.replace(/^evt_/, 'sos_');
-      const alertId = await deps.sos.trigger(caller, { tripId, position: event.place, note }, deed);
+      const call = { tripId, position: event.place, positionOf: event.driverId, note };
+      const alertId = await deps.sos.trigger(caller, call, deed);
       await run(tripId, { type: 'alert', alertId, escalatedAt: event.at }, null);
       // Who closed it before this was written down has not found the check-in.
       const alert = await deps.sos.find(alertId);

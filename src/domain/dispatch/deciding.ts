@@ -86,8 +86,12 @@ export function createDeciding(deps: DecidingDeps) {
     const { ranked } = explain(input, tripId);
     const asked = driverIds.map((driverId): Asked => {
       const { etaS, source, distanceM } = ranked.find((one) => one.driverId === driverId)!;
-      const { lat, lng, recordedAt } = input.drivers.find((one) => one.driverId === driverId)!;
-      return { driverId, etaS, source, distanceM, lat, lng, recordedAt };
+      const facts = input.drivers.find((one) => one.driverId === driverId)!;
+      const { lat, lng, recordedAt, accuracyM, positionSource } = facts;
+      const asked: Asked = { driverId, etaS, source, distanceM, lat, lng, recordedAt };
+      if (accuracyM !== undefined) asked.accuracyM = accuracyM;
+      if (positionSource !== undefined) asked.positionSource = positionSource;
+      return asked;
     });
     const [first, ...others] = asked;
     return { id, ...first!, expiresAt: clock.now() + settings.offerTtlMs, ...(others.length > 0 ? { others } : {}) };

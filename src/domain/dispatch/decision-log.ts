@@ -5,7 +5,7 @@ import { type Ids, shardKeyOf } from '../ids.ts';
 import { removeAll } from '../pages.ts';
 import { Recent } from '../recent.ts';
 import type { DispatchDecision, TripDecision } from './decision.ts';
-import { type Decision, type DecisionInput, decide, explain, RULES_VERSION } from './rules.ts';
+import { type Decision, type DecisionInput, type DriverFacts, decide, explain, RULES_VERSION } from './rules.ts';
 
 export interface DecisionLogDeps {
   decisions: Collection<DispatchDecision>;
@@ -21,6 +21,8 @@ export interface LoggedDecision extends TripDecision {
   replay: Replay;
   greedyTrips: number;
   settings: DecisionInput['settings'];
+  /** What was known of each driver. */
+  drivers: ReadonlyMap<string, DriverFacts>;
 }
 
 /** Candidates kept of one trip for reading; the stored input has all. */
@@ -122,7 +124,9 @@ export function createDecisionLog({ decisions, tripDecisions, clock, ids }: Deci
         // Both are kept equally long; the input may have gone a moment before.
         if (!decision) return [];
         const { outcome, input } = decision;
-        return [{ ...part, replay: replayOf(decision), greedyTrips: outcome.greedyTrips, settings: input.settings }];
+        const { settings } = input;
+        const drivers = new Map(input.drivers.map((driver) => [driver.driverId, driver]));
+        return [{ ...part, replay: replayOf(decision), greedyTrips: outcome.greedyTrips, settings, drivers }];
       });
       return { items, nextPageToken: page.nextPageToken };
     },

@@ -9,6 +9,7 @@ import type { Scheduler } from '../../ports/scheduler.ts';
 import type { Drivers } from '../drivers/service.ts';
 import type { Ids } from '../ids.ts';
 import type { Routing } from '../routing/service.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Callers } from './callers.ts';
 import type { RingSettings } from './candidates.ts';
@@ -42,6 +43,7 @@ export interface DispatchDeps {
   clock: Clock;
   ids: Ids;
   routing: Routing;
+  telematics: Pick<TelematicsDesk, 'whyStale' | 'shown'>;
   decisions: DecisionLog;
   callers: Callers;
   settings: DispatchSettings;

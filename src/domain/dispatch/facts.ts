@@ -5,22 +5,24 @@ import { type Driver, isAvailable } from '../drivers/driver.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { distanceM } from '../geo.ts';
 import type { Routing } from '../routing/service.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import { isOut } from '../trips/rules.ts';
 import { soughtFrom, type Trip } from '../trips/trip.ts';
 import { createRingSearch, type Found, type RingSettings } from './candidates.ts';
-import { type DecisionInput, type DecisionSettings, type DriverFacts, RULES_VERSION } from './rules.ts';
+import { type DecisionInput, type DecisionSettings, type DriverFacts, indexesIn, RULES_VERSION } from './rules.ts';
 
 export interface FactsDeps {
   drivers: Drivers;
   positions: Positions;
   clock: Clock;
   routing: Pick<Routing, 'legsTo'>;
+  telematics: Pick<TelematicsDesk, 'whyStale'>;
   rings: RingSettings;
   decision: DecisionSettings;
 }
 
 function factsOf(position: Position, driver: Driver | undefined): DriverFacts {
-  const { driverId, lat, lng, recordedAt, speedMps, headingDeg } = position;
+  const { driverId, lat, lng, recordedAt, speedMps, headingDeg, accuracyM, source } = position;
   const answers = driver?.answers ?? [];
   return {
     driverId,
@@ -29,6 +31,8 @@ function factsOf(position: Position, driver: Driver | undefined): DriverFacts {
     recordedAt,
     ...(speedMps === undefined ? {} : { speedMps }),
     ...(headingDeg === undefined ? {} : { headingDeg }),
+    ...(accuracyM === undefined ? {} : { accuracyM }),
+    positionSource: source,
     vehicleClass: driver?.vehicleClass ?? position.vehicleClass,
     isAvailable: driver !== undefined && isAvailable(driver),
     ...(driver?.idleSince ? { idleSince: driver.idleSince } : {}),
@@ -39,7 +43,7 @@ function factsOf(position: Position, driver: Driver | undefined): DriverFacts {
   };
 }
 
-export function createFacts({ drivers, positions, clock, routing, rings, decision }: FactsDeps) {
+export function createFacts({ drivers, positions, clock, routing, telematics, rings, decision }: FactsDeps) {
   /** The index of available drivers is a copy; the document is the truth, and mends the copy where they differ. */
   async function mend(found: ReadonlyMap<string, Position>, known: ReadonlyMap<string, Driver>): Promise<void> {
     await Promise.all(
@@ -90,6 +94,19 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
   const isFitFor = (trip: Trip, { driverId, recordedAt }: { driverId: string; recordedAt: number }, now: number) =>
     !isOut(trip, driverId) && now - recordedAt <= decision.freshnessMs;
 
+  /** Why the positions are stale of those who are turned away for it. */
+  async function explain(all: readonly DriverFacts[], pairs: readonly (readonly number[])[], now: number) {
+    const isStale = ({ recordedAt }: DriverFacts): boolean => now - recordedAt > decision.freshnessMs;
+    if (!all.some(isStale)) return;
+    const looked = new Set(pairs.flatMap(indexesIn));
+    const stale = all.filter((one, index) => isStale(one) && looked.has(index));
+    await Promise.all(
+      stale.map(async (one) => {
+        one.staleReason = await telematics.whyStale(one.driverId, one.recordedAt);
+      }),
+    );
+  }
+
   /** Everything that a decision about these trips depends on, as it is now. */
   return async function gather(trips: readonly Trip[]): Promise<DecisionInput> {
     const now = clock.now();
@@ -103,6 +120,10 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
     const all = [...found.values()].map((position) => factsOf(position, known.get(position.driverId)));
     const at = new Map(all.map(({ driverId }, index) => [driverId, index] as const));
     const sources: string[] = [];
+    const pairs = await Promise.all(
+      trips.map((trip, i) => (around[i]!.length === 0 ? [] : pairsOf(trip, around[i]!, all, at, now, sources))),
+    );
+    await explain(all, pairs, now);
     return {
       rules: RULES_VERSION,
       at: now,
@@ -116,9 +137,7 @@ export function createFacts({ drivers, positions, clock, routing, rings, decisio
       })),
       drivers: all,
       sources,
-      pairs: await Promise.all(
-        trips.map((trip, i) => (around[i]!.length === 0 ? [] : pairsOf(trip, around[i]!, all, at, now, sources))),
-      ),
+      pairs,
       askedElsewhere: [],
     };
   };

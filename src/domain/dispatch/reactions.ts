@@ -2,6 +2,7 @@
  * What follows from a change of a trip: make an offer, tell the driver, free him again. They are reactions to the trip's events,
  * so that a crash between two steps is finished by whoever relays the outbox next.
  */
+import type { Shown } from '../locations/rules.ts';
 import { askedOf, type Offer, offerFor } from '../offers/rules.ts';
 import type { TripEvent } from '../trips/rules.ts';
 import type { Trip } from '../trips/trip.ts';
@@ -39,6 +40,10 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
     await scheduler.schedule('offer_expiry', work, Math.max(0, offer.expiresAt - clock.now()) + 1, offer.id);
   }
 
+  /** Where the driver of an offer was when it was made, as it is shown now. */
+  const fromOf = ({ driverId, lat, lng, recordedAt, accuracyM, positionSource: source }: Offer): Promise<Shown> =>
+    deps.telematics.shown(driverId, { lat, lng, recordedAt, accuracyM, source });
+
   async function tellOfOffer(trip: Trip, offer: Offer, eventId: string): Promise<void> {
     await publisher.publishOrdered(
       `user:${offer.driverId}`,
@@ -46,6 +51,7 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
       {
         tripId: trip.id,
         offer,
+        from: await fromOf(offer),
         pickup: trip.source,
         dropoff: trip.destination,
         tripDistanceM: trip.estimate.distanceM,
@@ -60,7 +66,7 @@ export function createReactions(deps: ReactionsDeps): (trip: Trip, event: TripEv
   }
 
   async function announceMatch(trip: Trip, offer: Offer, eventId: string): Promise<void> {
-    const message = { tripId: trip.id, offer, vehicleClass: trip.vehicleClass };
+    const message = { tripId: trip.id, offer, from: await fromOf(offer), vehicleClass: trip.vehicleClass };
     await publisher.publishOrdered(`user:${trip.riderId}`, 'match', message, `${eventId}.match`);
   }
 

@@ -80,6 +80,9 @@ export interface Decision {
 /** Numbers of one candidate in `pairs`. */
 const PAIR = 5;
 
+/** Indexes in `drivers` of one trip's candidates. */
+export const indexesIn = (pairs: readonly number[]): number[] => pairs.filter((_, i) => i % PAIR === 0);
+
 /** Null when he may be asked. What does not depend on the trip is said first. */
 function rejectionOf(
   trip: RequestFacts,

@@ -1,6 +1,6 @@
 /** Geofences as they are stored, and who crossed one. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
-import type { LatLng } from '../geo.ts';
+import type { Sighting } from '../locations/rules.ts';
 import type { Area } from './rules.ts';
 
 /** `city`: what belongs to a city; the others are for operators and integrators to tell apart. */
@@ -38,7 +38,7 @@ export interface Crossing extends StoredDocument {
   type: 'entered' | 'exited';
   /** When the device measured it. */
   at: number;
-  place: LatLng;
+  place: Sighting;
   /** Of an exit: how long he was inside, milliseconds. */
   insideMs?: number;
 }

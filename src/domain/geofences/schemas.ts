@@ -108,6 +108,8 @@ export const CrossingPageSchema = pageOf(
       lat: Latitude,
       lng: Longitude,
       at_ms: EpochMs,
+      accuracy_m: Type.Optional(Type.Number()),
+      position_source: Type.Optional(Type.String({ description: 'how the position came: stream or rest' })),
       inside_ms: Type.Optional(Type.Integer({ minimum: 0 })),
     },
     {
@@ -122,6 +124,8 @@ export const CrossingPageSchema = pageOf(
           lat: 40.7655,
           lng: -73.8712,
           at_ms: after(-600),
+          accuracy_m: 5,
+          position_source: 'stream',
           inside_ms: 240_000,
         },
       ],
@@ -221,5 +225,7 @@ export const toCrossingWire = (c: Crossing) => ({
   lat: c.place.lat,
   lng: c.place.lng,
   at_ms: c.at,
+  ...(c.place.accuracyM === undefined ? {} : { accuracy_m: c.place.accuracyM }),
+  ...(c.place.source === undefined ? {} : { position_source: c.place.source }),
   ...(c.insideMs === undefined ? {} : { inside_ms: c.insideMs }),
 });

@@ -12,8 +12,10 @@ import { checkVersion, isTaken } from '../documents/writing.ts';
 import type { LatLng } from '../geo.ts';
 import type { Idempotency, IdempotencyKey } from '../idempotency/service.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
+import { sighting } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { pagesOf, removeAll } from '../pages.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import { coverOf, FenceIndex, MAX_CELLS } from './cover.ts';
 import type { Crossing, Geofence, Purpose } from './geofence.ts';
 import { type Area, areaViolation } from './rules.ts';
@@ -27,6 +29,7 @@ export interface GeofencesDeps {
   clock: Clock;
   ids: Ids;
   idempotency: Idempotency;
+  telematics: Pick<TelematicsDesk, 'shown'>;
   /** Counts a crossing by its type. */
   onCrossing(type: Crossing['type']): void;
 }
@@ -88,7 +91,7 @@ export function createGeofences(deps: GeofencesDeps) {
 
   function crossing(position: Position, fence: Geofence, type: Crossing['type'], enteredAt?: number): Crossing {
     const id = ids.next('crs');
-    const { driverId, tripId, lat, lng, recordedAt } = position;
+    const { driverId, tripId, recordedAt } = position;
     return {
       id,
       ...shardKeyOf(id, ids.region, clock.now()),
@@ -101,7 +104,7 @@ export function createGeofences(deps: GeofencesDeps) {
       tripId,
       type,
       at: recordedAt,
-      place: { lat, lng },
+      place: sighting(position),
       ...(enteredAt === undefined ? {} : { insideMs: Math.max(0, recordedAt - enteredAt) }),
     };
   }
@@ -251,7 +254,8 @@ export function createGeofences(deps: GeofencesDeps) {
     async publish(event: OutboxEvent): Promise<'published'> {
       const c = event.data as unknown as Crossing;
       const { geofenceId, geofenceName: name, purpose, city, driverId, tripId, type, at, place, insideMs = 0 } = c;
-      const message = { geofenceId, name, purpose, city, driverId, tripId, type, at, place, insideMs };
+      const shown = await deps.telematics.shown(driverId, { recordedAt: at, ...place });
+      const message = { geofenceId, name, purpose, city, driverId, tripId, type, at, place: shown, insideMs };
       deps.publisher.publishLatest(`city:${city}`, 'geofence_event', message, event.id);
       deps.publisher.publishLatest(`user:${driverId}`, 'geofence_event', message, event.id);
       return 'published';

@@ -71,6 +71,27 @@ export interface Freshness {
   staleReason?: StaleReason | undefined;
 }
 
+/** A place where somebody was, and how well that is known. What is missing is not known. */
+export interface Sighting extends LatLng {
+  /** When it was measured, epoch ms. */
+  recordedAt?: number | undefined;
+  accuracyM?: number | undefined;
+  /** How it came: stream or rest. */
+  source?: string | undefined;
+}
+
+/** The same as it is shown, with its age of that moment where it has one. */
+export type Shown = Sighting & Partial<Freshness>;
+
+/** What is kept of a position where it stands for a place alone. */
+export function sighting({ lat, lng, recordedAt, accuracyM, source }: Sighting): Sighting {
+  const kept: Sighting = { lat, lng };
+  if (recordedAt !== undefined) kept.recordedAt = recordedAt;
+  if (accuracyM !== undefined) kept.accuracyM = accuracyM;
+  if (source !== undefined) kept.source = source;
+  return kept;
+}
+
 /** A device clock may run ahead by the allowed skew; such a position is new, not of negative age. */
 export function freshnessOf(recordedAt: number, now: number, freshnessMs: number): Freshness {
   const ageMs = Math.max(0, now - recordedAt);

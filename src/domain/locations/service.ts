@@ -30,7 +30,7 @@ export interface LocationsDeps {
   watch: Pick<Watch, 'moved'>;
   clock: Clock;
   routing: Routing;
-  telematics: Pick<TelematicsDesk, 'whyStale' | 'freshnessHere' | 'forget'>;
+  telematics: Pick<TelematicsDesk, 'freshness' | 'freshnessHere' | 'forget'>;
   settings: { skewMaxMs: number; freshnessMs: number; etaRefreshMs: number; batchMax: number };
   /** Counts a kept update (realtime_location_updates_total). */
   onKept(count: number): void;
@@ -88,7 +88,7 @@ export function createLocations(deps: LocationsDeps) {
     // The trip went on, or ended, meanwhile: this is about a way that is behind him.
     if (!bindings.holds(position.driverId, binding) || legOf(binding) !== leg) return;
     const { accuracyM, source: positionSource } = position;
-    const freshness = freshnessOf(position.recordedAt, clock.now(), settings.freshnessMs);
+    const freshness = deps.telematics.freshnessHere(position);
     const estimate = { tripId, etaS, distanceM, leg, source } as const;
     publisher.publishLatest(`trip:${tripId}`, 'eta_refresh', { ...estimate, ...freshness, accuracyM, positionSource });
   }
@@ -99,13 +99,6 @@ export function createLocations(deps: LocationsDeps) {
     const freshness = deps.telematics.freshnessHere(position);
     publisher.publishLatest(`trip:${binding.tripId}`, 'location', { position, ...freshness });
     refreshEta(binding, position, clock.now());
-  }
-
-  /** What is not stale, as nearly all that is asked for, costs nothing more. @throws RideError RIDE_UNAVAILABLE */
-  async function explained({ driverId, recordedAt }: Position): Promise<Freshness> {
-    const freshness = freshnessOf(recordedAt, clock.now(), settings.freshnessMs);
-    if (!freshness.stale) return freshness;
-    return { ...freshness, staleReason: await deps.telematics.whyStale(driverId, recordedAt) };
   }
 
   /** What refuses it, or null. */
@@ -214,13 +207,13 @@ export function createLocations(deps: LocationsDeps) {
       const position = await positions.ofTrip(tripId);
       // One of a driver who gave the trip up is nobody's to know any more.
       if (position === null || (await deps.trips.any(tripId))?.driverId !== position.driverId) return null;
-      return { ...position, ...(await explained(position)) };
+      return { ...position, ...(await deps.telematics.freshness(position)) };
     },
 
     /** Where a driver was last, for operators; null when that is not known any more. @throws RideError RIDE_UNAVAILABLE */
     async ofDriver(driverId: string): Promise<Followed | null> {
       const position = await positions.ofDriver(driverId);
-      return position && { position, ...(await explained(position)) };
+      return position && { position, ...(await deps.telematics.freshness(position)) };
     },
 
     /**
@@ -236,7 +229,7 @@ export function createLocations(deps: LocationsDeps) {
       // One of a driver who gave the trip up is not where its driver is.
       if (position === null || position.driverId !== driverId)
         throw new RideError('RIDE_NOT_FOUND', 'The driver of this trip has sent no position yet');
-      return { position, ...(await explained(position)) };
+      return { position, ...(await deps.telematics.freshness(position)) };
     },
 
     /** Available drivers around a place that are fresh, nearest first. */

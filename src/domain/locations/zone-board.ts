@@ -9,7 +9,7 @@ import type { Position, Positions } from '../../ports/positions.ts';
 import type { OutboundMessages, Publisher } from '../../ports/publisher.ts';
 import type { Drivers } from '../drivers/service.ts';
 import { Recent } from '../recent.ts';
-import { freshnessOf } from './rules.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 
 type Moved = OutboundMessages['zone_broadcast']['positions'][number];
 
@@ -25,9 +25,8 @@ export interface ZoneBoardDeps {
   /** Knows who is available, as every node does. */
   positions: Pick<Positions, 'areAvailable'>;
   drivers: Pick<Drivers, 'getMany'>;
+  telematics: Pick<TelematicsDesk, 'freshnessHere'>;
   clock: Clock;
-  /** Domain ms. */
-  freshnessMs: number;
   zoneOf(lat: number, lng: number): string;
   /** Drivers of one message. */
   batchMax: number;
@@ -40,7 +39,7 @@ const KNOWN_MS = 5000;
 const LOOKED_AT = 500;
 
 export function createZoneBoard(deps: ZoneBoardDeps): ZoneBoard {
-  const { publisher, clock, freshnessMs, batchMax } = deps;
+  const { publisher, clock, telematics, batchMax } = deps;
   let byDriver = new Map<string, Moved>();
   let flushing: Promise<void> | null = null;
   const known = new Recent<{ isOnTrip: boolean }>(KNOWN_MS, () => clock.now());
@@ -102,11 +101,10 @@ export function createZoneBoard(deps: ZoneBoardDeps): ZoneBoard {
       putBack(taken);
       return;
     }
-    const now = clock.now();
     const { told, others } = sorted;
     // Who goes on duty now need not move to be seen.
-    putBack(others.filter(({ position }) => now - position.recordedAt <= freshnessMs));
-    for (const moved of told) Object.assign(moved, freshnessOf(moved.position.recordedAt, now, freshnessMs));
+    putBack(others.filter(({ position }) => !telematics.freshnessHere(position).stale));
+    for (const moved of told) Object.assign(moved, telematics.freshnessHere(moved.position));
     publishGroups('zone', told, (p) => deps.zoneOf(p.lat, p.lng));
     publishGroups('city', told, (p) => p.city);
   }

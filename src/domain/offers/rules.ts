@@ -13,6 +13,10 @@ export interface Asked extends LatLng {
   distanceM: number;
   /** When his position was measured, epoch ms. Missing in offers that were stored before there was such a field. */
   recordedAt?: number;
+  /** Of that position; missing when his device did not tell. */
+  accuracyM?: number;
+  /** How that position came: stream or rest. */
+  positionSource?: string;
 }
 
 /** An offer that its driver may take until `expiresAt`; in a broadcast any of several may, and the first does. */

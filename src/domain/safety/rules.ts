@@ -4,7 +4,7 @@
  */
 import { distanceM, type LatLng } from '../geo.ts';
 import { quiet, type Signal, sense, type Thresholds } from '../hysteresis.ts';
-import type { StaleReason } from '../locations/rules.ts';
+import { type Sighting, type StaleReason, sighting } from '../locations/rules.ts';
 import { cleansingLimits } from '../tracks/rules.ts';
 
 export const hazards = ['route_deviation', 'long_stop', 'overspeed', 'signal_lost'] as const;
@@ -55,7 +55,7 @@ export const safetyLimits: SafetyLimits = {
 export interface SafetyState {
   /** Where the ride began: its first fix. */
   start: LatLng | null;
-  last: (LatLng & { at: number }) | null;
+  last: RideFix | null;
   /** Where the car stands, and since when. */
   stop: (LatLng & { at: number }) | null;
   signals: Record<Hazard, Signal>;
@@ -73,7 +73,8 @@ export interface Warning {
   hazard: Hazard;
   change: 'set' | 'cleared';
   at: number;
-  place: LatLng;
+  /** Where the car was seen last. */
+  place: Sighting;
   /** What was measured, and where the line was drawn. */
   value: number;
   threshold: number;
@@ -84,7 +85,10 @@ export interface Warning {
 
 export interface RideFix extends LatLng {
   at: number;
-  speedMps?: number;
+  speedMps?: number | undefined;
+  accuracyM?: number | undefined;
+  /** How it came: stream or rest. */
+  source?: string;
 }
 
 /**
@@ -131,7 +135,7 @@ export function observe(
   const test = (hazard: Hazard, value: number, thresholds: Thresholds, unit: Warning['unit']): void => {
     const change = sense(signals[hazard], value, fix.at, thresholds);
     const threshold = change === 'cleared' ? thresholds.clearAt : thresholds.setAt;
-    if (change) warnings.push({ hazard, change, at: fix.at, place: placeOf(fix), value, threshold, unit });
+    if (change) warnings.push({ hazard, change, at: fix.at, place: sighted(fix), value, threshold, unit });
   };
   state.start ??= placeOf(fix);
   test('signal_lost', 0, limits.silence, 'ms');
@@ -144,7 +148,7 @@ export function observe(
     'm',
   );
   test('long_stop', stoodMs(state, fix, [state.start, ride.target], limits), limits.stop, 'ms');
-  state.last = { ...placeOf(fix), at: fix.at };
+  state.last = fix;
   return warnings;
 }
 
@@ -159,10 +163,11 @@ export function missed(
   const value = now - heardAt;
   if (sense(state.signals.signal_lost, value, now, limits.silence) !== 'set') return null;
   const { setAt: threshold } = limits.silence;
-  return { hazard: 'signal_lost', change: 'set', at: now, place: placeOf(state.last), value, threshold, unit: 'ms' };
+  return { hazard: 'signal_lost', change: 'set', at: now, place: sighted(state.last), value, threshold, unit: 'ms' };
 }
 
 const placeOf = ({ lat, lng }: LatLng): LatLng => ({ lat, lng });
+const sighted = (fix: RideFix): Sighting => sighting({ ...fix, recordedAt: fix.at });
 
 /** As the device says; otherwise from the last fix. Null: unknown, as where a track begins anew. */
 function speedOf(last: SafetyState['last'], fix: RideFix, limits: SafetyLimits): number | null {

@@ -3,6 +3,7 @@
  * milliseconds, so that sums are exact and those that are shown add up to the one that decided.
  */
 import type { LatLng } from '../geo.ts';
+import type { StaleReason } from '../locations/rules.ts';
 import type { VehicleClass } from '../roles.ts';
 
 /** What counts how much; each in seconds of the rider's waiting. */
@@ -37,6 +38,11 @@ export interface DriverFacts extends LatLng {
   recordedAt: number;
   speedMps?: number;
   headingDeg?: number;
+  /** What follows is shown with the decision and changes nothing of it: how good the position is, how it came, */
+  accuracyM?: number;
+  positionSource?: string;
+  /** and why it is stale, of one who was looked at and is. */
+  staleReason?: StaleReason;
   /** By his document, which is the truth. */
   isAvailable: boolean;
   /** Since when he has had nothing to do, epoch ms. */

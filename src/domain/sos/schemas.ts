@@ -2,8 +2,8 @@
 import { type Static, Type } from 'typebox';
 import type { StoredDocument } from '../../ports/store.ts';
 import { ALERT_ID, after, OPERATOR_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
-import type { LatLng } from '../geo.ts';
-import { Closed, EpochMs, Latitude, Longitude, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
+import { type Shown, type Sighting, staleReasons } from '../locations/rules.ts';
+import { Closed, EpochMs, Latitude, Longitude, Nullable, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 
 export const sosStatuses = ['active', 'resolved'] as const;
 export type SosStatus = (typeof sosStatuses)[number];
@@ -17,7 +17,9 @@ export interface SosDocument extends StoredDocument {
   /** What he named, when it is not known to be his. Never more than a clue: nothing is done to, or told on, that trip. */
   claimedTripId?: string;
   status: SosStatus;
-  position: LatLng | null;
+  position: Sighting | null;
+  /** Whose device measured it, where it was not his own. */
+  positionOf?: string;
   note: string;
   resolvedAt?: number;
   resolvedBy?: string;
@@ -34,7 +36,20 @@ export const SosAlertSchema = Type.Object(
     role: Type.String(),
     trip_id: Type.String({ description: 'a trip of his own, or empty' }),
     claimed_trip_id: Type.String({ description: 'what he named, when it is not known to be his: a clue; or empty' }),
-    position: Type.Union([Type.Object({ lat: Latitude, lng: Longitude }), Type.Null()]),
+    position: Nullable(
+      Type.Object({
+        lat: Latitude,
+        lng: Longitude,
+        recorded_at_ms: Type.Optional(EpochMs),
+        age_ms: Type.Optional(Type.Integer({ minimum: 0 })),
+        accuracy_m: Type.Optional(Type.Number()),
+        source: Type.Optional(Type.String({ description: 'how it came: stream or rest; of a check-in, the car’s' })),
+        stale: Type.Optional(Type.Boolean({ description: 'older than LOCATION_FRESHNESS: not live' })),
+        stale_reason: Type.Optional(
+          OneOf(staleReasons, { description: 'of a stale one, as far as it can be asked for: what the device said' }),
+        ),
+      }),
+    ),
     note: Type.String(),
     created_at: EpochMs,
     resolved_at: Type.Optional(EpochMs),
@@ -53,7 +68,16 @@ export const SosAlertSchema = Type.Object(
         role: 'rider',
         trip_id: TRIP_ID,
         claimed_trip_id: '',
-        position: { lat: 40.7312, lng: -73.9945 },
+        position: {
+          lat: 40.7312,
+          lng: -73.9945,
+          recorded_at_ms: after(949),
+          age_ms: 301_000,
+          accuracy_m: 12,
+          source: 'stream',
+          stale: true,
+          stale_reason: 'silent',
+        },
         note: '',
         created_at: after(950),
         resolved_at: after(1250),
@@ -73,7 +97,19 @@ export const SosResolutionSchema = Type.Object(
   { ...Closed, title: 'SosResolution', examples: [{ note: 'spoke with the rider, all is well' }] },
 );
 
-export const toSosAlertWire = (a: SosDocument): Static<typeof SosAlertSchema> => ({
+const toPositionWire = ({ lat, lng, recordedAt, accuracyM, source, ageMs, stale, staleReason }: Shown) => ({
+  lat,
+  lng,
+  ...(recordedAt === undefined ? {} : { recorded_at_ms: recordedAt }),
+  ...(ageMs === undefined ? {} : { age_ms: ageMs }),
+  ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
+  ...(source === undefined ? {} : { source }),
+  ...(stale === undefined ? {} : { stale }),
+  ...(staleReason === undefined ? {} : { stale_reason: staleReason }),
+});
+
+/** @param shown its position as it is now */
+export const toSosAlertWire = (a: SosDocument, shown: Shown | null): Static<typeof SosAlertSchema> => ({
   id: a.id,
   status: a.status,
   version: a.version,
@@ -81,7 +117,7 @@ export const toSosAlertWire = (a: SosDocument): Static<typeof SosAlertSchema> =>
   role: a.role,
   trip_id: a.tripId,
   claimed_trip_id: a.claimedTripId ?? '',
-  position: a.position ? { lat: a.position.lat, lng: a.position.lng } : null,
+  position: shown && toPositionWire(shown),
   note: a.note,
   created_at: a.createdAt,
   ...(a.resolvedAt === undefined ? {} : { resolved_at: a.resolvedAt }),

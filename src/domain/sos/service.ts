@@ -12,11 +12,11 @@ import type { Collection, CollectionSpec, Filter, OutboxEvent, Page, StoredDocum
 import { isDeparture } from '../departures/departure.ts';
 import { isPassenger } from '../departures/rules.ts';
 import { checkVersion, isTaken, LOST, untilWritten } from '../documents/writing.ts';
-import type { LatLng } from '../geo.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
-import { placeViolation } from '../locations/rules.ts';
+import { limits, placeViolation, type Shown, type Sighting, sighting } from '../locations/rules.ts';
 import type { Relay } from '../outbox/relay.ts';
 import { isOperator, type Principal } from '../roles.ts';
+import type { TelematicsDesk } from '../telematics/service.ts';
 import type { Trips } from '../trips/service.ts';
 import { Alarmed } from './alarmed.ts';
 import type { SosDocument, SosStatus } from './schemas.ts';
@@ -39,6 +39,7 @@ export interface SosDeps {
   relay: () => Relay;
   tracking: SosTracking;
   publisher: Publisher;
+  telematics: Pick<TelematicsDesk, 'shown' | 'freshnessHere'>;
   clock: Clock;
   ids: Ids;
   log: Logger;
@@ -48,7 +49,10 @@ export interface SosDeps {
 
 export interface SosInput {
   tripId: string;
-  position: LatLng | null;
+  /** His own without `recordedAt` is where he is now. */
+  position: Sighting | null;
+  /** Whose device measured it, where it was not his own. */
+  positionOf?: string;
   note: string;
 }
 
@@ -57,8 +61,24 @@ const MAX_TRIP_ID = 128;
 
 export type Sos = ReturnType<typeof createSos>;
 
-export function createSos({ alerts, desks, trips, relay, tracking, publisher, clock, ids, log, closed }: SosDeps) {
+/** Where a caller says he is: measured now at the latest. No call is refused for an instant or an accuracy that cannot be. */
+function measured(place: Sighting, now: number): Sighting {
+  const { recordedAt = now, accuracyM = -1 } = place;
+  const { min, max } = limits.accuracyM;
+  return sighting({
+    ...place,
+    recordedAt: recordedAt > 0 ? Math.min(recordedAt, now) : now,
+    accuracyM: accuracyM >= min && accuracyM <= max ? accuracyM : undefined,
+  });
+}
+
+export function createSos(deps: SosDeps) {
+  const { alerts, desks, trips, relay, tracking, publisher, telematics, clock, ids, log, closed } = deps;
   const alarmed = new Alarmed(alerts);
+
+  /** Where the call came from, as it is shown now. @throws RideError RIDE_UNAVAILABLE */
+  const shown = async ({ userId, positionOf = userId, position }: SosDocument): Promise<Shown | null> =>
+    position && telematics.shown(positionOf, position);
 
   /** The id of the user's open alert: `fresh`, or the one that is open already. */
   async function openAlert(userId: string, fresh: string): Promise<string> {
@@ -131,7 +151,9 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
       tripId: isOwn ? input.tripId : '',
       ...(isOwn || input.tripId === '' ? {} : { claimedTripId: input.tripId }),
       status: 'active',
-      position: input.position,
+      ...(input.positionOf
+        ? { position: input.position, positionOf: input.positionOf }
+        : { position: input.position && measured(input.position, now) }),
       note: input.note,
     };
     const event: OutboxEvent = { id: ids.next('evt'), seq: 1, type: 'sos.triggered', at: now, data: { ...alert } };
@@ -185,6 +207,18 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
     /** @throws RideError RIDE_NOT_FOUND */
     get: mustGet,
 
+    /** Where a call came from, as it is shown now: to whoever answers it also while Redis is away, but for why it is stale. */
+    async place(alert: SosDocument): Promise<Shown | null> {
+      const { userId, positionOf: driverId = userId, position } = alert;
+      try {
+        return await shown(alert);
+      } catch (error) {
+        if (!(error instanceof RideError && error.code === 'RIDE_UNAVAILABLE') || !position?.recordedAt) throw error;
+        const { recordedAt } = position;
+        return { ...position, ...telematics.freshnessHere({ driverId, recordedAt }), staleReason: undefined };
+      }
+    },
+
     /** The newest first. */
     list(query: {
       status?: SosStatus | undefined;
@@ -229,7 +263,8 @@ export function createSos({ alerts, desks, trips, relay, tracking, publisher, cl
 
     async publish(event: OutboxEvent) {
       const a = event.data as unknown as SosDocument;
-      const { userId, role, tripId, claimedTripId = '', status, position, note } = a;
+      const { userId, role, tripId, claimedTripId = '', status, note } = a;
+      const position = await shown(a);
       const message = { alertId: a.id, tripId, claimedTripId, userId, role, status, position, note, at: a.createdAt };
       return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id, {
         source: event.id,

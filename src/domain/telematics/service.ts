@@ -5,7 +5,7 @@
 import { invalidInput } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TelematicsBoard } from '../../ports/telematics.ts';
-import { type Freshness, freshnessOf, type StaleReason } from '../locations/rules.ts';
+import { type Freshness, freshnessOf, type Shown, type Sighting, type StaleReason } from '../locations/rules.ts';
 import { Recent } from '../recent.ts';
 import { isSame, staleReasonOf, type Telematics, type TelematicsInput, telematicsViolation } from './rules.ts';
 
@@ -23,6 +23,17 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
   const heard = new Recent<Telematics>(freshnessMs, () => clock.now());
   /** So long the same need not be written again: half of how long it explains a position that comes after it. */
   const repeatMs = freshnessMs / 2;
+
+  /** Why his position of `recordedAt` is stale. @throws RideError RIDE_UNAVAILABLE */
+  const whyStale = async (driverId: string, recordedAt: number): Promise<StaleReason> =>
+    staleReasonOf(await board.of(driverId), recordedAt, freshnessMs);
+
+  /** How old a position is and why; what is not stale, as nearly all that is asked for, costs nothing. @throws RideError RIDE_UNAVAILABLE */
+  async function freshness({ driverId, recordedAt }: { driverId: string; recordedAt: number }): Promise<Freshness> {
+    const fresh = freshnessOf(recordedAt, clock.now(), freshnessMs);
+    if (fresh.stale) fresh.staleReason = await whyStale(driverId, recordedAt);
+    return fresh;
+  }
 
   return {
     /** @throws RideError RIDE_INVALID_INPUT (field, rule) */
@@ -52,9 +63,14 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
     /** The newest, from whichever node heard it. @throws RideError RIDE_UNAVAILABLE */
     of: (driverId: string): Promise<Telematics | null> => board.of(driverId),
 
-    /** Why his position of `recordedAt` is stale. @throws RideError RIDE_UNAVAILABLE */
-    whyStale: async (driverId: string, recordedAt: number): Promise<StaleReason> =>
-      staleReasonOf(await board.of(driverId), recordedAt, freshnessMs),
+    whyStale,
+    freshness,
+
+    /** A place where a user was, as it is shown now; the device is `userId`'s. @throws RideError RIDE_UNAVAILABLE */
+    async shown(userId: string, seen: Sighting): Promise<Shown> {
+      const { recordedAt } = seen;
+      return recordedAt === undefined ? seen : { ...seen, ...(await freshness({ driverId: userId, recordedAt })) };
+    },
 
     /** How old a position is and, as far as this node has heard, why: for what must not wait. */
     freshnessHere({ driverId, recordedAt }: { driverId: string; recordedAt: number }): Freshness {

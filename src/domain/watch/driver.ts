@@ -5,6 +5,7 @@ import type { TrackPoint } from '../../ports/store.ts';
 import type { WatchedRide } from '../check-ins/parties.ts';
 import type { AnyTrip } from '../departures/departure.ts';
 import type { LatLng } from '../geo.ts';
+import { type Sighting, sighting } from '../locations/rules.ts';
 import { freshSafety, type SafetyState } from '../safety/rules.ts';
 import { freshSpoof, type SpoofState } from '../spoofing/rules.ts';
 import type { TripStatus } from '../statuses.ts';
@@ -29,6 +30,7 @@ export interface HeardFix extends LatLng {
   at: number;
   accuracyM: number | undefined;
   speedMps: number | undefined;
+  source: string;
   isMock: boolean;
 }
 
@@ -90,11 +92,14 @@ export const newDriver = (position: Position): DriverWatch => ({
 /** Begins with where the driver is now. */
 export function newRide({ driverId, last }: DriverWatch, bound: BoundRide): RideWatch {
   const { tripId, riderId, city } = bound;
-  const { lat, lng, recordedAt: at } = last;
-  const safety = { ...freshSafety(), start: { lat, lng }, last: { lat, lng, at } };
+  const { lat, lng, recordedAt: at, accuracyM, source } = last;
+  const safety = { ...freshSafety(), start: { lat, lng }, last: { lat, lng, at, accuracyM, source } };
   const ride = { tripId, riderId, driverId, city, bound, safety };
   return { ...ride, way: null, plannedM: 0, drivenM: 0, isReady: false, tail: Promise.resolve() };
 }
+
+/** Where a car was, for what is said of its ride. */
+export const lastSeen = (position: Position): Sighting => sighting(position);
 
 /** As it is stored: what the device did not tell is left out. */
 export function pointOf({ lat, lng, recordedAt: at, speedMps, headingDeg, accuracyM }: Position): TrackPoint {

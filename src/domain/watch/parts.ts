@@ -99,12 +99,14 @@ export function createIntelligence(
     clock,
     ids,
     idempotency,
+    telematics,
     onCrossing: (type) => count('crossing', type),
   });
   const checkIns: CheckIns = createCheckIns({
     checkIns: checkInDocuments,
     trips,
     sos,
+    telematics,
     relay: () => checkInRelay,
     scheduler,
     publisher,

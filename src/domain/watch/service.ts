@@ -107,9 +107,9 @@ export function createWatch(deps: WatchDeps) {
     // Late ones too: a track is put in order when it is read.
     if (ride) tracks.keep(ride.tripId, pointOf(position));
     else if (isAlarmed) tracks.keep(position.driverId, pointOf(position));
-    const { recordedAt: at, lat, lng, accuracyM, speedMps } = position;
+    const { recordedAt: at, lat, lng, accuracyM, speedMps, source } = position;
     // One object a position, of one shape; who needs a part of it takes this.
-    const fix: HeardFix = { at, lat, lng, accuracyM, speedMps, isMock: position.isMock === true };
+    const fix: HeardFix = { at, lat, lng, accuracyM, speedMps, source, isMock: position.isMock === true };
     const verdict = judge(driver.cleansing, fix);
     if (verdict !== 'kept') deps.onRefused(verdict);
     if (verdict === 'late' || verdict === 'duplicate' || verdict === 'inaccurate') return;

@@ -189,7 +189,7 @@ export function readTyping(r: Reader, end: number): Typing {
 }
 
 export function readSosTrigger(r: Reader, end: number): SosTrigger {
-  const m: SosTrigger = { $typeName: 'ride.v1.SosTrigger', tripId: '', note: '' };
+  const m: SosTrigger = { $typeName: 'ride.v1.SosTrigger', tripId: '', note: '', recordedAtMs: 0n };
   while (r.at < end) {
     switch (r.tag()) {
       case 10:
@@ -203,6 +203,12 @@ export function readSosTrigger(r: Reader, end: number): SosTrigger {
         break;
       case 34:
         m.note = r.string();
+        break;
+      case 41:
+        m.accuracyM = r.double();
+        break;
+      case 48:
+        m.recordedAtMs = r.uint53();
         break;
       default:
         throw UNUSUAL;

@@ -86,6 +86,11 @@ export interface Match {
   vehicleClass?: string | undefined;
   etaSource?: string | undefined;
   positionRecordedAtMs?: number | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  staleReason?: string | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeMatch(w: Writer, m: Match): void {
@@ -101,6 +106,11 @@ export function writeMatch(w: Writer, m: Match): void {
   if (m.vehicleClass !== undefined && m.vehicleClass !== '') w.string(50, m.vehicleClass);
   if (m.etaSource !== undefined && m.etaSource !== '') w.string(58, m.etaSource);
   if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(64, m.positionRecordedAtMs);
+  if (m.ageMs !== undefined) w.uint(72, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(80, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(90, m.staleReason);
+  if (m.accuracyM !== undefined) w.double(97, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(106, m.positionSource);
 }
 
 export interface JobOffer {
@@ -119,6 +129,11 @@ export interface JobOffer {
   parcelWeightG?: number | undefined;
   pickupEtaSource?: string | undefined;
   positionRecordedAtMs?: number | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  staleReason?: string | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeJobOffer(w: Writer, m: JobOffer): void {
@@ -145,6 +160,11 @@ export function writeJobOffer(w: Writer, m: JobOffer): void {
   if (m.parcelWeightG !== undefined && m.parcelWeightG !== 0) w.uint(104, m.parcelWeightG);
   if (m.pickupEtaSource !== undefined && m.pickupEtaSource !== '') w.string(114, m.pickupEtaSource);
   if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(120, m.positionRecordedAtMs);
+  if (m.ageMs !== undefined) w.uint(128, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(136, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(146, m.staleReason);
+  if (m.accuracyM !== undefined) w.double(153, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(162, m.positionSource);
 }
 
 export interface EtaRefresh {
@@ -157,6 +177,7 @@ export interface EtaRefresh {
   stale?: boolean | undefined;
   accuracyM?: number | undefined;
   positionSource?: string | undefined;
+  staleReason?: string | undefined;
 }
 
 export function writeEtaRefresh(w: Writer, m: EtaRefresh): void {
@@ -169,6 +190,7 @@ export function writeEtaRefresh(w: Writer, m: EtaRefresh): void {
   if (m.stale !== undefined && m.stale !== false) w.bool(56, m.stale);
   if (m.accuracyM !== undefined) w.double(65, m.accuracyM);
   if (m.positionSource !== undefined && m.positionSource !== '') w.string(74, m.positionSource);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(82, m.staleReason);
 }
 
 export interface Location {
@@ -275,6 +297,12 @@ export interface SosAlert {
   note?: string | undefined;
   atMs?: number | undefined;
   claimedTripId?: string | undefined;
+  positionRecordedAtMs?: number | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  staleReason?: string | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeSosAlert(w: Writer, m: SosAlert): void {
@@ -291,6 +319,12 @@ export function writeSosAlert(w: Writer, m: SosAlert): void {
   if (m.note !== undefined && m.note !== '') w.string(58, m.note);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(64, m.atMs);
   if (m.claimedTripId !== undefined && m.claimedTripId !== '') w.string(74, m.claimedTripId);
+  if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(80, m.positionRecordedAtMs);
+  if (m.ageMs !== undefined) w.uint(88, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(96, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(106, m.staleReason);
+  if (m.accuracyM !== undefined) w.double(113, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(122, m.positionSource);
 }
 
 export interface Notification {
@@ -317,6 +351,7 @@ export interface ZonePosition {
   accuracyM?: number | undefined;
   source?: string | undefined;
   stale?: boolean | undefined;
+  staleReason?: string | undefined;
 }
 
 export function writeZonePosition(w: Writer, m: ZonePosition): void {
@@ -329,6 +364,7 @@ export function writeZonePosition(w: Writer, m: ZonePosition): void {
   if (m.accuracyM !== undefined) w.double(57, m.accuracyM);
   if (m.source !== undefined && m.source !== '') w.string(66, m.source);
   if (m.stale !== undefined && m.stale !== false) w.bool(72, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(82, m.staleReason);
 }
 
 export interface ZoneBroadcast {
@@ -412,6 +448,12 @@ export interface CheckIn {
   riderId?: string | undefined;
   driverId?: string | undefined;
   atMs?: number | undefined;
+  positionRecordedAtMs?: number | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  staleReason?: string | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeCheckIn(w: Writer, m: CheckIn): void {
@@ -431,6 +473,12 @@ export function writeCheckIn(w: Writer, m: CheckIn): void {
   if (m.riderId !== undefined && m.riderId !== '') w.string(82, m.riderId);
   if (m.driverId !== undefined && m.driverId !== '') w.string(90, m.driverId);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(96, m.atMs);
+  if (m.positionRecordedAtMs !== undefined && m.positionRecordedAtMs !== 0) w.uint(104, m.positionRecordedAtMs);
+  if (m.ageMs !== undefined) w.uint(112, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(120, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(130, m.staleReason);
+  if (m.accuracyM !== undefined) w.double(137, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(146, m.positionSource);
 }
 
 export interface GeofenceEvent {
@@ -444,6 +492,11 @@ export interface GeofenceEvent {
   position?: LatLng | undefined;
   atMs?: number | undefined;
   insideMs?: number | undefined;
+  ageMs?: number | undefined;
+  stale?: boolean | undefined;
+  staleReason?: string | undefined;
+  accuracyM?: number | undefined;
+  positionSource?: string | undefined;
 }
 
 export function writeGeofenceEvent(w: Writer, m: GeofenceEvent): void {
@@ -461,6 +514,11 @@ export function writeGeofenceEvent(w: Writer, m: GeofenceEvent): void {
   }
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(72, m.atMs);
   if (m.insideMs !== undefined && m.insideMs !== 0) w.uint(80, m.insideMs);
+  if (m.ageMs !== undefined && m.ageMs !== 0) w.uint(88, m.ageMs);
+  if (m.stale !== undefined && m.stale !== false) w.bool(96, m.stale);
+  if (m.staleReason !== undefined && m.staleReason !== '') w.string(106, m.staleReason);
+  if (m.accuracyM !== undefined) w.double(113, m.accuracyM);
+  if (m.positionSource !== undefined && m.positionSource !== '') w.string(122, m.positionSource);
 }
 
 export interface AnomalyFlag {

@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { trustOf } from './position.ts';
 
 export const checkIn = defineServerMessage({
   kind: 'check_in',
@@ -14,7 +15,15 @@ export const checkIn = defineServerMessage({
     hazard: 'long_stop',
     reason: '',
     deadline: 1421322660000,
-    place: { lat: 40.7484, lng: -73.9857 },
+    place: {
+      lat: 40.7484,
+      lng: -73.9857,
+      recordedAt: 1421322599000,
+      accuracyM: 5,
+      source: 'stream',
+      ageMs: 1050,
+      stale: false,
+    },
     riderId: 'rider-1',
     driverId: 'driver-1',
     at: 1421322600000,
@@ -25,6 +34,8 @@ export const checkIn = defineServerMessage({
       ...same,
       deadlineMs: deadline,
       position: place ? { lat: place.lat, lng: place.lng } : undefined,
+      positionRecordedAtMs: place?.recordedAt ?? 0,
+      ...trustOf(place),
       atMs: at,
     },
   }),

@@ -1,5 +1,6 @@
 /** What several messages have in their examples: one driver, one trip, one offer of it. */
 import { DRIVER_ID, TRIP_ID } from '../../domain/examples.ts';
+import type { Shown } from '../../domain/locations/rules.ts';
 import type { Offer } from '../../domain/offers/rules.ts';
 import type { Position } from '../../ports/positions.ts';
 
@@ -25,8 +26,21 @@ export const offer: Offer = {
   etaS: 190.4,
   source: 'straight_line',
   recordedAt: 1421322002000,
+  accuracyM: 5,
+  positionSource: 'stream',
   distanceM: 1142.3,
   lat: 40.7484,
   lng: -73.9857,
   expiresAt: 1421322018000,
+};
+
+/** Where the driver of the offer was, as it is shown a second later. */
+export const from: Shown = {
+  lat: offer.lat,
+  lng: offer.lng,
+  recordedAt: 1421322002000,
+  accuracyM: 5,
+  source: 'stream',
+  ageMs: 1000,
+  stale: false,
 };

@@ -1,5 +1,6 @@
 import { defineServerMessage } from './definition.ts';
-import { offer, TRIP_ID } from './examples.ts';
+import { from, offer, TRIP_ID } from './examples.ts';
+import { trustOf } from './position.ts';
 
 export const jobOffer = defineServerMessage({
   kind: 'job_offer',
@@ -10,6 +11,7 @@ export const jobOffer = defineServerMessage({
   example: {
     tripId: TRIP_ID,
     offer,
+    from,
     pickup: { lat: 40.7527, lng: -73.9772 },
     dropoff: { lat: 40.7061, lng: -74.0087 },
     tripDistanceM: 7720.6,
@@ -21,6 +23,7 @@ export const jobOffer = defineServerMessage({
   toWire: ({
     tripId,
     offer,
+    from,
     pickup,
     dropoff,
     tripDistanceM,
@@ -46,7 +49,8 @@ export const jobOffer = defineServerMessage({
       kind,
       parcelWeightG: parcelWeightG ?? 0,
       pickupEtaSource: offer.source ?? '',
-      positionRecordedAtMs: offer.recordedAt ?? 0,
+      positionRecordedAtMs: from.recordedAt ?? 0,
+      ...trustOf(from),
     },
   }),
 });

@@ -1,5 +1,6 @@
 import { defineServerMessage } from './definition.ts';
-import { offer, TRIP_ID } from './examples.ts';
+import { from, offer, TRIP_ID } from './examples.ts';
+import { trustOf } from './position.ts';
 
 export const match = defineServerMessage({
   kind: 'match',
@@ -9,19 +10,21 @@ export const match = defineServerMessage({
   example: {
     tripId: TRIP_ID,
     offer,
+    from,
     vehicleClass: 'standard',
   },
-  toWire: ({ tripId, offer, vehicleClass }) => ({
+  toWire: ({ tripId, offer, from, vehicleClass }) => ({
     case: 'match',
     value: {
       tripId,
       driverId: offer.driverId,
-      driverPosition: { lat: offer.lat, lng: offer.lng },
+      driverPosition: { lat: from.lat, lng: from.lng },
       etaS: offer.etaS,
       distanceM: offer.distanceM,
       vehicleClass,
       etaSource: offer.source ?? '',
-      positionRecordedAtMs: offer.recordedAt ?? 0,
+      positionRecordedAtMs: from.recordedAt ?? 0,
+      ...trustOf(from),
     },
   }),
 });

@@ -1,5 +1,5 @@
-/** From the generated message to the domain's position and back; shared by the location messages. */
-import type { PositionInput } from '../../domain/locations/rules.ts';
+/** From the generated message to the domain's position, and what is told of any place beside it; shared by several messages. */
+import type { PositionInput, Shown } from '../../domain/locations/rules.ts';
 import type { LocationUpdate } from '../generated/ride/v1/ride_pb.js';
 
 /** A missing lat or lng becomes NaN, which the rules refuse by name. */
@@ -15,3 +15,12 @@ export function toPositionInput(update: LocationUpdate): PositionInput {
     isMock: update.isMock,
   };
 }
+
+/** How far a place can be trusted that somebody was at, or an ETA that was estimated from there. */
+export const trustOf = (shown: Shown | null) => ({
+  ageMs: shown?.ageMs,
+  stale: shown?.stale ?? false,
+  staleReason: shown?.staleReason ?? '',
+  accuracyM: shown?.accuracyM,
+  positionSource: shown?.source ?? '',
+});

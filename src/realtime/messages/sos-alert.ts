@@ -1,4 +1,5 @@
 import { defineServerMessage } from './definition.ts';
+import { trustOf } from './position.ts';
 
 export const sosAlert = defineServerMessage({
   kind: 'sos_alert',
@@ -13,7 +14,15 @@ export const sosAlert = defineServerMessage({
     userId: 'rider-1',
     role: 'rider',
     status: 'active',
-    position: { lat: 40.7484, lng: -73.9857 },
+    position: {
+      lat: 40.7484,
+      lng: -73.9857,
+      recordedAt: 1421322599100,
+      accuracyM: 12,
+      source: 'stream',
+      ageMs: 950,
+      stale: false,
+    },
     note: 'help',
     at: 1421322600000,
   },
@@ -29,6 +38,8 @@ export const sosAlert = defineServerMessage({
       note,
       atMs: at,
       position: position ? { lat: position.lat, lng: position.lng } : undefined,
+      positionRecordedAtMs: position?.recordedAt ?? 0,
+      ...trustOf(position),
     },
   }),
 });

@@ -8,11 +8,20 @@ export const sosTrigger = defineClientMessage({
   roles: everyone,
   rate: 'none',
   doc: 'Raises an alert; repeats fold into the one that is open. The ack carries the alert id.',
-  example: { trip_id: 'trip_nyc_01jd0000000000000000000000', lat: 40.7484, lng: -73.9857, note: 'help' },
-  async handle(session, { tripId, lat, lng, note }, { sos }) {
+  example: {
+    trip_id: 'trip_nyc_01jd0000000000000000000000',
+    lat: 40.7484,
+    lng: -73.9857,
+    note: 'help',
+    accuracy_m: 12,
+    recorded_at_ms: '1421322599100',
+  },
+  async handle(session, { tripId, lat, lng, note, accuracyM, recordedAtMs }, { sos }) {
     if ((lat === undefined) !== (lng === undefined))
       throw invalidInput(lat === undefined ? 'lat' : 'lng', 'given together with the other coordinate');
-    const position = lat === undefined || lng === undefined ? null : { lat, lng };
+    const recordedAt = Number(recordedAtMs) || undefined;
+    const position =
+      lat === undefined || lng === undefined ? null : { lat, lng, recordedAt, accuracyM, source: 'stream' };
     return { id: await sos.trigger(session.principal, { tripId, position, note }) };
   },
 });

@@ -23,7 +23,7 @@ export const zoneBroadcast = defineServerMessage({
     value: {
       zone,
       city,
-      positions: positions.map(({ position: p, status, ageMs, stale }) => ({
+      positions: positions.map(({ position: p, status, ageMs, stale, staleReason }) => ({
         driverId: p.driverId,
         lat: p.lat,
         lng: p.lng,
@@ -33,6 +33,7 @@ export const zoneBroadcast = defineServerMessage({
         accuracyM: p.accuracyM,
         source: p.source,
         stale,
+        staleReason,
       })),
     },
   }),

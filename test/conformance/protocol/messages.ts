@@ -1,9 +1,18 @@
 /** Every message of a client: what it does, and what it is refused for. */
 import assert from 'node:assert/strict';
+import type { Message } from '../../clients/inbox.ts';
 import { assignedRide, bookedDeparture, member, north, offeredRide, somewhere } from '../../scene.ts';
 import { acked, everywhere, followed, join, json, type ProtocolCase, refused, Skipped, section } from './case.ts';
 
 const SECTION = 'Asking and being answered';
+
+/** What is told of a position beside it: as it was sent, and as old as it is. */
+function trusted(told: Message, seen: { recorded_at_ms: number; accuracy_m: number; source: string }): void {
+  assert.equal(Number(told.position_recorded_at_ms), seen.recorded_at_ms);
+  assert.ok(Number(told.age_ms) >= 2000, `measured two seconds before the welcome: ${told.age_ms} ms`);
+  assert.deepEqual([told.accuracy_m, told.position_source], [seen.accuracy_m, seen.source]);
+  assert.deepEqual([told.stale ?? false, told.stale_reason ?? ''], [false, '']);
+}
 
 const cases: Omit<ProtocolCase, 'section'>[] = [
   {
@@ -226,11 +235,13 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
       followed(await operator.ask({ subscribe: { topic: 'sos:alerts' } }));
       const rider = await member(c.place, 'rider');
       const peer = await join(c, rider.token);
-      const sos_trigger = { ...somewhere(), note: 'conformance test' };
+      const recorded_at_ms = Number(peer.welcome.server_time_ms) - 2000;
+      const sos_trigger = { ...somewhere(), note: 'conformance test', accuracy_m: 12, recorded_at_ms };
       const { id } = acked(await peer.ask({ sos_trigger }));
       assert.equal(acked(await peer.ask({ sos_trigger })).id, id);
       const { sos_alert } = await operator.inbox.find((m) => m.sos_alert?.alert_id === id, 'the alert');
       assert.equal(sos_alert.user_id, rider.id);
+      trusted(sos_alert, { recorded_at_ms, accuracy_m: 12, source: 'stream' });
       refused(await peer.ask({ sos_trigger: { lat: 1 } }), 'RIDE_INVALID_INPUT', 'lng');
     },
   },
@@ -301,4 +312,30 @@ const cases: Omit<ProtocolCase, 'section'>[] = [
   },
 ];
 
-export const messageCases: ProtocolCase[] = section(SECTION, cases);
+const freshness: Omit<ProtocolCase, 'section'>[] = [
+  {
+    title: 'job_offer and match: from which position of the driver they go, and how far that can be trusted',
+    on: everywhere,
+    async run(c) {
+      const at = somewhere();
+      const driver = await join(c, (await member(c.place, 'driver')).token);
+      const { token } = await member(c.place, 'rider');
+      const rider = await join(c, token);
+      const recorded_at_ms = Number(driver.welcome.server_time_ms) - 2000;
+      acked(await driver.ask({ location_update: { ...at, recorded_at_ms, accuracy_m: 7.5 } }));
+      acked(await driver.ask({ ride_status: { status: 'STATUS_LOOKING' } }));
+      const trip = await c.place.rest('POST', '/api/v1/trips', token, { pickup: at, dropoff: north(at, 3000) });
+      const seen = { recorded_at_ms, accuracy_m: 7.5, source: 'stream' };
+      const { job_offer } = await driver.inbox.find((m) => m.job_offer?.trip_id === trip.body.id, 'the offer');
+      trusted(job_offer, seen);
+      assert.ok(job_offer.pickup_eta_source);
+      const accept = { offer_id: job_offer.offer_id, trip_id: trip.body.id, accept: true };
+      acked(await driver.ask({ offer_reply: accept }));
+      const { match } = await rider.inbox.find((m) => m.match, 'the match');
+      trusted(match, seen);
+      assert.ok(match.eta_source && Number(match.age_ms) >= Number(job_offer.age_ms), 'it has grown older since');
+    },
+  },
+];
+
+export const messageCases: ProtocolCase[] = [...section(SECTION, cases), ...section('Freshness', freshness)];

@@ -2,11 +2,13 @@
  * A check-in and the SOS that it becomes, in both directions: an escalation is one alert, and the end of the alert is the end of
  * the escalation, whatever is killed and whoever is faster.
  */
+import { fromBinary } from '@bufbuild/protobuf';
 import t, { type Test } from 'tap';
 import type { CheckIn } from '../../../src/domain/check-ins/check-in.ts';
 import type { Hazard, Warning } from '../../../src/domain/safety/rules.ts';
 import type { Trip } from '../../../src/domain/trips/trip.ts';
 import type { Collection, CollectionSpec, Store, StoredDocument } from '../../../src/ports/store.ts';
+import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
 import {
   CENTER,
@@ -37,10 +39,13 @@ async function driven(s: Stack): Promise<Trip> {
   return s.dispatch.accept(id, (await s.trips.find(id))!.offer!.id, 'driver');
 }
 
+/** Where the car is now. */
+const seenAt = (s: Stack) => ({ ...CENTER, recordedAt: s.clock.now(), accuracyM: 4, source: 'stream' });
+
 async function warn(s: Stack, { id }: Trip, hazard: Hazard, change: Warning['change'] = 'set'): Promise<void> {
   const ride = { tripId: id, riderId: 'rider', driverId: 'driver', city: 'testville' };
   const measured = { value: 1, threshold: 1, unit: 'ms' as const };
-  await s.checkIns.warned(ride, { hazard, change, at: s.clock.now(), place: CENTER, ...measured });
+  await s.checkIns.warned(ride, { hazard, change, at: s.clock.now(), place: seenAt(s), ...measured });
 }
 
 /** Nobody answers the question that is open. */
@@ -106,6 +111,31 @@ t.test('unanswered it is an SOS; resolved it is closed, and the detectors may ra
     'and it is another alert',
   );
   t.equal((await checkIn(s, trip)).alertId, again[0]!.id);
+});
+
+t.test('question and SOS say how old the place is where the car was seen, and why', async (t) => {
+  const { where, clock } = await place(t);
+  const s = await stack(t, where);
+  const trip = await driven(s);
+  s.telematics.heard('driver', { inBackground: true });
+  await until(async () => (await s.telematics.of('driver')) !== null, 'what his device said');
+  const recordedAt = clock.now();
+  await warn(s, trip, 'signal_lost');
+  await settled(s);
+  await unanswered(s, clock, trip);
+  await settled(s);
+  const last = async (topic: string) => {
+    const { messages } = await s.bus.history(topic, { epoch: '', offset: 0 }, 100);
+    return messages.map(({ payload }) => fromBinary(ServerEnvelopeSchema, payload).payload);
+  };
+  const trust = { positionRecordedAtMs: BigInt(recordedAt), accuracyM: 4, positionSource: 'stream' };
+  const [asked, escalated] = (await last('user:rider')).flatMap(({ value, case: kind }) =>
+    kind === 'checkIn' ? [value] : [],
+  );
+  t.hasStrict(asked, { type: 'asked', ...trust, ageMs: 0n, stale: false, staleReason: '' });
+  const stale = { ...trust, ageMs: BigInt(ANSWER_MS + 1), stale: true, staleReason: 'background' };
+  t.hasStrict(escalated, { type: 'escalated', ...stale });
+  t.hasStrict((await last('sos:alerts'))[0]!.value, { userId: 'rider', ...stale }, 'the car’s and not the caller’s');
 });
 
 t.test('it folded into an alert that the rider had raised: closed with that one, and with no other', async (t) => {

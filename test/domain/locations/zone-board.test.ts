@@ -2,11 +2,13 @@
 import t, { type Test } from 'tap';
 import type { Driver } from '../../../src/domain/drivers/driver.ts';
 import { createZoneBoard } from '../../../src/domain/locations/zone-board.ts';
+import { createTelematics } from '../../../src/domain/telematics/service.ts';
 import type { OutboundMessages, Publisher } from '../../../src/ports/publisher.ts';
 import { quiet } from '../../realtime/node.ts';
 import { manualClock } from '../stack.ts';
 
-const sent: { topic: string; drivers: string[]; statuses: string[]; ages: [ageMs: number, isStale: boolean][] }[] = [];
+type Age = [ageMs: number, isStale: boolean, why?: string];
+const sent: { topic: string; drivers: string[]; statuses: string[]; ages: Age[] }[] = [];
 const of = (topic: string) => sent.filter((one) => one.topic === topic).map((one) => one.drivers);
 
 function boardOf(
@@ -22,21 +24,23 @@ function boardOf(
       t.equal(city, 'testville');
       t.equal(zone, topic.startsWith('zone:') ? topic.slice(5) : '');
       const drivers = positions.map(({ position }) => position.driverId);
-      const ages = positions.map(({ ageMs, stale }): [number, boolean] => [ageMs, stale]);
+      const ages = positions.map(({ ageMs, stale, staleReason }): Age => [ageMs, stale, staleReason]);
       sent.push({ topic, drivers, statuses: positions.map(({ status }) => status), ages });
     },
   } as unknown as Publisher;
   const clock = manualClock();
+  const nothingSaid = { keep: async () => {}, of: async () => null };
+  const telematics = createTelematics({ board: nothingSaid, clock, freshnessMs: 60_000 });
   const zoneOf = (lat: number): string => (lat < 40 ? 'south' : 'north');
   const board = createZoneBoard({
-    ...{ publisher, positions: { areAvailable }, drivers: { getMany }, clock, freshnessMs: 60_000, zoneOf },
+    ...{ publisher, positions: { areAvailable }, drivers: { getMany }, telematics, clock, zoneOf },
     ...{ batchMax: 3, log: quiet },
   });
   const move = (driverId: string, lat: number, isOnTrip = false): void => {
     const rest = { vehicleClass: 'standard', city: 'testville', source: 'stream' } as const;
     board.moved({ driverId, tripId: '', lat, lng: 0, recordedAt: clock.now(), ...rest }, isOnTrip);
   };
-  return { board, move, clock };
+  return { board, move, clock, telematics };
 }
 
 t.test('many drivers are several messages, each with as many as it may hold', async (t) => {
@@ -52,19 +56,25 @@ t.test('many drivers are several messages, each with as many as it may hold', as
   t.equal(sent.length, 6, 'who has not moved since is not told of again');
 });
 
-t.test('each is as old as its position, and stale beyond the cut-off', async (t) => {
-  const { board, move, clock } = boardOf(t, async (ids) => ids.map(() => true));
-  move('old', 39);
-  clock.add(60_000);
-  move('late', 39);
-  clock.add(1);
-  await board.flush();
-  t.same(sent[0]!.drivers, ['old', 'late']);
-  t.same(sent[0]!.ages, [
-    [60_001, true],
-    [1, false],
-  ]);
-});
+t.test(
+  'each is as old as its position, and stale beyond the cut-off, with the reason that its device gave',
+  async (t) => {
+    const { board, move, clock, telematics } = boardOf(t, async (ids) => ids.map(() => true));
+    move('old', 39);
+    move('weak', 39);
+    telematics.heard('weak', { batteryRatio: 0.05 });
+    clock.add(60_000);
+    move('late', 39);
+    clock.add(1);
+    await board.flush();
+    t.same(sent[0]!.drivers, ['old', 'weak', 'late']);
+    t.same(sent[0]!.ages, [
+      [60_001, true, 'silent'],
+      [60_001, true, 'battery_low'],
+      [1, false, undefined],
+    ]);
+  },
+);
 
 t.test('who is off duty is not told of, until he goes on duty', async (t) => {
   const free = new Set(['free']);

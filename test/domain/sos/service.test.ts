@@ -4,13 +4,14 @@ import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { Role } from '../../../src/domain/roles.ts';
-import type { RideError } from '../../../src/errors.ts';
+import { RideError } from '../../../src/errors.ts';
 import type { Collection, CollectionSpec, Store, StoredDocument } from '../../../src/ports/store.ts';
 import { ServerEnvelopeSchema, type SosAlert } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
-import { CENTER, person, request, type Shared, type Stack, shared, stack } from '../stack.ts';
+import { CENTER, manualClock, person, request, type Shared, type Stack, shared, stack } from '../stack.ts';
 
 const alertsIn = async (s: Stack): Promise<number> => (await s.bus.position('sos:alerts')).offset;
+const unavailable = (): RideError => new RideError('RIDE_UNAVAILABLE', 'away');
 const input = { tripId: '', position: CENTER, note: 'help' };
 
 /** A node whose store lets the test watch and fail the writing of alerts. */
@@ -158,6 +159,64 @@ t.test('an alert gets through whatever trip it names, and is tied to one of the 
   isAway = true;
   t.same(await raised('rider', 'passenger-2', tripId), claim(tripId), 'not to be looked up');
   t.equal((await s.bus.position(`trip:${tripId}`)).offset, 1, 'and on the trip nothing is told of it');
+});
+
+t.test('where the call came from is told with its age, accuracy and source; none is refused for these', async (t) => {
+  const clock = manualClock();
+  const s = await stack(t, await shared(t, clock));
+  const told = async (userId: string, position: object) => {
+    const id = await s.sos.trigger(person('rider', userId), { ...input, position: { ...CENTER, ...position } });
+    await s.idle();
+    const { messages } = await s.bus.history('sos:alerts', { epoch: '', offset: 0 }, 100);
+    const { value } = fromBinary(ServerEnvelopeSchema, messages.at(-1)!.payload).payload;
+    const { alertId, positionRecordedAtMs, ageMs, stale, staleReason, accuracyM, positionSource } = value as SosAlert;
+    t.equal(alertId, id);
+    const ago = clock.now() - Number(positionRecordedAtMs);
+    t.equal(Number(ageMs), ago, 'its age is that of when it was measured');
+    return { ago, stale, staleReason, accuracyM, positionSource };
+  };
+  const fresh = { ago: 0, stale: false, staleReason: '', positionSource: 'stream', accuracyM: undefined };
+  const source = 'stream';
+  const now = clock.now();
+  t.strictSame(await told('plain', { source }), fresh);
+  t.strictSame(await told('good', { source, accuracyM: 12, recordedAt: now - 900 }), {
+    ...fresh,
+    accuracyM: 12,
+    ago: 900,
+  });
+  const wrong = { source, accuracyM: -1, recordedAt: now + 3_600_000 };
+  t.strictSame(await told('wrong', wrong), fresh, 'what cannot be counts as not told');
+  const old = { ...fresh, ago: 60_001, stale: true, staleReason: 'silent' };
+  t.strictSame(await told('old', { source, recordedAt: now - 60_001 }), old);
+  const { items } = await s.sos.list({ pageSize: 10 });
+  const good = items.find(({ userId }) => userId === 'good')!;
+  clock.add(60_000);
+  const place = { ...CENTER, recordedAt: now - 900, accuracyM: 12, source };
+  t.strictSame(
+    await s.sos.place(good),
+    { ...place, ageMs: 60_900, stale: true, staleReason: 'silent' },
+    'as it is by now',
+  );
+});
+
+t.test('who answers calls sees where they came from while Redis is away, but for why it is stale', async (t) => {
+  const clock = manualClock();
+  let isAway = false;
+  const s = await stack(t, await shared(t, clock), {
+    wrapPorts: (ports) => ({
+      ...ports,
+      telematics: {
+        ...ports.telematics,
+        of: (id) => (isAway ? Promise.reject(unavailable()) : ports.telematics.of(id)),
+      },
+    }),
+  });
+  const id = await s.sos.trigger(person('rider', 'rider'), input);
+  const measured = { ...CENTER, recordedAt: clock.now() };
+  clock.add(61_000);
+  isAway = true;
+  const alert = await s.sos.get(id);
+  t.strictSame(await s.sos.place(alert), { ...measured, ageMs: 61_000, stale: true, staleReason: undefined });
 });
 
 t.test('what cannot be an alert is refused and leaves nothing', async (t) => {

@@ -1,5 +1,6 @@
 /** What devices say of themselves: the rules, what it explains, and what of it is written. */
 import t from 'tap';
+import type { Ports } from '../../../src/domain/services.ts';
 import { staleReasonOf, telematicsViolation } from '../../../src/domain/telematics/rules.ts';
 import { until } from '../../until.ts';
 import { manualClock, shared, stack } from '../stack.ts';
@@ -68,3 +69,31 @@ t.test('what could not be written is written when it is said again', async (t) =
   s.telematics.heard('driver', { batteryRatio: 0.5 });
   await until(async () => (await s.telematics.of('driver')) !== null, 'what was said again');
 });
+
+t.test(
+  'a place is shown with its age; the reason why it is stale is asked for then alone, and of whichever node heard it',
+  async (t) => {
+    const clock = manualClock();
+    const where = await shared(t, clock);
+    let asked = 0;
+    const counted = {
+      wrapPorts: (ports: Ports): Ports => ({
+        ...ports,
+        telematics: { ...ports.telematics, of: (id) => ports.telematics.of(id).finally(() => asked++) },
+      }),
+    };
+    const [a, b] = [await stack(t, where), await stack(t, where, counted)];
+    const seen = { lat: 1, lng: 2, recordedAt: clock.now(), accuracyM: 7, source: 'rest' };
+    a.telematics.heard('driver', { signalDbm: -120 });
+    await until(async () => (await a.telematics.of('driver')) !== null, 'what was said');
+    clock.add(60_000);
+    t.strictSame(await b.telematics.shown('driver', seen), { ...seen, ageMs: 60_000, stale: false });
+    t.equal(asked, 0);
+    clock.add(1);
+    const stale = { ageMs: 60_001, stale: true };
+    t.strictSame(await b.telematics.shown('driver', seen), { ...seen, ...stale, staleReason: 'no_signal' });
+    t.strictSame(await b.telematics.shown('other', seen), { ...seen, ...stale, staleReason: 'silent' });
+    t.strictSame(await b.telematics.shown('driver', { lat: 1, lng: 2 }), { lat: 1, lng: 2 }, 'no age is made up');
+    t.equal(asked, 2);
+  },
+);

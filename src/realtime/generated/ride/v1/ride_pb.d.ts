@@ -478,6 +478,20 @@ export declare type SosTrigger = Message<"ride.v1.SosTrigger"> & {
    * @generated from field: string note = 4;
    */
   note: string;
+
+  /**
+   * Radius of the likely error of that place; one that cannot be is taken as not told, for no call for help is refused for it.
+   *
+   * @generated from field: optional double accuracy_m = 5;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * When the device measured it; 0, or an instant that has not come, is now.
+   *
+   * @generated from field: int64 recorded_at_ms = 6;
+   */
+  recordedAtMs: bigint;
 };
 
 /**
@@ -1078,6 +1092,41 @@ export declare type Match = Message<"ride.v1.Match"> & {
    * @generated from field: int64 position_recorded_at_ms = 8;
    */
   positionRecordedAtMs: bigint;
+
+  /**
+   * Its age when this was sent; absent when it is not known.
+   *
+   * @generated from field: optional int64 age_ms = 9;
+   */
+  ageMs?: bigint | undefined;
+
+  /**
+   * That position is too old to be shown as live, and so is the estimate.
+   *
+   * @generated from field: bool stale = 10;
+   */
+  stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 11;
+   */
+  staleReason: string;
+
+  /**
+   * Radius of the likely error of that position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 12;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How that position came: stream or rest.
+   *
+   * @generated from field: string position_source = 13;
+   */
+  positionSource: string;
 };
 
 /**
@@ -1196,6 +1245,41 @@ export declare type JobOffer = Message<"ride.v1.JobOffer"> & {
    * @generated from field: int64 position_recorded_at_ms = 15;
    */
   positionRecordedAtMs: bigint;
+
+  /**
+   * Its age when this was sent; absent when it is not known.
+   *
+   * @generated from field: optional int64 age_ms = 16;
+   */
+  ageMs?: bigint | undefined;
+
+  /**
+   * That position is too old to be shown as live, and so is the estimate.
+   *
+   * @generated from field: bool stale = 17;
+   */
+  stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 18;
+   */
+  staleReason: string;
+
+  /**
+   * Radius of the likely error of that position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 19;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How that position came: stream or rest.
+   *
+   * @generated from field: string position_source = 20;
+   */
+  positionSource: string;
 };
 
 /**
@@ -1306,6 +1390,13 @@ export declare type EtaRefresh = Message<"ride.v1.EtaRefresh"> & {
    * @generated from field: string position_source = 9;
    */
   positionSource: string;
+
+  /**
+   * Why it is stale, as of a Location. Empty while it is not.
+   *
+   * @generated from field: string stale_reason = 10;
+   */
+  staleReason: string;
 };
 
 /**
@@ -1722,6 +1813,48 @@ export declare type SosAlert = Message<"ride.v1.SosAlert"> & {
    * @generated from field: string claimed_trip_id = 9;
    */
   claimedTripId: string;
+
+  /**
+   * When the position was measured: now minus this is its age. 0 when that is not known.
+   *
+   * @generated from field: int64 position_recorded_at_ms = 10;
+   */
+  positionRecordedAtMs: bigint;
+
+  /**
+   * Its age when this was sent; absent when it is not known.
+   *
+   * @generated from field: optional int64 age_ms = 11;
+   */
+  ageMs?: bigint | undefined;
+
+  /**
+   * That position is too old to be shown as live.
+   *
+   * @generated from field: bool stale = 12;
+   */
+  stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 13;
+   */
+  staleReason: string;
+
+  /**
+   * Radius of the likely error of that position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 14;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How that position came: stream or rest. Of a check-in it is the car's.
+   *
+   * @generated from field: string position_source = 15;
+   */
+  positionSource: string;
 };
 
 /**
@@ -1839,6 +1972,13 @@ export declare type ZonePosition = Message<"ride.v1.ZonePosition"> & {
    * @generated from field: bool stale = 9;
    */
   stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 10;
+   */
+  staleReason: string;
 };
 
 /**
@@ -2049,6 +2189,48 @@ export declare type CheckIn = Message<"ride.v1.CheckIn"> & {
    * @generated from field: int64 at_ms = 12;
    */
   atMs: bigint;
+
+  /**
+   * When the position was measured: now minus this is its age. 0 when that is not known.
+   *
+   * @generated from field: int64 position_recorded_at_ms = 13;
+   */
+  positionRecordedAtMs: bigint;
+
+  /**
+   * Its age when this was sent; absent when it is not known.
+   *
+   * @generated from field: optional int64 age_ms = 14;
+   */
+  ageMs?: bigint | undefined;
+
+  /**
+   * That position is too old to be shown as live.
+   *
+   * @generated from field: bool stale = 15;
+   */
+  stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 16;
+   */
+  staleReason: string;
+
+  /**
+   * Radius of the likely error of that position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 17;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How that position came: stream or rest.
+   *
+   * @generated from field: string position_source = 18;
+   */
+  positionSource: string;
 };
 
 /**
@@ -2132,6 +2314,41 @@ export declare type GeofenceEvent = Message<"ride.v1.GeofenceEvent"> & {
    * @generated from field: int64 inside_ms = 10;
    */
   insideMs: bigint;
+
+  /**
+   * Age of the position when this was sent.
+   *
+   * @generated from field: int64 age_ms = 11;
+   */
+  ageMs: bigint;
+
+  /**
+   * It is too old to be shown as live.
+   *
+   * @generated from field: bool stale = 12;
+   */
+  stale: boolean;
+
+  /**
+   * Why, as of a Location. Empty while it is not stale.
+   *
+   * @generated from field: string stale_reason = 13;
+   */
+  staleReason: string;
+
+  /**
+   * Radius of the likely error of the position; absent when the device did not tell.
+   *
+   * @generated from field: optional double accuracy_m = 14;
+   */
+  accuracyM?: number | undefined;
+
+  /**
+   * How the position came: stream or rest.
+   *
+   * @generated from field: string position_source = 15;
+   */
+  positionSource: string;
 };
 
 /**
