@@ -5,7 +5,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Clients, TestScope } from './clients/clients.ts';
 import type { Message } from './clients/inbox.ts';
-import { connect, type Peer, type TransportName } from './clients/peer.ts';
+import { connect, keepAlive, type Peer, type TransportName } from './clients/peer.ts';
 
 export interface Place {
   lat: number;
@@ -53,7 +53,7 @@ export async function locate(s: Clients, driver: Member, at: Place, recordedAt =
   if (status !== 200) throw new Error(`location refused: ${JSON.stringify(body)}`);
 }
 
-/** A driver who is looking for work at a place, with a stream of his own. */
+/** A driver who is looking for work at a place, with a stream of his own that stays open, however long the test takes. */
 export async function lookingDriver(
   t: TestScope,
   s: Clients,
@@ -62,6 +62,7 @@ export async function lookingDriver(
 ): Promise<Member & { peer: Peer }> {
   const driver = await member(s, 'driver');
   const peer = await connect(t, s.at, transport, driver.token);
+  keepAlive(t, peer);
   await locate(s, driver, at);
   const { status } = await s.rest('PUT', '/api/v1/drivers/me/status', driver.token, { status: 'looking' });
   if (status !== 200) throw new Error(`not looking: ${status}`);

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { readMetrics, type Sample, sum } from './clients/metrics.ts';
-import { connect, type Peer } from './clients/peer.ts';
+import { connect, keepAlive, type Peer } from './clients/peer.ts';
 import { follower } from './clients/roamer.ts';
 import { everythingHeard, saidMore, Talk } from './clients/talk.ts';
 import { firstRide } from './e2e/first-ride.ts';
@@ -47,22 +47,18 @@ async function statsOf(s: RunningProgram): Promise<Stats> {
   return body;
 }
 
-/** Keeps sessions alive that say nothing else. */
-function keepAlive(t: Test, peers: readonly Peer[]): void {
-  const timer = setInterval(() => {
-    for (const peer of peers) peer.send({ heartbeat: {} });
-  }, 1000);
-  t.teardown(() => clearInterval(timer));
+/** A session that lasts until it is ended. */
+async function lasting(t: Test, s: RunningProgram, n: number, token: string): Promise<Peer> {
+  const peer = await connect(t, s.at, n % 2 ? 'grpc' : 'websocket-json', token);
+  keepAlive(t, peer);
+  return peer;
 }
 
 t.test('workers share the ports, and each is a node', async (t) => {
   const s = await startProgram(t, settings);
   const peers: Peer[] = [];
-  keepAlive(t, peers);
-  for (let i = 0; i < 40; i++) {
-    const transport = i % 2 === 0 ? 'websocket-json' : 'grpc';
-    peers.push(await connect(t, s.at, transport, await s.token('rider', `rider-${i}`, { city: `city-${i % 4}` })));
-  }
+  for (let i = 0; i < 40; i++)
+    peers.push(await lasting(t, s, i, await s.token('rider', `rider-${i}`, { city: `city-${i % 4}` })));
 
   await t.test('the system spreads connections of both ports over all of them', async (t) => {
     let stats: Stats;
@@ -129,9 +125,7 @@ t.test('workers share the ports, and each is a node', async (t) => {
 
   await t.test('SIGTERM drains all, and nothing stays behind', async (t) => {
     const last = await Promise.all(
-      Array.from({ length: 12 }, async (_, i) =>
-        connect(t, s.at, i % 2 ? 'grpc' : 'websocket-json', await s.token('rider', `last-${i}`)),
-      ),
+      Array.from({ length: 12 }, async (_, i) => lasting(t, s, i, await s.token('rider', `last-${i}`))),
     );
     await drainsAll(t, s, last);
   });

@@ -1,7 +1,7 @@
 /** Waiting for a condition instead of for a guessed time. */
 
 /** Long enough for a machine on which several suites run: only a test that fails waits for it. */
-const LIMIT_MS = 40_000;
+export const LIMIT_MS = 40_000;
 
 /** Resolves as soon as `condition` holds; looks again every few milliseconds. @throws Error that names `what` after the limit. */
 export async function until(

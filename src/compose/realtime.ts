@@ -128,8 +128,8 @@ export function startTimers(
 ): () => void {
   const timers: NodeJS.Timeout[] = [];
   const every = (ms: number, run: () => void): void => void timers.push(setInterval(run, ms));
-  // After a pause of the event loop the timers run before the sockets are read: whoever spoke meanwhile is heard first.
-  every(Math.min(1000, config.heartbeatTimeout / 4), () => setImmediate(() => broker.tick(Date.now())));
+  const tickMs = Math.min(1000, config.heartbeatTimeout / 4);
+  every(tickMs, missSilent(broker, tickMs));
   const checkMs = Math.min(1000, config.topicCheckInterval);
   every(checkMs, () => broker.check(checkMs / config.topicCheckInterval));
   every(config.zoneBroadcastInterval, () => void zones.flush());
@@ -153,6 +153,18 @@ export function startTimers(
   every(config.heartbeatTimeout / 10, () => void presence.tick());
   return () => {
     for (const timer of timers) clearInterval(timer);
+  };
+}
+
+/** Drops silent sessions, when it is called every `tickMs`. */
+function missSilent(broker: Broker, tickMs: number): () => void {
+  let dueAt = Date.now() + tickMs;
+  return () => {
+    const now = Date.now();
+    const stoodMs = Math.max(0, now - dueAt);
+    dueAt = now + tickMs;
+    // After a pause of the event loop the timers run before the sockets are read: whoever spoke meanwhile is heard first.
+    setImmediate(() => broker.tick(now, stoodMs));
   };
 }
 

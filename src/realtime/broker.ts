@@ -200,9 +200,12 @@ export class Broker {
     for (const session of this.sessions()) yield this.#entry(session);
   }
 
-  /** Drops silent sessions; call a few times per heartbeat interval. */
-  tick(now: number): void {
-    for (const shard of this.#shards) shard.tick(now);
+  /**
+   * Drops silent sessions; call a few times per heartbeat interval.
+   * @param stoodMs so long the node itself stood still just before, and could hear nobody
+   */
+  tick(now: number, stoodMs = 0): void {
+    for (const shard of this.#shards) shard.tick(now, stoodMs);
   }
 
   /** Holds the next topics against Redis, `share` of all (0 to 1); see Follows. */

@@ -95,8 +95,11 @@ export class Shard implements SessionOwner {
     return true;
   }
 
-  /** Moves the hand to `now`: sessions that were heard of go to a later slot, silent ones are dropped. */
-  tick(now: number): void {
+  /**
+   * Moves the hand to `now`: sessions that were heard of go to a later slot, silent ones are dropped.
+   * @param stoodMs so long the node itself stood still just before: whose silence that explains is waited for as long again
+   */
+  tick(now: number, stoodMs: number): void {
     const from = Math.floor(this.#tickedAt / this.#slotMs);
     const to = Math.floor(now / this.#slotMs);
     this.#tickedAt = now;
@@ -104,15 +107,16 @@ export class Shard implements SessionOwner {
       const due = this.#wheel[slot % WHEEL_SLOTS]!;
       if (due.size === 0) continue;
       this.#wheel[slot % WHEEL_SLOTS] = new Set();
-      for (const session of due) this.#judge(session, now);
+      for (const session of due) this.#judge(session, now, stoodMs);
     }
   }
 
-  #judge(session: Session, now: number): void {
+  #judge(session: Session, now: number, stoodMs: number): void {
     if (session.closed) return;
     const due = this.#dueOf(session);
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
     else if (due > now) this.#await(session, due);
+    else if (due + stoodMs > now) this.#await(session, Math.min(due + stoodMs, now + this.#options.timeoutMs));
     else if (session.paused) this.#judgeUnread(session, now);
     else if (session.transport.keepAlive?.()) {
       session.lastSeen = now;

@@ -1,10 +1,9 @@
 /** Messages that came, and waiting for one that has not come yet. */
+import { LIMIT_MS } from '../until.ts';
 
 /** A ServerEnvelope as protobuf JSON (64-bit integers are strings over WebSocket, numbers over the gRPC client). */
 // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects
 export type Message = Record<string, any>;
-
-const WAIT_MS = 10_000;
 
 export class Inbox {
   /** Everything, in the order of arrival. */
@@ -63,8 +62,8 @@ export class Inbox {
       };
       const timer = setTimeout(() => {
         const kinds = this.all.map((m) => Object.keys(m).at(-1)).join(' ');
-        done(() => reject(new Error(`no such ${what} within ${WAIT_MS} ms; got: ${kinds}`)));
-      }, WAIT_MS);
+        done(() => reject(new Error(`no such ${what} within ${LIMIT_MS} ms; got: ${kinds}`)));
+      }, LIMIT_MS);
       this.#waiting.add(check);
       check();
     });

@@ -197,6 +197,15 @@ export async function connect(
   return one;
 }
 
+/** Keeps a welcomed session alive that says little else, as its welcome asks for. */
+export function keepAlive(t: { after(hook: () => void): void }, peer: Peer): void {
+  const { welcome } = peer.inbox.all[0]!;
+  const timer = setInterval(() => peer.send({ heartbeat: {} }), Number(welcome.heartbeat_interval_ms));
+  const stop = (): void => clearInterval(timer);
+  void peer.ended.then(stop);
+  t.after(stop);
+}
+
 /** Says that the connection goes on with what an earlier one left. */
 export const resuming = (transport: TransportName, reconnectToken: string): WebSocketOptions => ({
   headers: { [transport === 'grpc' ? 'reconnect-token' : 'x-reconnect-token']: reconnectToken },

@@ -136,7 +136,7 @@ const cases: Record<string, Case> = {
     const before = performance.now();
     await t.rejects(one(engine, corner(1, 1), corner(2, 2)), { code: 'RIDE_UNAVAILABLE' });
     await t.rejects(engine.lineTo(corner(1, 1), corner(2, 2)), { code: 'RIDE_UNAVAILABLE' });
-    t.ok(performance.now() - before < 3000);
+    t.ok(performance.now() - before < 20_000, 'nobody waits for what is not there');
     await place.restart();
     t.ok(await one(engine, corner(1, 1), corner(2, 2)));
   },

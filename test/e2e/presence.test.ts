@@ -3,12 +3,13 @@ import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import { connect, type Peer } from '../clients/peer.ts';
 import { build, type TestScope, type TestServer } from '../helper.ts';
+import { watchMachine } from '../machine.ts';
 import { assignedRide, member } from '../scene.ts';
 import { startProgram } from '../servers/program.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 
-const quick = { PRESENCE_GRACE: '200ms', HEARTBEAT_INTERVAL: '500ms', HEARTBEAT_TIMEOUT: '2s' };
+const quick = { PRESENCE_GRACE: '200ms', HEARTBEAT_INTERVAL: '500ms', HEARTBEAT_TIMEOUT: '6s' };
 
 async function twoNodes(t: TestScope, env: Record<string, string> = {}): Promise<[TestServer, TestServer]> {
   const a = await build(t, { env: { ...quick, ...env } });
@@ -28,7 +29,8 @@ const presences = (peer: Peer) => peer.inbox.all.filter((m) => m.presence).map((
 const onlines = (peer: Peer): boolean[] => presences(peer).map((p) => p.online === true);
 
 t.test('one user, several devices, two nodes: one arrival, one departure', async (t) => {
-  const [a, b] = await twoNodes(t);
+  // Long enough for a reconnect on a slow machine.
+  const [a, b] = await twoNodes(t, { PRESENCE_GRACE: '3s' });
   const admin = await member(a, 'admin');
   const rider = await member(a, 'rider');
   const topic = `presence:${rider.id}`;
@@ -72,7 +74,8 @@ t.test('one user, several devices, two nodes: one arrival, one departure', async
   const leftAt = Date.now();
   fourth.close();
   const { presence } = await watch.next((m) => m.presence?.user_id === rider.id && !m.presence.online, 'offline');
-  t.ok(Math.abs(Number(presence.last_seen_ms) - leftAt) < 1000, 'last seen when the last device went');
+  const seenAt = Number(presence.last_seen_ms);
+  t.ok(seenAt >= leftAt && seenAt <= Date.now(), 'last seen when the last device went');
   t.hasStrict(await read(b), { online: false, last_seen_ms: Number(presence.last_seen_ms) });
   await late.next((m) => m.presence && !m.presence.online, 'offline, for the other follower too');
   t.same(onlines(late), [true, false]);
@@ -122,6 +125,7 @@ t.test('who may know', async (t) => {
 
 t.test('kill -9 of a process: its users are offline within one lease, those who come back never were', async (t) => {
   const redis = await startRedis(t);
+  const machine = await watchMachine(t, redis.url);
   const lease = 5000;
   const env = {
     REDIS_URL: redis.url,
@@ -147,12 +151,15 @@ t.test('kill -9 of a process: its users are offline within one lease, those who 
   await until(() => performance.now() - startedAt > lease, 'the survivor to be settled');
 
   const killedAt = performance.now();
+  const killedAtMs = Date.now();
   await doomed.program.kill();
+  const killedByMs = Date.now();
   beat(t, await connect(t, survivor.at, 'grpc', back.token));
   for (const { id } of [lost, lostToo]) {
     await watch.inbox.find((m) => m.presence?.user_id === id && !m.presence.online, 'offline');
   }
-  const afterMs = performance.now() - killedAt;
+  const offlineAt = performance.now();
+  const afterMs = offlineAt - killedAt - machine.stoodMs(killedAt, offlineAt);
   t.ok(afterMs <= lease, `offline after ${Math.round(afterMs)} ms of ${lease}`);
   const heard = (id: string) =>
     presences(watch)
@@ -162,7 +169,7 @@ t.test('kill -9 of a process: its users are offline within one lease, those who 
   for (const { id } of [back, elsewhere]) t.equal(heard(id).at(-1), true, 'who is on the other node never was away');
   const { body } = await survivor.rest('GET', `/api/v1/users/${lost.id}/presence`, lost.token);
   t.equal(body.online, false);
-  t.ok(Math.abs(Date.now() - afterMs - body.last_seen_ms) < 1000, 'last seen when the process was');
+  t.ok(body.last_seen_ms > killedAtMs - lease && body.last_seen_ms <= killedByMs, 'last seen when the process was');
 });
 
 t.test('a drain: who comes back elsewhere was never away, who does not is offline soon', async (t) => {

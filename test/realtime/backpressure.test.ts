@@ -169,6 +169,16 @@ t.test('who is not read is not silent, as long as he takes something', async (t)
   t.equal(peer.closed, 'RIDE_SLOW_READER', 'nothing for a whole timeout');
 });
 
+t.test('a node that stood still waits as long again for whom it could not hear, and no longer', async (t) => {
+  const { node, session, peer } = await scene(t);
+  const TIMEOUT = 60_000;
+  const start = Date.now();
+  node.broker.tick(start + TIMEOUT + 2000, 4000);
+  t.equal(session.closed, false, 'he may have spoken while nobody listened');
+  node.broker.tick(start + TIMEOUT + 6000);
+  t.equal(peer.closed, 'RIDE_HEARTBEAT_MISSED');
+});
+
 t.test('who is read again has a whole timeout to be heard', async (t) => {
   const { session, peer, fill, ask, settled } = await scene(t);
   await fill(7);

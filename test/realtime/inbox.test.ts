@@ -189,7 +189,7 @@ t.test('when some of it is no longer kept, he is told first, and gets the rest',
 });
 
 t.test('the bounds are settings: how much waits, and how long', async (t) => {
-  const s = await build(t, { env: { ...env, INBOX_LENGTH: '3', INBOX_TTL: '1s', HISTORY_LENGTH: '100' } });
+  const s = await build(t, { env: { ...env, INBOX_LENGTH: '3', INBOX_TTL: '4s', HISTORY_LENGTH: '100' } });
   // By its own nodes: what follows from trips is published there.
   const at = { lat: 1, lng: 1 };
   const driver = await member(s, 'driver');

@@ -223,8 +223,8 @@ t.test('what may not be followed any more is named; the rest is restored', async
 
 t.test('a token ends with its own life, and with the sign-in', async (t) => {
   const { redisUrl } = a;
-  const short = await build(t, { env: { ...env, RECONNECT_TOKEN_TTL: '1s', REDIS_URL: redisUrl } });
-  const brief = await build(t, { env: { ...env, SOCKET_TOKEN_TTL: '2s', REDIS_URL: redisUrl } });
+  const short = await build(t, { env: { ...env, RECONNECT_TOKEN_TTL: '3s', REDIS_URL: redisUrl } });
+  const brief = await build(t, { env: { ...env, SOCKET_TOKEN_TTL: '4s', REDIS_URL: redisUrl } });
   for (const s of [short, brief]) {
     const { token } = await member(s, 'rider');
     const first = await connect(t, s.at, 'websocket-json', token);

@@ -49,9 +49,12 @@ t.test('a poller with the tag of what he has gets 304 until the driver moves', a
 });
 
 t.test('a position that went stale is told again, though the driver did not move', async (t) => {
-  const s = await build(t, { env: { LOCATION_FRESHNESS: '3s' } });
-  const ride = await assignedRide(t, s);
-  const update = { ...ride.at, recorded_at_ms: Date.now(), trip_id: ride.id };
+  const a = await build(t);
+  const ride = await assignedRide(t, a);
+  const env = { REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile!, LOCATION_FRESHNESS: '3s' };
+  const s = await build(t, { env });
+  // His clock runs ahead, so that there is time to see it fresh.
+  const update = { ...ride.at, recorded_at_ms: Date.now() + 3000, trip_id: ride.id };
   await s.rest('POST', '/api/v1/drivers/me/locations', ride.driver.token, { updates: [update] });
   const path = `/api/v1/trips/${ride.id}/location`;
   const fresh = await s.rest('GET', path, ride.rider.token);

@@ -41,7 +41,9 @@ t.test('a stopped scheduler runs nothing more', async (t) => {
   const ran: string[] = [];
   scheduler.after(5, () => ran.push('after the stop'));
   scheduler.stop();
-  await new Promise((resolve) => setTimeout(resolve, 15));
+  const another = new Scheduler();
+  await new Promise<void>((resolve) => another.after(20, resolve));
+  another.stop();
   t.same(ran, []);
 });
 

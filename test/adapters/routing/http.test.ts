@@ -63,9 +63,7 @@ t.test('also when it is closed in the middle of the answer', async (t) => {
 
 t.test('silence ends with the time limit, repeats included', async (t) => {
   const s = await serverOf(t, () => {});
-  const before = performance.now();
   await t.rejects(s.ask(100)('/'), { code: 'RIDE_UNAVAILABLE' });
-  t.ok(performance.now() - before < 1500);
   t.equal(s.requests(), 1, 'no repeat: it may be at work');
 });
 
@@ -102,9 +100,10 @@ t.test('so many at once, the others wait their turn', async (t) => {
 
 t.test('time spent waiting counts', async (t) => {
   const s = await serverOf(t, () => {});
-  const ask = s.ask(200, 1);
+  const ask = s.ask(1000, 1);
   const before = performance.now();
-  const outcomes = await Promise.allSettled([ask('/'), ask('/'), ask('/')]);
-  t.ok(performance.now() - before < 1500);
+  const outcomes = await Promise.allSettled(Array.from({ length: 12 }, () => ask('/')));
+  const tookMs = performance.now() - before;
+  t.ok(tookMs < 8000, `${tookMs} ms: one after the other would be twelve seconds`);
   for (const outcome of outcomes) t.match(outcome, { reason: { code: 'RIDE_UNAVAILABLE' } });
 });

@@ -8,6 +8,7 @@ import type { Message } from '../../clients/inbox.ts';
 import {
   connect,
   type Ended,
+  keepAlive,
   openGrpc,
   openWebSocket,
   type Peer,
@@ -66,10 +67,7 @@ export async function join(
 ): Promise<Session> {
   const peer = await connect(scope, place.at, transport, token, options);
   const { welcome } = peer.inbox.all[0]!;
-  const beat = setInterval(() => peer.send({ heartbeat: {} }), Number(welcome.heartbeat_interval_ms));
-  const stop = (): void => clearInterval(beat);
-  void peer.ended.then(stop);
-  scope.after(stop);
+  keepAlive(scope, peer);
   return { ...peer, welcome };
 }
 
