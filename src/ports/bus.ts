@@ -51,6 +51,7 @@ export interface Bus {
   onBack(listener: (topics: readonly string[]) => void): void;
   /** Up to `limit` messages that come after `since`; offset 0 without an epoch is the topic's beginning. */
   history(topic: string, since: TopicPosition, limit: number): Promise<HistoryPage>;
+  /** Where a topic is, with all that this node published before. */
   position(topic: string): Promise<TopicPosition>;
   /** Those of many topics whose position is another than is said here, with the one that it is. */
   elsewhere(places: ReadonlyMap<string, TopicPosition>): Promise<Map<string, TopicPosition>>;

@@ -5,42 +5,22 @@ import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 import { RideError } from '../../src/errors.ts';
-import { startGrpcServer } from '../../src/grpc/server.ts';
-import type { Connection } from '../../src/realtime/connection.ts';
-import type { Gateway } from '../../src/realtime/gateway.ts';
-import type { Credentials, SignedIn } from '../../src/realtime/sign-in.ts';
+import type { SignedIn } from '../../src/realtime/sign-in.ts';
 import { until } from '../until.ts';
+import { serveKnocked } from './knocking.ts';
 
 const CONNECT = '/ride.v1.RideStreamService/Connect';
 const HEALTH = '/grpc.health.v1.Health/Watch';
 const MAX = 5;
 
-/** Sign-ins that are under way. */
-const knocking: PromiseWithResolvers<SignedIn>[] = [];
-/** What signed-in streams said. */
-const heard: string[] = [];
-const connection = {
-  binary: (bytes: Buffer) => void heard.push(bytes.toString()),
-  gone() {},
-  async finish() {},
-} as unknown as Connection;
-
-const server = await startGrpcServer({
-  listen: { host: '127.0.0.1', port: 0, shared: false },
-  gateway: { accept: () => connection } as unknown as Gateway,
-  door: { knock() {} } as never,
-  signIn: ({ accessToken }: Credentials) => {
-    if (accessToken === 'bad') throw new RideError('RIDE_UNAUTHENTICATED', 'The token is not valid');
-    const signIn = Promise.withResolvers<SignedIn>();
-    knocking.push(signIn);
-    return signIn.promise;
-  },
-  maxPayloadBytes: 65_536,
+const server = await serveKnocked(t, {
   maxUnsignedCalls: MAX,
   connectionWindow: 65_535,
-  closeTimeoutMs: 200,
+  refuse({ accessToken }) {
+    if (accessToken === 'bad') throw new RideError('RIDE_UNAUTHENTICATED', 'The token is not valid');
+  },
 });
-t.teardown(() => server.close());
+const { knocking, heard } = server;
 
 interface Call {
   stream: ClientHttp2Stream;

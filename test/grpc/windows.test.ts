@@ -1,12 +1,9 @@
 /** The flow control window of a connection: as the setting says once a caller is known, and never used up by a stream that is held. */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import t, { type Test } from 'tap';
-import { type GrpcServer, startGrpcServer } from '../../src/grpc/server.ts';
-import type { Connection } from '../../src/realtime/connection.ts';
-import type { Gateway } from '../../src/realtime/gateway.ts';
 import type { SignedIn } from '../../src/realtime/sign-in.ts';
-import type { Transport } from '../../src/realtime/transport.ts';
 import { until } from '../until.ts';
+import { serveKnocked } from './knocking.ts';
 import { framed, HEADERS } from './streams.ts';
 
 /** What HTTP/2 begins with (RFC 9113, 6.9.2), for a stream as for a connection. */
@@ -14,36 +11,10 @@ const INITIAL = 65_535;
 const WINDOW = 1 << 20;
 
 async function serve(t: Test, connectionWindow: number) {
-  const knocking: PromiseWithResolvers<SignedIn>[] = [];
-  const streams: Transport[] = [];
-  const heard: string[] = [];
-  const connection = {
-    binary: (bytes: Buffer) => void heard.push(bytes.toString()),
-    gone() {},
-    async finish() {},
-  } as unknown as Connection;
-  const accept = (_signedIn: SignedIn, _namespace: string, stream: Transport): Connection => {
-    streams.push(stream);
-    return connection;
-  };
-  const server: GrpcServer = await startGrpcServer({
-    listen: { host: '127.0.0.1', port: 0, shared: false },
-    gateway: { accept } as unknown as Gateway,
-    door: { knock() {} } as never,
-    signIn: () => {
-      const signIn = Promise.withResolvers<SignedIn>();
-      knocking.push(signIn);
-      return signIn.promise;
-    },
-    maxPayloadBytes: 65_536,
-    maxUnsignedCalls: 10,
-    connectionWindow,
-    closeTimeoutMs: 200,
-  });
-  t.teardown(() => server.close());
-  const session = connect(`http://127.0.0.1:${server.port}`);
+  const { port, ...knocked } = await serveKnocked(t, { maxUnsignedCalls: 10, connectionWindow });
+  const session = connect(`http://127.0.0.1:${port}`);
   t.teardown(() => session.destroy());
-  return { session, knocking, streams, heard };
+  return { session, ...knocked };
 }
 
 /** The server hears and answers: what it had to say before goes out with that. */

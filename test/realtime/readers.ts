@@ -183,9 +183,8 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
     log.lastLost = lost;
     const done = node.publish(topic, id, lost);
     // On the same connection, so right after it.
-    node.bus.flush();
-    const [epoch, offset] = await node.redis.hmget(memory, 'epoch', 'offset');
-    log.entries.push({ id, epoch: epoch!, offset: Number(offset) });
+    const { epoch, offset } = await node.bus.position(topic);
+    log.entries.push({ id, epoch, offset });
     await done;
   }
 
@@ -206,7 +205,8 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
         // Once: a reader between two of them within milliseconds may get more than it needs.
         if (log.forgotten) return;
         log.forgotten = true;
-        node.bus.flush();
+        // Behind what was published before.
+        void node.bus.position(topic);
         return void (await Promise.all([
           log.lastLost ? publish(false) : null,
           node.redis.del(memory, `history:{${topic}}`),
@@ -242,13 +242,13 @@ export async function play(node: Node, ops: readonly Happening[]): Promise<strin
   for (const one of readers) {
     if (!one.session) continue;
     const ended = (): boolean => one.peer!.frames.some((frame) => frame.offset > 0 && eventIdOf(frame) === end);
-    await until(() => ended() || one.peer!.closed !== null, 'the last message or the end of the session', 4000).catch(
+    await until(() => ended() || one.peer!.closed !== null, 'the last message or the end of the session').catch(
       () => void one.faults.push(`the last message never came: ${JSON.stringify(one.stays)}`),
     );
     if (one.peer!.closed === null) continue;
     await one.subscribe('last');
     if (log.indexOf(startOf(one.stays.at(-1)!)) === log.entries.length - 1) continue;
-    await until(ended, 'the last message after a resume', 4000).catch(() => void one.faults.push('resume'));
+    await until(ended, 'the last message after a resume').catch(() => void one.faults.push('resume'));
   }
   for (const one of readers) {
     one.check(log);

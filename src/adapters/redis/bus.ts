@@ -36,8 +36,6 @@ export interface RedisBusOptions {
 }
 
 export interface RedisBus extends Bus {
-  /** Sends what was published at this moment, before what the caller sends next by the same connection. */
-  flush(): void;
   close(): void;
 }
 
@@ -203,8 +201,6 @@ export function createRedisBus(redis: ScriptedRedis, options: RedisBusOptions): 
       }
       return found;
     },
-
-    flush: () => ordered.flush(),
 
     close: () => channels.close(),
   };
