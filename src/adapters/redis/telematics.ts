@@ -25,15 +25,23 @@ interface Waiting {
   kept: PromiseWithResolvers<void>;
 }
 
+/** Of a driver of whom something was written less than `REST_MS` ago. */
+interface Rest {
+  endsAt: number;
+  /** The newest since; null: nothing. */
+  waiting: Waiting | null;
+}
+
 export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number, log: Logger): TelematicsBoard {
   const writes = createTurnWrites(redis);
   const tried = createOutage(log, 'telematics not kept; the next heartbeat brings them');
-  /** Drivers of whom something was written less than `REST_MS` ago, and what waits since; null: nothing. */
-  const resting = new Map<string, Waiting | null>();
+  /** All rest equally long: whose rest ends first stands first, and one timer is enough. */
+  const resting = new Map<string, Rest>();
+  let timer: NodeJS.Timeout | null = null;
 
   function write(driverId: string, text: string): Promise<void> {
-    resting.set(driverId, null);
-    setTimeout(rested, REST_MS, driverId).unref();
+    resting.set(driverId, { endsAt: performance.now() + REST_MS, waiting: null });
+    if (timer === null) timer = setTimeout(wake, REST_MS).unref();
     return new Promise((resolve, reject) =>
       writes.add(['set', keyOf(driverId), text, 'PX', ttlMs], ([error]) => {
         tried(error);
@@ -43,10 +51,20 @@ export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number, log: 
     );
   }
 
-  function rested(driverId: string): void {
-    const newest = resting.get(driverId);
-    resting.delete(driverId);
-    if (newest) write(driverId, newest.text).then(newest.kept.resolve, newest.kept.reject);
+  function wake(): void {
+    const now = performance.now();
+    const rested: [driverId: string, waiting: Waiting | null][] = [];
+    timer = null;
+    for (const [driverId, { endsAt, waiting }] of resting) {
+      if (endsAt > now) {
+        timer = setTimeout(wake, endsAt - now).unref();
+        break;
+      }
+      resting.delete(driverId);
+      rested.push([driverId, waiting]);
+    }
+    for (const [driverId, waiting] of rested)
+      if (waiting) write(driverId, waiting.text).then(waiting.kept.resolve, waiting.kept.reject);
   }
 
   return {
@@ -59,11 +77,11 @@ export function createRedisTelematics(redis: ScriptedRedis, ttlMs: number, log: 
         timestamp: at,
       };
       const text = JSON.stringify(stored);
-      const earlier = resting.get(driverId);
-      if (earlier === undefined) return write(driverId, text);
-      earlier?.kept.resolve();
+      const rest = resting.get(driverId);
+      if (!rest) return write(driverId, text);
+      rest.waiting?.kept.resolve();
       const kept = Promise.withResolvers<void>();
-      resting.set(driverId, { text, kept });
+      rest.waiting = { text, kept };
       return kept.promise;
     },
 

@@ -7,6 +7,7 @@ import { createRedisTelematics } from '../../../src/adapters/redis/telematics.ts
 import type { Logger } from '../../../src/ports/logger.ts';
 import { quiet } from '../../realtime/node.ts';
 import { startRedis } from '../../servers/redis.ts';
+import { until } from '../../until.ts';
 
 t.test('of many heartbeats with news the first and the newest are written, a second apart', async (t) => {
   const { url } = await startRedis(t);
@@ -59,4 +60,25 @@ t.test('an outage begins once, ends once, and may come again', async (t) => {
     ['info', { failures: 3 }, 'no longer: not written'],
     ['warn', { err: lost }, 'not written'],
   ]);
+});
+
+t.test('each driver rests for himself, and whoever has nothing new is not written again', async (t) => {
+  const { url } = await startRedis(t);
+  const redis = withScripts(connectRedis({ url }, (error) => t.fail(error.message)));
+  t.teardown(() => redis.quit());
+  const board = createRedisTelematics(redis, 60_000, quiet);
+  const startedAt = performance.now();
+  await board.keep('first', { signalDbm: -1, at: 1 });
+  await until(() => performance.now() - startedAt > 300, 'some of his rest');
+  const secondAt = performance.now();
+  await board.keep('second', { signalDbm: -2, at: 2 });
+  await board.keep('silent', { signalDbm: -3, at: 3 });
+  await Promise.all([
+    board.keep('second', { signalDbm: -4, at: 4 }).then(() => t.ok(performance.now() - secondAt > 990, 'second')),
+    board.keep('first', { signalDbm: -5, at: 5 }).then(() => t.ok(performance.now() - startedAt > 990, 'first')),
+  ]);
+  for (const [driver, at] of Object.entries({ first: 5, second: 4, silent: 3 }))
+    t.equal((await board.of(driver))?.at, at, driver);
+  const calls = /cmdstat_set:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
+  t.equal(calls, '5');
 });
