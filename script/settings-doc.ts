@@ -21,7 +21,8 @@ const TAIL = `
 - \`HEARTBEAT_TIMEOUT\` must be longer than \`HEARTBEAT_INTERVAL\`.
 - \`GRPC_TLS_CERT_FILE\` and \`GRPC_TLS_KEY_FILE\` come together; \`GRPC_TLS_CLIENT_CA_FILE\` comes with them.
 - \`ROUTING_ENGINE\` other than none comes with \`ROUTING_URL\`.
-- \`PERSISTENCE_SINK\` \`kafka\` takes \`KAFKA_BROKERS\`, \`pulsar\` takes \`PULSAR_URL\`; \`KAFKA_SASL_USERNAME\` and \`KAFKA_SASL_PASSWORD\` come together.
+- \`PERSISTENCE_SINK\` \`kafka\` takes \`KAFKA_BROKERS\`, \`pulsar\` takes \`PULSAR_URL\`; \`KAFKA_SASL_USERNAME\` and \`KAFKA_SASL_PASSWORD\` come together,
+  \`KAFKA_TLS_CERT_FILE\` and \`KAFKA_TLS_KEY_FILE\` too; the files of TLS come with \`KAFKA_TLS\` on.
 - In production mode \`JWT_SECRET\`, and \`QUOTE_SECRET\` and \`QUOTE_SECRET_PREVIOUS\` where they are given, must be secrets of at least 32 characters, and \`CLOCK_SPEED\` and \`CLOCK_START\` must be left alone.
 - In production mode \`PAYMENTS_PROVIDER\` must not be \`development\`.
 - Processes on one \`REDIS_URL\` whose clock is changed must share \`CLOCK_ANCHOR\`.

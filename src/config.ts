@@ -128,6 +128,12 @@ function crossChecks(c: Config): string[] {
   if ((c.kafkaSaslUsername === undefined) !== (c.kafkaSaslPassword === undefined)) {
     problems.push('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must be set together');
   }
+  if ((c.kafkaTlsCert === undefined) !== (c.kafkaTlsKey === undefined)) {
+    problems.push('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE must be set together');
+  }
+  if ((c.kafkaTlsCa !== undefined || c.kafkaTlsCert !== undefined) && c.kafkaTls === 'off') {
+    problems.push('KAFKA_TLS_CA_FILE and KAFKA_TLS_CERT_FILE must come with KAFKA_TLS on');
+  }
   if (c.mode === 'production') {
     if (c.jwtSecret === DEVELOPMENT_SECRET || c.jwtSecret.length < 32) {
       problems.push('JWT_SECRET: must be a secret of at least 32 characters in production mode');

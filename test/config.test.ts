@@ -185,6 +185,7 @@ const bad: Record<string, readonly string[]> = {
   LOG_LEVEL: ['verbose', 'INFO'],
   PERSISTENCE_SINK: ['file', 'Kafka'],
   KAFKA_BROKERS: ['localhost', 'kafka://localhost:9092', 'localhost:9092,', ':9092'],
+  KAFKA_GROUP: ['two words', ' '],
   KAFKA_PARTITIONS: ['-1', 'many'],
   KAFKA_TLS: ['yes'],
   KAFKA_SASL_MECHANISM: ['GSSAPI'],
@@ -222,6 +223,10 @@ t.test('a sink takes its broker, and a name its password', async (t) => {
   t.match(problemsOf({ PERSISTENCE_SINK: 'kafka' }), [/^KAFKA_BROKERS/]);
   t.match(problemsOf({ PERSISTENCE_SINK: 'pulsar' }), [/^PULSAR_URL/]);
   t.match(problemsOf({ KAFKA_SASL_USERNAME: 'me' }), [/^KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/]);
+  t.match(problemsOf({ KAFKA_TLS: 'on', KAFKA_TLS_CERT_FILE: 'me.crt' }), [
+    /^KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE/,
+  ]);
+  t.match(problemsOf({ KAFKA_TLS_CA_FILE: 'ca.crt' }), [/must come with KAFKA_TLS on/]);
   const { kafkaBrokers } = loadConfig({ PERSISTENCE_SINK: 'kafka', KAFKA_BROKERS: 'one:9092, [::1]:9093' });
   t.same(kafkaBrokers, ['one:9092', '[::1]:9093']);
 });

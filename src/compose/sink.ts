@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Counter, Gauge } from 'prom-client';
 import type { KafkaConnection } from '../adapters/kafka/connection.ts';
 import type { EventConsumer } from '../adapters/kafka/consumer.ts';
+import { openTls } from '../adapters/kafka/tls.ts';
 import { createPulsarSink } from '../adapters/pulsar/sink.ts';
 import { claimSpools } from '../adapters/spool/folders.ts';
 import { createSpooledSink, type DurableSink } from '../adapters/spool/spooled-sink.ts';
@@ -40,12 +41,14 @@ export async function openSinks(config: NodeConfig, outside: Parts, log: Logger)
   };
 }
 
-function kafkaConnection(c: NodeConfig): KafkaConnection {
+/** @throws RideError that names a file of TLS which cannot be used */
+async function kafkaConnection(c: NodeConfig): Promise<KafkaConnection> {
   const { kafkaSaslUsername: username, kafkaSaslPassword: password } = c;
+  const files = { ca: c.kafkaTlsCa, cert: c.kafkaTlsCert, key: c.kafkaTlsKey };
   return {
     brokers: c.kafkaBrokers!,
     clientId: `ridestream-${c.nodeId}`,
-    tls: c.kafkaTls === 'on',
+    tls: c.kafkaTls === 'on' ? await openTls(files) : undefined,
     sasl:
       username !== undefined && password !== undefined
         ? { mechanism: c.kafkaSaslMechanism, username, password }
@@ -57,7 +60,7 @@ function kafkaConnection(c: NodeConfig): KafkaConnection {
 async function kafkaSink(c: NodeConfig, log: Logger): Promise<RecordSink> {
   const { createKafkaSink } = await import('../adapters/kafka/sink.ts');
   return createKafkaSink({
-    connection: kafkaConnection(c),
+    connection: await kafkaConnection(c),
     partitions: c.kafkaPartitions,
     timeoutMs: c.sinkTimeout,
     log,
@@ -106,7 +109,7 @@ async function openConsumer(c: NodeConfig, outside: Parts, log: Logger): Promise
     registers: [registry],
   });
   const consumer = createKafkaConsumer({
-    connection: kafkaConnection(c),
+    connection: await kafkaConnection(c),
     groupId: c.kafkaGroup,
     topics: INTAKE_TOPICS,
     partitions: c.kafkaPartitions,

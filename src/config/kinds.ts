@@ -29,6 +29,11 @@ export const slug: Kind<string> = {
   parse: (s) => (/^[a-z0-9-]{1,32}$/.test(s) ? s : undefined),
 };
 
+export const word: Kind<string> = {
+  rule: 'a text without spaces',
+  parse: (s) => (/^\S+$/.test(s) ? s : undefined),
+};
+
 export const path: Kind<string> = {
   rule: 'a path',
   parse: (s) => (s === '' ? undefined : isAbsolute(s) ? s : resolve(s)),

@@ -7,10 +7,12 @@ import {
   namespace,
   oneOf,
   optional,
+  path,
   required,
   SECOND,
   text,
   url,
+  word,
 } from './kinds.ts';
 
 export const sinkSettings = {
@@ -27,7 +29,7 @@ export const sinkSettings = {
   ),
   kafkaGroup: required(
     'KAFKA_GROUP',
-    text,
+    word,
     'realtime-gateway-group',
     'Consumer group of all nodes; each event is taken once by the group.',
   ),
@@ -37,7 +39,18 @@ export const sinkSettings = {
     '12',
     'Partitions of topics that are missing and therefore made; 0: the operator makes them.',
   ),
-  kafkaTls: required('KAFKA_TLS', oneOf('off', 'on'), 'off', 'TLS to the brokers, with the system’s authorities.'),
+  kafkaTls: required('KAFKA_TLS', oneOf('off', 'on'), 'off', 'TLS to the brokers.'),
+  kafkaTlsCa: optional(
+    'KAFKA_TLS_CA_FILE',
+    path,
+    'Authorities (PEM) that the brokers’ certificates must come from; without it those that Node.js brings, to which NODE_EXTRA_CA_CERTS adds.',
+  ),
+  kafkaTlsCert: optional(
+    'KAFKA_TLS_CERT_FILE',
+    path,
+    'Certificate (PEM) for brokers that ask who connects: mutual TLS.',
+  ),
+  kafkaTlsKey: optional('KAFKA_TLS_KEY_FILE', path, 'Private key (PEM) of that certificate.'),
   kafkaSaslMechanism: required(
     'KAFKA_SASL_MECHANISM',
     oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'),

@@ -42,7 +42,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
     SWEEP_INTERVAL: '500ms',
     SWEEP_AGE: '500ms',
   };
-  await ensureTopics({ brokers: [broker], clientId: 'test', tls: false }, SINK_TOPICS, 4, quiet);
+  await ensureTopics({ brokers: [broker], clientId: 'test' }, SINK_TOPICS, 4, quiet);
   const [a, b] = [await build(t, { env }), await build(t, { env })];
   const nodes: TestServer[] = [a, b];
   const write = writer(t, broker);

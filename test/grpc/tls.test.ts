@@ -1,44 +1,12 @@
-/** The gRPC port with TLS and with mutual TLS. The certificates are made here, by openssl. */
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+/** The gRPC port with TLS and with mutual TLS. */
+import { readFile } from 'node:fs/promises';
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { decodeServer } from '../clients/peer.ts';
 import { build } from '../helper.ts';
+import { makeCertificates } from '../servers/certificates.ts';
 
-const run = promisify(execFile);
 const METHOD = '/ride.v1.RideStreamService/Connect';
-
-/** A CA, and a certificate of it for the server and one for a client; file names without ending. */
-async function certificates(t: Test): Promise<(name: string) => string> {
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-tls-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const file = (name: string): string => join(folder, name);
-  const openssl = (...args: string[]): Promise<unknown> => run('openssl', args);
-  const newKey = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  await openssl(
-    ...newKey,
-    '-x509',
-    '-days',
-    '1',
-    '-subj',
-    '/CN=test CA',
-    '-keyout',
-    file('ca.key'),
-    '-out',
-    file('ca.crt'),
-  );
-  await writeFile(file('names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-  for (const name of ['server', 'client']) {
-    await openssl(...newKey, '-subj', `/CN=${name}`, '-keyout', file(`${name}.key`), '-out', file(`${name}.csr`));
-    const sign = ['-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-CAcreateserial', '-extfile', file('names')];
-    await openssl('x509', '-req', '-days', '1', '-in', file(`${name}.csr`), ...sign, '-out', file(`${name}.crt`));
-  }
-  return file;
-}
 
 /** The first message of a session, or why there is none. */
 function welcome(address: string, token: string, how: ChannelCredentials): Promise<string> {
@@ -61,7 +29,8 @@ function welcome(address: string, token: string, how: ChannelCredentials): Promi
 }
 
 t.test('TLS and mutual TLS', async (t) => {
-  const file = await certificates(t);
+  const hosts = 'DNS:localhost,IP:127.0.0.1';
+  const file = await makeCertificates(t, { server: hosts, client: hosts });
   const [ca, key, cert] = await Promise.all(['ca.crt', 'client.key', 'client.crt'].map((name) => readFile(file(name))));
   const tls = { GRPC_TLS_CERT_FILE: file('server.crt'), GRPC_TLS_KEY_FILE: file('server.key') };
 

@@ -3,23 +3,37 @@
  * folder of its own, gone with the test.
  */
 import { type ChildProcess, execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../sim/free-port.ts';
-import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
+import { fetchJars } from './jars.ts';
+import { end, guard, startUntil, type TestScope } from './process.ts';
 
 export interface KafkaServer {
   /** `host:port`. */
   broker: string;
+  /** Of each secured listener, where there are any. */
+  secured: Readonly<Record<SecuredListener, string>>;
   /** kill -9. */
   kill(): Promise<void>;
   /** Starts again on the same port with the same data. */
   restart(): Promise<void>;
 }
+
+/**
+ * `tls` is told by its address, the others by name. `login` asks for a name and a password too, `mutual` for a certificate, and the
+ * certificate of `stranger` is that of another host.
+ */
+type SecuredListener = 'tls' | 'login' | 'mutual' | 'stranger';
+
+/** Paths of what certificates.ts makes: of `server`, `stranger` and the authority. */
+type CertificateFiles = (name: string) => string;
+
+/** Who may come in at `login`. */
+export const KAFKA_USER = { username: 'rides', password: 'a ride = a secret' } as const;
+const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 
 /** Beside the jars: an empty data folder, which takes a JVM of its own to make. */
 const FORMATTED = 'formatted';
@@ -30,8 +44,14 @@ const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
 const SAY_STARTED = '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info';
 const run = promisify(execFile);
 
-/** Resolves `{ skip }`, the reason, where its jars cannot be had; where CI=true that is an error instead. */
-export async function startKafka(t: TestScope): Promise<KafkaServer | { skip: string }> {
+/**
+ * Resolves `{ skip }`, the reason, where its jars cannot be had; where CI=true that is an error instead.
+ * @param certificates with them it has the secured listeners too
+ */
+export async function startKafka(
+  t: TestScope,
+  certificates?: CertificateFiles,
+): Promise<KafkaServer | { skip: string }> {
   const fetched = await fetchKafka();
   if (typeof fetched !== 'string') return fetched;
   const jars: string = fetched;
@@ -40,7 +60,8 @@ export async function startKafka(t: TestScope): Promise<KafkaServer | { skip: st
   const settings = join(folder, 'server.properties');
   const data = join(folder, 'data');
   await cp(join(jars, FORMATTED), data, { recursive: true });
-  await writeFile(settings, properties(data, port, controllerPort));
+  const secured = certificates && (await securedListeners(certificates));
+  await writeFile(settings, properties(data, port, controllerPort, secured));
   let child: ChildProcess | null = null;
   let release: () => Promise<void> = async () => {};
 
@@ -65,6 +86,7 @@ export async function startKafka(t: TestScope): Promise<KafkaServer | { skip: st
   await launch();
   return {
     broker: `127.0.0.1:${port}`,
+    secured: secured?.addresses ?? { tls: '', login: '', mutual: '', stranger: '' },
     kill: halt,
     async restart() {
       await halt();
@@ -75,15 +97,54 @@ export async function startKafka(t: TestScope): Promise<KafkaServer | { skip: st
   };
 }
 
-function properties(data: string, port: number, controllerPort: number): string {
+interface Secured {
+  addresses: Record<SecuredListener, string>;
+  settings: Record<string, string | number>;
+}
+
+async function securedListeners(file: CertificateFiles): Promise<Secured> {
+  const [tls, login, mutual, stranger] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const addresses = {
+    tls: `127.0.0.1:${tls}`,
+    login: `localhost:${login}`,
+    mutual: `localhost:${mutual}`,
+    stranger: `localhost:${stranger}`,
+  };
+  const { username, password } = KAFKA_USER;
+  const settings: Secured['settings'] = {
+    'listener.name.mutual.ssl.client.auth': 'required',
+    'listener.name.login.sasl.enabled.mechanisms': ['PLAIN', ...SCRAM].join(),
+    'listener.name.login.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`,
+    // A login is renewed before it is so old.
+    'listener.name.login.connections.max.reauth.ms': 1500,
+  };
+  for (const mechanism of SCRAM) {
+    settings[`listener.name.login.${mechanism.toLowerCase()}.sasl.jaas.config`] =
+      'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+  }
+  for (const name of Object.keys(addresses)) {
+    settings[`listener.name.${name}.ssl.keystore.type`] = 'PEM';
+    settings[`listener.name.${name}.ssl.keystore.location`] = file(name === 'stranger' ? 'stranger.pem' : 'server.pem');
+    settings[`listener.name.${name}.ssl.truststore.type`] = 'PEM';
+    settings[`listener.name.${name}.ssl.truststore.location`] = file('ca.crt');
+  }
+  return { addresses, settings };
+}
+
+function properties(data: string, port: number, controllerPort: number, secured?: Secured): string {
+  const more = Object.entries(secured?.addresses ?? {});
+  const listeners = more.map(([name, address]) => `,${name}://127.0.0.1:${address.split(':')[1]}`).join('');
+  const advertised = more.map(([name, address]) => `,${name}://${address}`).join('');
+  const protocols = more.map(([name]) => `,${name}:${name === 'login' ? 'SASL_SSL' : 'SSL'}`).join('');
   const lines = {
+    ...secured?.settings,
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
     'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${listeners}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${advertised}`,
+    'listener.security.protocol.map': `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${protocols}`,
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': data,
     'default.replication.factor': 1,
@@ -108,41 +169,21 @@ function properties(data: string, port: number, controllerPort: number): string 
     .join('');
 }
 
-function missing(skip: string): { skip: string } {
-  if (process.env.CI === 'true') throw new Error(skip);
-  return { skip };
-}
+/** They are part of the data, unlike the passwords of PLAIN. */
+const LOGINS = SCRAM.flatMap((mechanism) => [
+  '--add-scram',
+  `${mechanism}=[name=${KAFKA_USER.username},password="${KAFKA_USER.password}"]`,
+]);
 
 /** Makes the empty data folder of a broker beside its jars. */
 async function format(jars: string): Promise<void> {
   const settings = join(jars, 'format.properties');
   await writeFile(settings, properties(join(jars, FORMATTED), 0, 0));
   const storage = ['-Xmx128m', '-XX:TieredStopAtLevel=1', QUIET, '-cp', join(jars, '*'), 'kafka.tools.StorageTool'];
-  await run('java', [...storage, 'format', '-t', 'cmlkZXN0cmVhbS10ZXN0cw', '-c', settings]);
+  await run('java', [...storage, 'format', '-t', 'cmlkZXN0cmVhbS10ZXN0cw', '-c', settings, ...LOGINS]);
 }
 
-/** Resolves the folder with the jars, made on first use and whenever their list changes; or `{ skip }`, the reason. */
-export async function fetchKafka(): Promise<string | { skip: string }> {
-  const without = ['java', 'mvn'].filter((program) => !findProgram(program));
-  if (without.length > 0) return missing(`Kafka: no ${without.join(', ')} for a real broker`);
-  const recipe = createHash('sha256')
-    .update(await readFile(POM))
-    .update(properties('', 0, 0));
-  const target = join(tmpdir(), `ridestream-kafka-${recipe.digest('hex').slice(0, 12)}`);
-  if (existsSync(target)) return target;
-  const work = await mkdtemp(`${target}.`);
-  const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${work}`];
-  try {
-    await run('mvn', ['-q', '-B', '-f', POM, ...goal]);
-    await format(work);
-    await rename(work, target);
-  } catch (error) {
-    await rm(work, { recursive: true, force: true });
-    // Another test process that fetched at the same time may have been first.
-    if (!existsSync(target)) {
-      const said = (error as { stdout?: string }).stdout || String(error);
-      return missing(`Kafka: it cannot be fetched by Maven and made ready: ${said.slice(0, 400)}`);
-    }
-  }
-  return target;
+/** Resolves the folder with the jars, and an empty data folder beside them; or `{ skip }`, the reason. */
+export function fetchKafka(): Promise<string | { skip: string }> {
+  return fetchJars({ name: 'Kafka', pom: POM, goesBy: properties('', 0, 0) + LOGINS.join(), prepare: format });
 }

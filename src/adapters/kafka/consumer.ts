@@ -11,7 +11,7 @@ import { RideError } from '../../errors.ts';
 import type { EventIntake, InboundRecord } from '../../ports/event-intake.ts';
 import type { RecordSink } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { baseOptions, ensureTopics, type KafkaConnection } from './connection.ts';
+import { baseOptions, ensureTopics, type KafkaConnection, reasonOf } from './connection.ts';
 import { type Incoming, Reading } from './reading.ts';
 
 export interface KafkaConsumerOptions {
@@ -64,7 +64,7 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
         await action();
         return true;
       } catch (error) {
-        log.warn({ err: error, failures }, `${what}; tried again`);
+        log.warn({ err: error, reason: reasonOf(error), failures }, `${what}; tried again`);
         await pause(failures);
       }
     }

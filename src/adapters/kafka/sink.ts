@@ -8,7 +8,7 @@
 import { ProduceAcks, Producer, stringSerializer } from '@platformatic/kafka';
 import { type RecordSink, SINK_TOPICS, type SinkRecord } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { baseOptions, ensureTopics, type KafkaConnection } from './connection.ts';
+import { baseOptions, ensureTopics, type KafkaConnection, reasonOf } from './connection.ts';
 
 export interface KafkaSinkOptions {
   connection: KafkaConnection;
@@ -35,9 +35,13 @@ export function createKafkaSink({ connection, partitions, timeoutMs, log }: Kafk
 
   return {
     async send(records) {
-      await prepare();
-      // Said here, because the library takes no notice of it among the options of a producer that is not idempotent.
-      await producer.send({ acks: ProduceAcks.ALL, messages: records.map(toMessage) });
+      try {
+        await prepare();
+        // Said here, because the library takes no notice of it among the options of a producer that is not idempotent.
+        await producer.send({ acks: ProduceAcks.ALL, messages: records.map(toMessage) });
+      } catch (cause) {
+        throw new Error(`Kafka: ${reasonOf(cause)}`, { cause });
+      }
     },
     close: () => producer.close(true),
   };

@@ -65,6 +65,8 @@ export function createSpooledSink({
   let queue: Entry[] = [];
   let isSpooling = !own.spool.isEmpty || leftBehind.length > 0;
   let work: Promise<void> | null = null;
+  /** Why the broker does not take events, as it was logged last. */
+  let trouble = '';
 
   async function toBroker(records: readonly SinkRecord[]): Promise<void> {
     const late = Promise.withResolvers<never>();
@@ -97,6 +99,7 @@ export function createSpooledSink({
         for (const { resolve } of batch) resolve();
       } catch (error) {
         log.warn({ err: error, records: batch.length + queue.length }, 'the broker is away: events go to the disk');
+        trouble = String(error);
         isSpooling = true;
         const all = [...batch, ...queue];
         queue = [];
@@ -128,6 +131,7 @@ export function createSpooledSink({
           if (!own.spool.isEmpty) await own.spool.settled();
           else {
             isSpooling = false;
+            trouble = '';
             log.info({}, 'the events that waited on the disk are sent');
             return;
           }
@@ -135,7 +139,10 @@ export function createSpooledSink({
         failures = 0;
       } catch (error) {
         const most = Math.min(RETRY_MS.most, RETRY_MS.least * 2 ** failures++);
-        log.debug({ err: error, failures }, 'the broker is still away');
+        // Said aloud once for each reason: what began as a restart may end as a refused login.
+        const say = String(error) === trouble ? log.debug : log.warn;
+        trouble = String(error);
+        say.call(log, { err: error, failures }, 'the broker does not take what waits on the disk');
         // Rejects only when it is closed meanwhile.
         await sleep(most * (0.5 + Math.random() / 2), undefined, { signal: closing.signal }).catch(() => {});
       }

@@ -28,7 +28,7 @@ function pass(point: Point): void {
 }
 
 async function openSink(): Promise<{ events: EventSink; idle(): boolean; close(): Promise<void> }> {
-  const connection = { brokers: [place.broker], clientId: 'ledger', tls: false };
+  const connection = { brokers: [place.broker], clientId: 'ledger' };
   const kafka = createKafkaSink({ connection, partitions: 4, timeoutMs: 10_000, log: quiet });
   let refusals = life.refusals;
   const durable = createSpooledSink({
