@@ -50,6 +50,13 @@ t.test('distance, rate, delay, compass, place', (t) => {
   t.end();
 });
 
+t.test('why a position is stale, as far as that is known', (t) => {
+  t.equal(format.staleness('battery_low'), ' (stale: the battery was low)');
+  t.equal(format.staleness(''), ' (stale)');
+  t.equal(format.staleness('in_a_tunnel'), ' (stale: in a tunnel)', 'one that this page does not know');
+  t.end();
+});
+
 t.test('times in a named zone', (t) => {
   const at = Date.UTC(2015, 0, 15, 13, 5, 9);
   t.equal(format.timeOfDay(at, 'America/New_York'), '08:05:09');

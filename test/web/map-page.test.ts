@@ -82,6 +82,7 @@ await inBrowser('the map page follows the stream', async (t, context) => {
     await page.mouse.click(at.x, at.y);
     await textIs(page, '#detail h2', 'Driver driver-free');
     await page.getByText('12 s ago, battery 42 %, signal -97 dBm').waitFor();
+    await page.getByText('±6 m, by stream').waitFor();
     await page.locator('#detail .facts .link').click();
     await page.locator('#detail .timeline li').nth(2).waitFor();
     t.same(await page.locator('#detail .timeline b').allTextContents(), ['Requested', 'Offered', 'Assigned']);
@@ -90,9 +91,18 @@ await inBrowser('the map page follows the stream', async (t, context) => {
 
     server.publish(`trip:${trip.id}`, {
       case: 'etaRefresh',
-      value: { tripId: trip.id, etaS: 95, distanceM: 1200, leg: 'pickup', source: 'straight_line' },
+      value: {
+        tripId: trip.id,
+        etaS: 95,
+        distanceM: 1200,
+        leg: 'pickup',
+        source: 'straight_line',
+        ageMs: 7_200_000n,
+        staleReason: 'background',
+      },
     });
-    await page.getByText('pickup in 1 min 35 s, 1.2 km away').waitFor();
+    const old = 'from a position 2 h old (stale: the app was in the background)';
+    await page.getByText(`pickup in 1 min 35 s, 1.2 km away, by straight line ${old}`).waitFor();
     server.tripEvent(trip, 'driver_arrived', 'driver_arrived');
     await page.locator('#detail .timeline li').nth(3).waitFor();
     t.equal(await page.locator('#feed-list li').count(), 4, 'an event that came on two topics is shown once');

@@ -173,7 +173,12 @@ export async function startMapServer(overrides: Partial<MapPageOptions> & { hear
     positions(
       list: { driverId: string; lat: number; lng: number; headingDeg?: number; status: string; ageMs?: number }[],
     ) {
-      const positions = list.map((p) => ({ ...p, ageMs: BigInt(Math.round(p.ageMs ?? 0)) }));
+      const positions = list.map((p) => ({
+        accuracyM: 6,
+        source: 'stream',
+        ...p,
+        ageMs: BigInt(Math.round(p.ageMs ?? 0)),
+      }));
       publish(`city:${CITY}`, { case: 'zoneBroadcast', value: { city: CITY, positions } });
     },
     /** Changes a trip and tells it, as the server does. */

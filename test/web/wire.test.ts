@@ -17,7 +17,10 @@ t.test('zero is a place: positions at the equator and Greenwich', (t) => {
         city: 'x',
         positions: [
           { driverId: 'd1', lat: 0, lng: 0, status: 'available', ageMs: 0n },
-          { driverId: 'd2', lat: -1.5, lng: 36.8, headingDeg: 0, status: 'on_trip', ageMs: 1500n },
+          {
+            ...{ driverId: 'd2', lat: -1.5, lng: 36.8, headingDeg: 0, status: 'on_trip', ageMs: 61_500n },
+            ...{ accuracyM: 0, source: 'rest', stale: true, staleReason: 'no_signal' },
+          },
         ],
       },
     },
@@ -27,8 +30,14 @@ t.test('zero is a place: positions at the equator and Greenwich', (t) => {
   t.equal(envelope.kind, 'zone_broadcast');
   t.equal(envelope.sentAtMs, 1_700_000_000_123);
   t.same(envelope.body.positions, [
-    { driverId: 'd1', lat: 0, lng: 0, headingDeg: null, status: 'available', ageMs: 0 },
-    { driverId: 'd2', lat: -1.5, lng: 36.8, headingDeg: 0, status: 'on_trip', ageMs: 1500 },
+    {
+      ...{ driverId: 'd1', lat: 0, lng: 0, headingDeg: null, status: 'available', ageMs: 0 },
+      ...{ accuracyM: null, source: '', staleReason: '' },
+    },
+    {
+      ...{ driverId: 'd2', lat: -1.5, lng: 36.8, headingDeg: 0, status: 'on_trip', ageMs: 61_500 },
+      ...{ accuracyM: 0, source: 'rest', staleReason: 'no_signal' },
+    },
   ]);
   t.end();
 });

@@ -2,7 +2,7 @@
 
 import { alive, facts, linkTo, pill } from './detail-parts.js';
 import { h, idText } from './dom.js';
-import { compass, dateTime, duration, label, place, shortId } from './format.js';
+import { compass, dateTime, distance, duration, label, place, shortId, staleness } from './format.js';
 import { driverAgeMs, driverCondition } from './state.js';
 
 /** @typedef {import('./detail-parts.js').Panel} Panel */
@@ -37,7 +37,8 @@ export function driverView(panel, id, recent, seen, actions) {
   const list = facts([
     ['Driver', idText(id)],
     ['Position', alive(panel, () => place(known()))],
-    ['Age', alive(panel, () => ageText(panel, known()))],
+    ['Age', alive(panel, () => ageText(panel, known(), seen?.position))],
+    ['Accuracy', alive(panel, () => accuracyText(known()))],
     ['Heading', alive(panel, () => headingText(known()))],
     ['Device', deviceText(seen?.telematics)],
   ]);
@@ -45,11 +46,21 @@ export function driverView(panel, id, recent, seen, actions) {
   return [headline, list, actions, h('h3', { text: 'Latest trips' }), tripList(panel, recent)];
 }
 
-/** @param {Panel} panel @param {import('./state.js').Driver | undefined} driver */
-function ageText({ state, now }, driver) {
+/**
+ * @param {Panel} panel @param {import('./state.js').Driver | undefined} driver
+ * @param {any} read his position as REST gave it, which knows what his device said to any node
+ */
+function ageText({ state, now }, driver, read) {
   if (driver === undefined) return '–';
   const age = driverAgeMs(state, driver, now());
-  return `${duration(age)}${age > state.staleAfterMs ? ' (stale: this may not be where the driver is)' : ''}`;
+  return `${duration(age)}${age > state.staleAfterMs ? staleness(driver.staleReason || (read?.stale_reason ?? '')) : ''}`;
+}
+
+/** @param {import('./state.js').Driver | undefined} driver */
+function accuracyText(driver) {
+  if (driver === undefined) return '–';
+  const known = driver.accuracyM === null ? 'not told' : `±${distance(driver.accuracyM)}`;
+  return driver.source === '' ? known : `${known}, by ${driver.source}`;
 }
 
 /** @param {import('./state.js').Driver | undefined} driver */

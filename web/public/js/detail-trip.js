@@ -2,7 +2,7 @@
 
 import { alive, facts, linkTo, pill } from './detail-parts.js';
 import { h, idText, setColour } from './dom.js';
-import { dateTime, distance, duration, label, money, place, shortId, timeOfDay } from './format.js';
+import { dateTime, distance, duration, label, money, place, shortId, staleness, timeOfDay } from './format.js';
 import { domainNow } from './measure.js';
 import { isClosed, isOpen } from './trips.js';
 
@@ -27,7 +27,7 @@ export function tripView(panel, trip, events, { eta, position, actions }) {
       trip.vehicle_class ? ['Vehicle', String(trip.vehicle_class)] : null,
       estimate ? ['Estimate', estimateText(estimate)] : null,
       estimate?.currency ? ['Fare', money(Number(estimate.fare_minor), String(estimate.currency))] : null,
-      isOpen(status) && driverId !== '' ? ['Next stop', alive(panel, () => etaText(eta()))] : null,
+      isOpen(status) && driverId !== '' ? ['Next stop', alive(panel, () => etaText(panel, eta()))] : null,
       isOpen(status) && driverId !== '' ? ['Position', alive(panel, () => positionText(panel, position()))] : null,
       trip.cancel_reason ? ['Reason', String(trip.cancel_reason)] : null,
       trip.note ? ['Note', String(trip.note)] : null,
@@ -49,17 +49,23 @@ function ageText({ state, now }, trip, events) {
   return `for ${duration((domainNow(state, now()) ?? now()) - since)}`;
 }
 
-/** @param {any} eta */
-function etaText(eta) {
+/** How old a message of the stream is by now. @param {Panel} panel @param {any} message with its age when it came, and when that was */
+function agedText({ state, now }, { ageMs, receivedAt, staleReason }) {
+  const age = ageMs + (now() - receivedAt) * state.clockSpeed;
+  return `${duration(age)} old${age > state.staleAfterMs ? staleness(staleReason) : ''}`;
+}
+
+/** @param {Panel} panel @param {any} eta */
+function etaText(panel, eta) {
   if (eta === null) return 'no estimate yet';
-  return `${eta.leg} in ${duration(eta.etaS * 1000)}, ${distance(eta.distanceM)} away`;
+  const way = `${eta.leg} in ${duration(eta.etaS * 1000)}, ${distance(eta.distanceM)} away`;
+  return `${way}, by ${label(eta.source)} from a position ${agedText(panel, eta)}`;
 }
 
 /** @param {Panel} panel @param {any} position */
-function positionText({ state, now }, position) {
+function positionText(panel, position) {
   if (position === null) return 'none received yet';
-  const age = position.ageMs + (now() - position.receivedAt) * state.clockSpeed;
-  const parts = [`${duration(age)} old${age > state.staleAfterMs ? ' (stale)' : ''}`];
+  const parts = [agedText(panel, position)];
   if (position.speedMps !== null) parts.push(`${Math.round(position.speedMps * 3.6)} km/h`);
   if (position.accuracyM !== null) parts.push(`±${distance(position.accuracyM)}`);
   if (position.source !== '') parts.push(`by ${position.source}`);

@@ -48,6 +48,20 @@ export function label(name) {
   return Object.hasOwn(labels, name) ? (labels[name] ?? name) : name.replaceAll('_', ' ');
 }
 
+/** @type {Record<string, string>} */
+const reasons = {
+  battery_low: 'the battery was low',
+  no_signal: 'there was no signal',
+  background: 'the app was in the background',
+  silent: 'the device gave no reason',
+};
+
+/** Why a position is stale, for people; nothing while that is not known. @param {string} reason of the stream or of REST */
+export function staleness(reason) {
+  const why = Object.hasOwn(reasons, reason) ? reasons[reason] : reason.replaceAll('_', ' ');
+  return why ? ` (stale: ${why})` : ' (stale)';
+}
+
 /**
  * The part of an id that tells it from its neighbours: ids of the platform (`trip_<region>_<26 characters>`) end in random
  * characters, other ids are shown whole when they are short.

@@ -13,7 +13,7 @@ import { forgetTrip } from './trips.js';
  * @typedef {import('./wire.js').TripEvent} TripEvent
  * @typedef {import('./wire.js').ZonePosition} ZonePosition
  * @typedef {{id: string, lat: number, lng: number, headingDeg: number | null, status: string, ageMs: number,
- *   receivedAt: number, motion: import('./motion.js').Motion}} Driver
+ *   accuracyM: number | null, source: string, staleReason: string, receivedAt: number, motion: import('./motion.js').Motion}} Driver
  * @typedef {Trip & {touchedAt: number, closedAt: number | null}} MapTrip
  * @typedef {TripEvent & {key: string, receivedAt: number}} FeedEntry
  * @typedef {ReturnType<typeof createState>} State
@@ -89,6 +89,9 @@ export function applyPositions(state, positions, now, jump = false) {
         headingDeg: p.headingDeg,
         status: p.status,
         ageMs: p.ageMs,
+        accuracyM: p.accuracyM,
+        source: p.source,
+        staleReason: p.staleReason,
         receivedAt: now,
         motion: still(x, y, p.headingDeg, now),
       });
@@ -102,6 +105,9 @@ export function applyPositions(state, positions, now, jump = false) {
     driver.headingDeg = p.headingDeg;
     driver.status = p.status;
     driver.ageMs = p.ageMs;
+    driver.accuracyM = p.accuracyM;
+    driver.source = p.source;
+    driver.staleReason = p.staleReason;
     driver.receivedAt = now;
   }
   countIn(state, now, 'positions', positions.length);

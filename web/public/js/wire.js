@@ -3,7 +3,8 @@
 // from here on the page has plain numbers and nothing missing.
 
 /**
- * @typedef {{driverId: string, lat: number, lng: number, headingDeg: number | null, status: string, ageMs: number}} ZonePosition
+ * @typedef {{driverId: string, lat: number, lng: number, headingDeg: number | null, status: string, ageMs: number,
+ *   accuracyM: number | null, source: string, staleReason: string}} ZonePosition
  * @typedef {{tripId: string, seq: number, type: string, status: string, version: number, driverId: string, actorId: string,
  *   riderId: string, reason: string, atMs: number}} TripEvent
  * @typedef {{id: string, status: string, version: number, seq: number, riderId: string, driverId: string,
@@ -57,6 +58,9 @@ const readers = {
       headingDeg: optional(p.heading_deg),
       status: text(p.status),
       ageMs: number(p.age_ms),
+      accuracyM: optional(p.accuracy_m),
+      source: text(p.source),
+      staleReason: text(p.stale_reason),
     })),
   }),
   location: (b) => ({
@@ -69,7 +73,7 @@ const readers = {
     accuracyM: optional(b.accuracy_m),
     ageMs: number(b.age_ms),
     source: text(b.source),
-    stale: b.stale === true,
+    staleReason: text(b.stale_reason),
   }),
   eta_refresh: (b) => ({
     tripId: text(b.trip_id),
@@ -77,6 +81,8 @@ const readers = {
     distanceM: number(b.distance_m),
     leg: text(b.leg),
     source: text(b.source),
+    ageMs: number(b.age_ms),
+    staleReason: text(b.stale_reason),
   }),
   check_in: (b) => ({
     tripId: text(b.trip_id),
