@@ -14,7 +14,7 @@ import { type RunningProgram, startProgram } from './servers/program.ts';
 import { until } from './until.ts';
 
 const WORKERS = 3;
-const settings = { WORKERS: String(WORKERS), HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '3s' };
+const settings = { WORKERS: String(WORKERS), HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '8s' };
 
 // biome-ignore lint/suspicious/noExplicitAny: read as it comes
 type Stats = any;

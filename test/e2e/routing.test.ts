@@ -21,6 +21,8 @@ t.test('a ride with ETAs by road', { skip: 'skip' in osrm ? osrm.skip : false },
       ROUTING_BREAKER_THRESHOLD: '2',
       ROUTING_BREAKER_RESET: '300ms',
       ETA_REFRESH_INTERVAL: '100ms',
+      // Who only listens may do so for as long as a slow machine takes.
+      HEARTBEAT_TIMEOUT: '2m',
     },
   });
   const [home, work] = [corner(4, 6), corner(10, 6)];

@@ -190,7 +190,7 @@ t.test('a silent listener is kept by comments, and dropped with its token', asyn
   const { app } = s.server;
   const short = app.signToken(
     { userId: rider.id, role: 'rider', city: 'x', vehicleClass: 'standard', premium: false },
-    1000,
+    3000,
   );
   const ending = await openEvents(t, s.at.http, `/api/v1/trips/${trip.body.id}/events/stream?access_token=${short}`);
   const { closed } = await ending.next((m) => m.closed, 'closed');

@@ -276,7 +276,7 @@ const ends: Omit<ProtocolCase, 'section'>[] = [
     title: 'a token that runs out ends its session',
     on: everywhere,
     async run(c) {
-      const peer = await join(c, signed(c, { exp: Math.ceil(Date.now() / 1000) + 1 }));
+      const peer = await join(c, signed(c, { exp: Math.ceil(Date.now() / 1000) + 3 }));
       endedWith(c.transport, await peer.ended, 4502, GRPC.unauthenticated, 'RIDE_TOKEN_EXPIRED');
     },
   },
