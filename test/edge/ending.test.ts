@@ -1,6 +1,6 @@
 /** How sessions end by the server: silence, and a drain; each with a code that tells the client what to do next. */
 import t from 'tap';
-import { connect, openGrpc, openWebSocket, type Peer, transports, UpgradeRefused } from '../clients/peer.ts';
+import { connect, keepAlive, openGrpc, openWebSocket, type Peer, transports, UpgradeRefused } from '../clients/peer.ts';
 import { build } from '../helper.ts';
 import { assignedRide, lookingDriver, member, north, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
@@ -41,6 +41,22 @@ t.test('silence ends a session with 4001; any message is a sign of life, also on
     }
     for (const [name, , peer] of talkers) await livesOn(t, peer, `${transport}, ${name}`);
     clearInterval(talking);
+  }
+});
+
+t.test('a server that stood still takes nobody for silent whom it could not hear', async (t) => {
+  const s = await build(t, { env: { HEARTBEAT_INTERVAL: '200ms', HEARTBEAT_TIMEOUT: '1500ms' } });
+  const peers: Peer[] = [];
+  for (const transport of transports) {
+    const peer = await connect(t, s.at, transport, (await member(s, 'rider')).token);
+    keepAlive(t, peer);
+    peers.push(peer);
+  }
+  for (const again of ['once', 'and once more']) {
+    const stoodUntil = performance.now() + 2500;
+    // The whole process, in which the clients are too.
+    while (performance.now() < stoodUntil);
+    for (const peer of peers) await livesOn(t, peer, `${peer.transport}, ${again}`);
   }
 });
 
