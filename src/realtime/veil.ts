@@ -5,9 +5,6 @@
 import { placeOf } from './envelope.ts';
 import { Batch, type Frame, type Outgoing } from './frame.ts';
 
-/** Nothing else is looked at. */
-const KINDS: ReadonlySet<string> = new Set(['chat_message', 'typing_notice', 'trip_event']);
-
 export class Veil {
   readonly #userId: string;
   /** What was said then and later is heard; domain epoch ms, infinity: nothing yet. */
@@ -24,10 +21,13 @@ export class Veil {
 
   /** What is left of what comes next; null: nothing. */
   over(outgoing: Outgoing): Outgoing | null {
-    if (!outgoing.frames.some(({ kind }) => KINDS.has(kind))) return outgoing;
-    const frames = outgoing.frames.flatMap((frame) => this.#heard(frame) ?? []);
-    if (frames.length > 1) return new Batch(frames);
-    return frames[0] ?? null;
+    const { frames } = outgoing;
+    if (frames.length === 1) return this.#heard(frames[0]!);
+    const heard = frames.map((frame) => this.#heard(frame));
+    // What is joined already is shared by all who hear it whole.
+    if (heard.every((frame, i) => frame === frames[i])) return outgoing;
+    const left = heard.filter((frame) => frame !== null);
+    return left.length > 0 ? new Batch(left) : null;
   }
 
   #heard(frame: Frame): Frame | null {

@@ -1,6 +1,7 @@
 /** Who may follow which topic, in which form its messages come, and who is present. */
 import assert from 'node:assert/strict';
-import { assignedRide, member, north, type Ride } from '../../scene.ts';
+import type { Message } from '../../clients/inbox.ts';
+import { assignedRide, lookingDriver, member, north, type Ride } from '../../scene.ts';
 import { until } from '../../until.ts';
 import {
   acked,
@@ -73,6 +74,35 @@ const topics: Omit<ProtocolCase, 'section'>[] = [
       await stayer.inbox.find((m) => m.chat_message, 'the message');
       await livesOn(leaver);
       assert.deepEqual(orderedOf(leaver, topic), []);
+    },
+  },
+  {
+    title: 'who takes a trip over gets what is said since, and of what was said before the place alone',
+    on: everywhere,
+    async run(c) {
+      const ride = await assignedRide(c.scope, c.place);
+      const topic = `trip:${ride.id}`;
+      const path = `/api/v1/trips/${ride.id}`;
+      acked(await say(ride, 'before'));
+      const next = await lookingDriver(c.scope, c.place, ride.at);
+      const peer = await join(c, next.token);
+      assert.equal((await c.place.rest('POST', `${path}/cancel`, ride.driver.token)).status, 200);
+      const { job_offer } = await peer.inbox.find((m) => m.job_offer?.trip_id === ride.id, 'the offer');
+      acked(await peer.ask({ offer_reply: { offer_id: job_offer.offer_id, trip_id: ride.id, accept: true } }));
+      acked(await peer.ask({ chat_send: { trip_id: ride.id, message_id: 'since', text: 'since' } }));
+      followed(await peer.ask({ subscribe: { topic, since_offset: '0' } }));
+      const { chat_message } = await peer.inbox.find((m) => m.chat_message, 'what is said since');
+      assert.equal(chat_message.message_id, 'since');
+      const offsets = peer.inbox.all.filter((m) => m.topic === topic && m.offset).map((m) => Number(m.offset));
+      assert.deepEqual(
+        offsets,
+        offsets.map((_, i) => i + 1),
+      );
+      const { items } = (await c.place.rest('GET', `${path}/messages`, next.token)).body;
+      assert.deepEqual(
+        items.map((m: Message) => m.message_id),
+        ['since'],
+      );
     },
   },
   {
