@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import type { Departure } from '../domain/departures/departure.ts';
+import type { DepartureEvent } from '../domain/departures/rules.ts';
 import {
   DepartureHistorySchema,
   DeparturePageSchema,
@@ -169,7 +170,9 @@ export const departureRoutes: FastifyPluginAsyncTypebox<DepartureRouteOptions> =
           rule: 'a departure of the caller',
         });
       }
-      return { items: departure.history.map(toDepartureEventWire) };
+      const knowsAll = departure.driverId === principal.userId || isOperator(principal.role);
+      const isHis = (event: DepartureEvent): boolean => event.booking?.passengerId === principal.userId;
+      return { items: departure.history.map((event) => toDepartureEventWire(event, knowsAll || isHis(event))) };
     },
   );
 

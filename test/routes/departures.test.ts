@@ -1,5 +1,6 @@
 /** The routes of departures and bookings on two nodes, every answer held against the API's document. */
-import t from 'tap';
+import t, { type Test } from 'tap';
+import type { Message } from '../clients/inbox.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { firstDeparture } from '../e2e/first-departure.ts';
 import type { Rest } from '../helper.ts';
@@ -132,7 +133,30 @@ t.test('booking: who, for whom, once, and by which version it is cancelled', asy
   t.hasStrict(refused.body, { status: 'cancelled', fee_minor: 0, cancelled_by: driver.id });
   t.equal((await post(cancel, rider)).status, 409);
   t.equal((await post(cancel, driver)).status, 200, 'a repeat');
+  await whyIsHisOwn(t, id, { driver, rider, other: { id: 'guest', token: await s.token('rider', 'guest') } });
 });
+
+/** Why the driver cancelled the booking of `rider` is told to him, and to nobody else who has a seat. */
+async function whyIsHisOwn(t: Test, id: string, who: Record<'driver' | 'rider' | 'other', Member>): Promise<void> {
+  const why = 'no room for the bag';
+  for (const [one, reason] of [
+    [who.other, undefined],
+    [who.driver, why],
+    [await member(s, 'admin'), why],
+  ] as const) {
+    const { items } = (await get(`${departures}/${id}/events`, one)).body;
+    t.equal(items.find((event: Message) => event.type === 'booking_cancelled').reason, reason, one.id);
+  }
+  const his = await s.ws('/ws/client', who.rider.token);
+  const own = await his.next((m) => m.trip_event?.type === 'booking_cancelled', 'what befell him');
+  t.equal(own.trip_event.reason, why);
+  const others = await s.ws('/ws/client', who.other.token);
+  await others.ask({ subscribe: { topic: `trip:${id}`, since_offset: '0' } });
+  const isTold = (m: Message) => m.topic === `trip:${id}` && m.trip_event?.type === 'booking_cancelled';
+  const told = await others.inbox.find(isTold, 'what befell another');
+  t.equal(told.trip_event.booking_id, own.trip_event.booking_id);
+  t.notOk(told.trip_event.reason);
+}
 
 t.test('the driver’s steps: in order, by him, at the version he knows', async (t) => {
   const driver = await member(s, 'driver');

@@ -103,6 +103,13 @@ export const isSettled = ({ status, startedAt }: Pick<DepartureState, 'status' |
 export const bookingClosesAt = ({ departureTime, terms }: Pick<DepartureState, 'departureTime' | 'terms'>): number =>
   departureTime - terms.closesBeforeMs;
 
+/** As all who follow the departure are told of it: why somebody has no seat any more is between him and the driver. */
+export function openly<T extends DepartureFact>(event: T): T {
+  if (!event.booking || event.reason === undefined) return event;
+  const { reason: _, ...rest } = event;
+  return rest as T;
+}
+
 /** Who had seats on it and was not refused them may follow it, also when it is over. */
 export const isPassenger = ({ bookings }: Pick<DepartureState, 'bookings'>, userId: string): boolean =>
   bookings.some(({ passengerId, status }) => passengerId === userId && status !== 'cancelled' && status !== 'no_show');

@@ -26,7 +26,7 @@ import { departureStatuses } from '../statuses.ts';
 import type { Place } from '../trips/rules.ts';
 import { Steps, toSteps } from '../trips/schemas.ts';
 import type { Departure } from './departure.ts';
-import { bookingClosesAt, type DepartureEvent, departureEventTypes } from './rules.ts';
+import { bookingClosesAt, type DepartureEvent, departureEventTypes, openly } from './rules.ts';
 
 const Money = Type.Integer({ minimum: 0, description: 'minor units' });
 
@@ -188,7 +188,7 @@ export const DepartureEventSchema = Type.Object(
     booking_id: Type.Optional(Id),
     seats: Type.Optional(Type.Integer({ minimum: 1, description: 'of the booking' })),
     seats_free: Type.Integer({ minimum: 0, description: 'after the event' }),
-    reason: Type.Optional(Type.String()),
+    reason: Type.Optional(Type.String({ description: 'of a booking for its passenger, the driver and operators' })),
     at: EpochMs,
   },
   { title: 'DepartureEvent' },
@@ -277,8 +277,11 @@ export const toCancellation = (
 ): Static<typeof CancellationSchema> =>
   cancelSteps(terms, departureTime, fareMinor).map(({ until, feeMinor }) => ({ until, fee_minor: feeMinor }));
 
-export function toDepartureEventWire(event: DepartureEvent): Static<typeof DepartureEventSchema> {
-  const { id, seq, type, status, version, actorId, driverId, booking, seatsFree, reason, at } = event;
+/** @param knowsWhy the reader may know why the passenger of the event has no seat any more */
+export function toDepartureEventWire(event: DepartureEvent, knowsWhy: boolean): Static<typeof DepartureEventSchema> {
+  const { id, seq, type, status, version, actorId, driverId, booking, seatsFree, reason, at } = knowsWhy
+    ? event
+    : openly(event);
   return {
     id,
     seq,

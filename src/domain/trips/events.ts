@@ -2,7 +2,7 @@
 import type { Positions } from '../../ports/positions.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { OutboxEvent } from '../../ports/store.ts';
-import type { DepartureEvent } from '../departures/rules.ts';
+import { type DepartureEvent, openly } from '../departures/rules.ts';
 import { isDriven, isTerminal } from '../statuses.ts';
 import type { Intelligence } from '../watch/parts.ts';
 import type { TripEvent } from './rules.ts';
@@ -15,8 +15,9 @@ import type { Trip } from './trip.ts';
 export async function publishTripEvent(publisher: Publisher, tripId: string, outbox: OutboxEvent, restart: boolean) {
   const event = outbox.data as unknown as (TripEvent | DepartureEvent) & { riderId: string; city: string };
   const message = { tripId, riderId: event.riderId, event };
+  const toAll = 'booking' in event ? { ...message, event: openly(event) } : message;
   const order = { source: tripId, seq: event.seq, restart };
-  const outcome = await publisher.publishOrdered(`trip:${tripId}`, 'trip_event', message, event.id, order);
+  const outcome = await publisher.publishOrdered(`trip:${tripId}`, 'trip_event', toAll, event.id, order);
   if (outcome !== 'published') return outcome;
   publisher.publishLatest(`city:${event.city}`, 'trip_event', message, event.id);
   const concernsDriver =

@@ -8,7 +8,7 @@ import type { OutboxEvent, Page } from '../../ports/store.ts';
 import type { See } from '../arrivals/service.ts';
 import { codesLeft, proofsTaken } from '../deliveries/rules.ts';
 import { type AnyTrip, isDeparture } from '../departures/departure.ts';
-import { isPassenger } from '../departures/rules.ts';
+import { isPassenger, openly } from '../departures/rules.ts';
 import { checkVersion, LOST, untilWritten } from '../documents/writing.ts';
 import { askedOf } from '../offers/rules.ts';
 import { isOperator, type Principal } from '../roles.ts';
@@ -109,7 +109,8 @@ export function createTrips(deps: TripsDeps) {
     async lastEvent(id: string): Promise<OutboundMessages['trip_event'] | null> {
       const trip = await any(id);
       const event = trip?.history.at(-1);
-      return trip && event ? { tripId: id, riderId: trip.riderId, event } : null;
+      if (!trip || !event) return null;
+      return { tripId: id, riderId: trip.riderId, event: 'booking' in event ? openly(event) : event };
     },
 
     /** Rider and driver of a trip that `principal` may read, from the store, and remembered. @throws as `get` */
