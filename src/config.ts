@@ -134,6 +134,9 @@ function crossChecks(c: Config): string[] {
   if ((c.kafkaTlsCa !== undefined || c.kafkaTlsCert !== undefined) && c.kafkaTls === 'off') {
     problems.push('KAFKA_TLS_CA_FILE and KAFKA_TLS_CERT_FILE must come with KAFKA_TLS on');
   }
+  if (c.paymentsRenewAhead >= c.paymentsHoldLife) {
+    problems.push('PAYMENTS_RENEW_AHEAD: must be shorter than PAYMENTS_HOLD_LIFE, or what is made anew lapses too');
+  }
   if (c.mode === 'production') {
     if (c.jwtSecret === DEVELOPMENT_SECRET || c.jwtSecret.length < 32) {
       problems.push('JWT_SECRET: must be a secret of at least 32 characters in production mode');

@@ -72,6 +72,8 @@ export function domainSettings(c: Config): DomainSettings {
     },
     payments: {
       waitingAllowanceS: Math.floor(c.paymentsWaitingAllowance / 1000),
+      holdLifeMs: c.paymentsHoldLife,
+      renewAheadMs: c.paymentsRenewAhead,
       retryMs: c.paymentsRetry,
       retryMaxMs: c.paymentsRetryMax,
       attempts: c.paymentsAttempts,

@@ -135,6 +135,8 @@ const bad: Record<string, readonly string[]> = {
   SURGE_NEIGHBOUR_SHARE: ['1.1', '-0.1'],
   PAYMENTS_PROVIDER: ['stripe', 'None'],
   PAYMENTS_WAITING_ALLOWANCE: ['2d'],
+  PAYMENTS_HOLD_LIFE: ['59s', '366d'],
+  PAYMENTS_RENEW_AHEAD: ['-1s', '366d'],
   PAYMENTS_RETRY: ['9ms'],
   PAYMENTS_RETRY_MAX: ['2d'],
   PAYMENTS_ATTEMPTS: ['0', '101'],
@@ -250,6 +252,8 @@ t.test('rules between settings', async (t) => {
   t.match(first({ GRPC_TLS_CLIENT_CA_FILE: 'ca.pem' }), /GRPC_TLS_CLIENT_CA_FILE must come with GRPC_TLS_CERT_FILE/);
   t.match(first({ ROUTING_ENGINE: 'osrm' }), /^ROUTING_URL: must come with ROUTING_ENGINE/);
   t.same(problemsOf({ ROUTING_ENGINE: 'osrm', ROUTING_URL: 'http://127.0.0.1:5000' }), []);
+  t.match(first({ PAYMENTS_HOLD_LIFE: '24h' }), /^PAYMENTS_RENEW_AHEAD: must be shorter than PAYMENTS_HOLD_LIFE/);
+  t.same(problemsOf({ PAYMENTS_HOLD_LIFE: '24h', PAYMENTS_RENEW_AHEAD: '23h' }), []);
   const shared = { REDIS_URL: 'redis://127.0.0.1', CLOCK_SPEED: '60' };
   t.match(first(shared), /^CLOCK_ANCHOR: must be set/);
   t.same(problemsOf({ ...shared, CLOCK_ANCHOR: '1421322000000' }), []);

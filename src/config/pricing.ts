@@ -1,5 +1,5 @@
 /** Settings of what comes on top of a fare: waiting, cancellation, surge; of quotes; and of payments. */
-import { DAY, decimal, duration, HOUR, integer, oneOf, optional, required, SECOND, text } from './kinds.ts';
+import { DAY, decimal, duration, HOUR, integer, MINUTE, oneOf, optional, required, SECOND, text } from './kinds.ts';
 
 const money = integer(0, 10_000_000);
 
@@ -94,6 +94,18 @@ export const pricingSettings = {
     duration(0, DAY),
     '15m',
     'So much waiting at the pick-up is held for beside the fare.',
+  ),
+  paymentsHoldLife: required(
+    'PAYMENTS_HOLD_LIFE',
+    duration(MINUTE, 365 * DAY),
+    '6d',
+    'So long a hold at the provider is counted on; for seats that are booked longer ahead it is made anew (domain time).',
+  ),
+  paymentsRenewAhead: required(
+    'PAYMENTS_RENEW_AHEAD',
+    duration(0, 365 * DAY),
+    '24h',
+    'So long before the departure such a hold is made anew (domain time).',
   ),
   paymentsRetry: required(
     'PAYMENTS_RETRY',

@@ -5,6 +5,9 @@
  * Every call carries a key. All calls with the same key and contents are one, however often and from wherever they are made, and have
  * the same answer; so a call whose answer was lost is repeated as it was. The same key with other contents rejects with
  * RIDE_IDEMPOTENCY_MISMATCH. RIDE_UNAVAILABLE says that the outcome is not known.
+ *
+ * A provider may let a hold lapse that nobody captured for some days (PAYMENTS_HOLD_LIFE): then it is free. A payment may have two holds
+ * for a moment, each under a key of its own.
  */
 import type { Page } from './store.ts';
 

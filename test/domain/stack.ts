@@ -166,7 +166,15 @@ const defaults: DomainSettings = {
     intervalMs: 10_000,
     windowMs: 300_000,
   },
-  payments: { waitingAllowanceS: 900, retryMs: 2000, retryMaxMs: 300_000, attempts: 12, repairs: 8 },
+  payments: {
+    waitingAllowanceS: 900,
+    holdLifeMs: 6 * 86_400_000,
+    renewAheadMs: 86_400_000,
+    retryMs: 2000,
+    retryMaxMs: 300_000,
+    attempts: 12,
+    repairs: 8,
+  },
   departures: {
     seatsMax: 60,
     aheadMaxMs: 90 * 86_400_000,

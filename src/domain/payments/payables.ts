@@ -29,6 +29,8 @@ export interface Payable {
   owedMinor: number | null;
   /** What its payment begins with has happened. */
   isBegun: boolean;
+  /** When what was booked ahead takes place, epoch ms; absent: now. */
+  departsAt?: number;
 }
 
 export interface PayablesDeps {
@@ -59,7 +61,7 @@ export function createPayables({ trips, bookings, waitingAllowanceS }: PayablesD
 
   function ofBooking(departure: Departure, booking: Booking): Payable {
     const { id: bookingId, passengerId: riderId, bookedAt: createdAt, fareMinor } = booking;
-    const { region, id: tripId, estimate } = departure;
+    const { region, id: tripId, estimate, departureTime: departsAt } = departure;
     return {
       ...{ id: bookingId, region, createdAt, riderId, tripId, bookingId },
       currency: estimate.currency,
@@ -67,6 +69,7 @@ export function createPayables({ trips, bookings, waitingAllowanceS }: PayablesD
       holdMinor: fareMinor,
       owedMinor: owedMinor(booking, isSettled(departure)),
       isBegun: true,
+      departsAt,
     };
   }
 

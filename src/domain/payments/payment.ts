@@ -50,4 +50,6 @@ export const ledgerCollection: CollectionSpec<LedgerEntry> = {
 
 /** The payment of a ride or booking, and what belongs to it, have its id under other prefixes: found without a search, made once. */
 export const paymentIdOf = (payableId: string): string => payableId.replace(/^(trip_|bkg_)?/, 'pay_');
+/** The key under which a hold is released that no payment wants, whoever finds it. */
+export const orphanKeyOf = (holdId: string): string => `${holdId}.orphan`;
 export const ledgerIdOf = (payableId: string): string => payableId.replace(/^(trip_|bkg_)?/, 'led_');

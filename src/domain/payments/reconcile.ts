@@ -11,8 +11,8 @@ import type { Collection } from '../../ports/store.ts';
 import { mendEach } from '../mending.ts';
 import { stretchesOf } from '../pages.ts';
 import type { Payable, Payables } from './payables.ts';
-import type { Payment } from './payment.ts';
-import { needsHold, type PaymentCommand } from './rules.ts';
+import { orphanKeyOf, type Payment } from './payment.ts';
+import { type PaymentCommand, wantsHold } from './rules.ts';
 
 export interface ReconciliationDeps {
   payments: Collection<Payment>;
@@ -44,7 +44,7 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
   const { payments, provider, payables, clock, log, meter } = deps;
 
   const unended = stretchesOf(PAGES_MAX, (before: number, token) => {
-    const where = { status: { in: ['holding', 'held', 'declined', 'failed'] }, updatedAt: { lt: before } };
+    const where = { status: { in: ['holding', 'held', 'renewing', 'declined', 'failed'] }, updatedAt: { lt: before } };
     return payments.page({ where, orderBy: 'updatedAt', direction: 'asc', pageSize: BATCH, ...token });
   });
   const openHolds = stretchesOf(PAGES_MAX, (before: number, { pageToken }) =>
@@ -88,9 +88,8 @@ export function createReconciliation(deps: ReconciliationDeps): (ageMs: number) 
       const known = new Map(wanted.map((payment) => [payment.id, payment]));
       released += await mend(page, async (hold) => {
         const payment = known.get(hold.paymentId);
-        // One whose answer was lost is not written down yet: it is asked for again under its key.
-        if (payment && needsHold(payment) && (payment.holdId ?? hold.id) === hold.id) return false;
-        await provider.release(`${hold.id}.orphan`, hold.id);
+        if (payment && wantsHold(payment, hold.id)) return false;
+        await provider.release(orphanKeyOf(hold.id), hold.id);
         log.warn({ hold_id: hold.id, payment_id: hold.paymentId }, 'released a hold that no payment wants');
         return true;
       });

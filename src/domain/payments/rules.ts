@@ -1,11 +1,15 @@
 /**
- * The payment of a trip as a state machine: `decide` and `evolve`, pure. Five statuses name the step that is under way; whoever finds a
+ * The payment of a trip as a state machine: `decide` and `evolve`, pure. Six statuses name the step that is under way; whoever finds a
  * payment in one of them may take that step, again and again, since each is safe to repeat.
  *
  *   holding ─held→ held ─owed→ capturing ─captured→ captured ─settled→ settled
  *      │             │├─more owed than held→ raising ─raised, or refused→ capturing
- *      │             │└─nothing owed→ releasing ─released→ released
+ *      │             │├─nothing owed→ releasing ─released→ released
+ *      │             │└─its hold would lapse→ renewing ─renewed, or not→ held
  *      └─declined→ declined ─owed→ unpaid
+ *
+ * A provider lets a hold lapse after some days. What is paid for long ahead has its hold made anew before it is needed: the new one takes
+ * the place of the old, which is released. Where that is declined or cannot be done, the old one stays, good or not, and is captured.
  *
  * What is owed may be known before the hold is: then it is remembered, and the hold goes on at once. A hold that is not raised, whether
  * the provider refuses it or nobody can ask him, is captured as it is: what is beyond it stays owed.
@@ -19,6 +23,7 @@ export const paymentStatuses = [
   'holding',
   'held',
   'declined',
+  'renewing',
   'raising',
   'capturing',
   'captured',
@@ -35,6 +40,10 @@ export const paymentEventTypes = [
   'held',
   'declined',
   'owed',
+  'renewal_requested',
+  'renewed',
+  'renewal_declined',
+  'renewal_failed',
   'raised',
   'raise_refused',
   'captured',
@@ -45,7 +54,7 @@ export const paymentEventTypes = [
 export type PaymentEventType = (typeof paymentEventTypes)[number];
 
 /** What is done at the provider or in the books while the payment has a status. */
-export const paymentSteps = ['hold', 'raise', 'capture', 'release', 'settle'] as const;
+export const paymentSteps = ['hold', 'renew', 'raise', 'capture', 'release', 'settle'] as const;
 export type PaymentStep = (typeof paymentSteps)[number];
 
 export interface PaymentFact {
@@ -64,6 +73,8 @@ export interface PaymentState {
   /** Asked to be held; once that was raised, what is held then. */
   holdMinor: number;
   holdId: string | null;
+  /** When its hold is made anew, epoch ms, since it would lapse before it is needed. Absent: never, or it was. */
+  renewAt?: number;
   /** Null until the trip has ended. */
   owedMinor: number | null;
   capturedMinor: number;
@@ -77,6 +88,10 @@ export type PaymentCommand =
   | { type: 'held'; holdId: string }
   | { type: 'declined'; reason: string }
   | { type: 'owe'; amountMinor: number }
+  /** It may be time. */
+  | { type: 'renew' }
+  | { type: 'renewed'; holdId: string }
+  | { type: 'renewal_declined'; reason: string }
   | { type: 'raised'; heldMinor: number }
   | { type: 'raise_refused'; reason: string }
   | { type: 'captured' | 'released' | 'settled' }
@@ -85,6 +100,7 @@ export type PaymentCommand =
 
 const STEP_OF: Partial<Record<PaymentStatus, PaymentStep>> = {
   holding: 'hold',
+  renewing: 'renew',
   raising: 'raise',
   capturing: 'capture',
   releasing: 'release',
@@ -100,6 +116,7 @@ export const nextStep = ({ status, failedStep }: PaymentState): PaymentStep | nu
 
 const STATUS_OF: Record<PaymentStep, PaymentStatus> = {
   hold: 'holding',
+  renew: 'renewing',
   raise: 'raising',
   capture: 'capturing',
   release: 'releasing',
@@ -115,8 +132,12 @@ const standing = ({ status, failedStep }: PaymentState): PaymentStatus =>
  */
 export function needsHold(state: PaymentState): boolean {
   if (state.status === 'failed') return state.failedStep === 'hold' || state.failedStep === 'capture';
-  return ['holding', 'held', 'raising', 'capturing', 'releasing'].includes(state.status);
+  return ['holding', 'held', 'renewing', 'raising', 'capturing', 'releasing'].includes(state.status);
 }
+
+/** Whether this hold of the payment's is wanted. One whose answer was lost is not written down yet: it is asked for again under its key. */
+export const wantsHold = (state: PaymentState, holdId: string): boolean =>
+  needsHold(state) && (state.status === 'renewing' || (state.holdId ?? holdId) === holdId);
 
 /** Of a hold no more can be taken than it holds; the rest stays owed. */
 export const captureMinor = ({ owedMinor, holdMinor }: PaymentState): number => Math.min(owedMinor ?? 0, holdMinor);
@@ -136,6 +157,13 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
     case 'owe':
       // A trip ends once: what it was said to cost then stays so.
       return state.owedMinor === null ? { type: 'owed', at: now, amountMinor: command.amountMinor } : null;
+    case 'renew':
+      if (status !== 'held' || state.renewAt === undefined || state.renewAt > now) return null;
+      return { type: 'renewal_requested', at: now, amountMinor: state.holdMinor };
+    case 'renewed':
+      return status === 'renewing' ? { type: 'renewed', at: now, holdId: command.holdId } : null;
+    case 'renewal_declined':
+      return status === 'renewing' ? { type: 'renewal_declined', at: now, reason: command.reason } : null;
     case 'raised':
       return status === 'raising' ? { type: 'raised', at: now, amountMinor: command.heldMinor } : null;
     case 'raise_refused':
@@ -150,6 +178,7 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
       const { step, reason } = command;
       if (stepOf(state.status) !== step) return null;
       // What is held can still be had.
+      if (step === 'renew') return { type: 'renewal_failed', at: now, reason };
       return step === 'raise' ? { type: 'raise_refused', at: now, reason } : { type: 'failed', at: now, step, reason };
     }
   }
@@ -161,7 +190,8 @@ function settleWith({ holdId, holdMinor, owedMinor }: PaymentState, status: Paym
   if (status === 'declined') return owedMinor > 0 ? 'unpaid' : 'declined';
   // Nothing is held that is known of, and nothing has to be.
   if (status === 'failed' && holdId === null) return owedMinor > 0 ? 'failed' : 'released';
-  if (holdId === null) return status;
+  // What becomes of the hold is known soon.
+  if (holdId === null || status === 'renewing') return status;
   if (owedMinor === 0) return 'releasing';
   return owedMinor > holdMinor ? 'raising' : 'capturing';
 }
@@ -185,6 +215,16 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
       next.owedMinor = fact.amountMinor!;
       next.status = settleWith(next, state.status);
       if (next.status !== 'failed') delete next.failedStep;
+      break;
+    case 'renewal_requested':
+      next.status = 'renewing';
+      break;
+    case 'renewed':
+    case 'renewal_declined':
+    case 'renewal_failed':
+      next.holdId = fact.holdId ?? state.holdId;
+      delete next.renewAt;
+      next.status = settleWith(next, 'held');
       break;
     case 'raised':
       next.holdMinor = fact.amountMinor!;

@@ -18,13 +18,13 @@ import { type DepartureEvent, isSettled } from '../departures/rules.ts';
 import { isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import type { Principal } from '../roles.ts';
+import { isOperator, type Principal } from '../roles.ts';
 import type { TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { createPaymentDesk } from './desk.ts';
 import { createPayables, type Payable } from './payables.ts';
-import { type LedgerEntry, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
+import { type LedgerEntry, orphanKeyOf, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
 import {
   decide,
@@ -44,6 +44,10 @@ import { createSteps } from './steps.ts';
 export interface PaymentSettings extends Patience {
   /** So much waiting at the pick-up is held for beside the fare, seconds. */
   waitingAllowanceS: number;
+  /** Counted on for a hold, before the provider lets it lapse, domain ms. */
+  holdLifeMs: number;
+  /** One that is not good for so long is made anew so long before the departure, domain ms. */
+  renewAheadMs: number;
 }
 
 export interface PaymentsDeps {
@@ -65,6 +69,15 @@ export interface PaymentsDeps {
 /** A step that nobody reported on after this long is taken again, domain ms. */
 const STEP_PATIENCE_MS = 30_000;
 
+/** Whoever drives a trip may read it, and not what its rider pays with, whatever role he asks in. */
+function checkPayer({ userId, role }: Principal, payerId: string, kind: 'trip' | 'booking'): void {
+  if (userId === payerId || isOperator(role)) return;
+  throw new RideError('RIDE_FORBIDDEN', 'A payment is for who pays', {
+    field: `${kind}_id`,
+    rule: `a ${kind} that the caller pays for`,
+  });
+}
+
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
 export function createTripPayments(deps: PaymentsDeps) {
@@ -79,7 +92,8 @@ export function createTripPayments(deps: PaymentsDeps) {
     const event: PaymentEvent = { ...fact, id: ids.next('evt'), seq, status: evolved.status };
     const history = [...payment.history, event];
     const { failure: _, ...rest } = evolved;
-    const dueAt = stepOf(evolved.status) ? fact.at + STEP_PATIENCE_MS : null;
+    const renewAt = evolved.status === 'held' ? (evolved.renewAt ?? null) : null;
+    const dueAt = stepOf(evolved.status) ? fact.at + STEP_PATIENCE_MS : renewAt;
     // One that was given up before is looked after as it was, whatever else becomes known of it.
     const isStillFailed = payment.status === 'failed' && evolved.status === 'failed';
     const next: Payment = isStillFailed ? { ...evolved, history } : { ...rest, attempts: 0, dueAt, history };
@@ -101,7 +115,7 @@ export function createTripPayments(deps: PaymentsDeps) {
    * say that it begins and that it has ended, and who comes second finds it there.
    */
   async function begin(payable: Payable): Promise<void> {
-    const { id: payableId, region, createdAt, owedMinor, isBegun: _, ...what } = payable;
+    const { id: payableId, region, createdAt, owedMinor, isBegun: _, departsAt = 0, ...what } = payable;
     if (what.holdMinor === 0) return;
     const id = paymentIdOf(payableId);
     const now = clock.now();
@@ -114,6 +128,7 @@ export function createTripPayments(deps: PaymentsDeps) {
       holdId: null,
       owedMinor: null,
       capturedMinor: 0,
+      ...(departsAt - now > settings.holdLifeMs ? { renewAt: departsAt - settings.renewAheadMs } : {}),
       updatedAt: now,
       attempts: 0,
       dueAt: null,
@@ -161,7 +176,10 @@ export function createTripPayments(deps: PaymentsDeps) {
     const payment = await payments.get(id);
     if (!payment) return;
     const doing = nextStep(payment);
-    if (!doing) return;
+    if (!doing) {
+      if (payment.status === 'held') await command(id, { type: 'renew' });
+      return;
+    }
     // One that was given up is not hurried by work that was scheduled before that.
     const isEarly = payment.dueAt === null || payment.dueAt > clock.now();
     if (payment.status === 'failed' && isEarly) return;
@@ -174,7 +192,7 @@ export function createTripPayments(deps: PaymentsDeps) {
       await failed(payment, doing, error);
       return;
     }
-    const isDeclined = next.type === 'declined' || next.type === 'raise_refused';
+    const isDeclined = ['declined', 'renewal_declined', 'raise_refused'].includes(next.type);
     meter.step(doing, isDeclined ? 'declined' : 'done', spentS());
     await command(id, next);
   }
@@ -189,6 +207,8 @@ export function createTripPayments(deps: PaymentsDeps) {
     const facts = { err: error, payment_id: payment.id, step, attempts, wait_ms: waitMs };
     const isGivenUp = isFinal || attempts >= settings.attempts;
     if (isGivenUp && step === 'raise') log.warn(facts, 'a hold was not raised; what it holds is taken');
+    else if (isGivenUp && step === 'renew')
+      log.error(facts, 'a hold was not made anew; it may lapse before it is captured');
     else if (isGivenUp) log.error(facts, 'a step of a payment was given up; people have to look');
     else log.warn(facts, 'a step of a payment failed; it is tried again');
     const dueAt = waitMs === null ? null : clock.now() + waitMs;
@@ -206,10 +226,20 @@ export function createTripPayments(deps: PaymentsDeps) {
     await scheduler.schedule('payment_step', { paymentId: payment.id }, waitMs, `${payment.id}.${tried.version}`);
   }
 
+  /** When it cannot be released now, reconciliation finds it as a hold that no payment wants. */
+  async function releaseReplaced(paymentId: string): Promise<void> {
+    const payment = await payments.get(paymentId);
+    const holdId = payment?.history.find(({ type }) => type === 'held')?.holdId;
+    if (holdId === undefined || holdId === payment!.holdId) return;
+    await provider.release(orphanKeyOf(holdId), holdId).catch((error: unknown) => {
+      log.warn({ err: error, payment_id: paymentId, hold_id: holdId }, 'a hold that was replaced is still there');
+    });
+  }
+
   return {
-    /** The payment of a trip that `principal` may read. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
+    /** The payment of a trip of `principal`. @throws RideError RIDE_NOT_FOUND, RIDE_FORBIDDEN */
     async ofTrip(principal: Principal, tripId: string): Promise<Payment> {
-      await trips.get(principal, tripId);
+      checkPayer(principal, (await trips.get(principal, tripId)).riderId, 'trip');
       const payment = await payments.get(paymentIdOf(tripId));
       if (payment) return payment;
       throw new RideError('RIDE_NOT_FOUND', 'Nothing was to be paid for this trip yet', {
@@ -220,7 +250,7 @@ export function createTripPayments(deps: PaymentsDeps) {
 
     /** The same of a booking. */
     async ofBooking(principal: Principal, bookingId: string): Promise<Payment> {
-      await bookings.get(principal, bookingId);
+      checkPayer(principal, (await bookings.get(principal, bookingId)).booking.passengerId, 'booking');
       const payment = await payments.get(paymentIdOf(bookingId));
       if (payment) return payment;
       throw new RideError('RIDE_NOT_FOUND', 'Nothing is to be paid for this booking yet', {
@@ -255,7 +285,8 @@ export function createTripPayments(deps: PaymentsDeps) {
     /** What follows from an event of a payment. Safe to repeat. */
     async react(paymentId: string, event: PaymentEvent): Promise<void> {
       if (stepOf(event.status)) await step(paymentId);
-      if (event.type !== 'declined') return;
+      if (event.type === 'renewed') await releaseReplaced(paymentId);
+      if (event.type !== 'declined' && event.type !== 'renewal_declined') return;
       const payment = await payments.get(paymentId);
       if (payment) await payables.undo(payment);
     },

@@ -2,7 +2,7 @@
  * The steps of a payment, each of which calls the provider or writes the books under a key of its own, and says what came of it. A step
  * may be taken any number of times, from any number of nodes: it is done once.
  */
-import type { Payments as Provider } from '../../ports/payments.ts';
+import type { HoldOutcome, Payments as Provider } from '../../ports/payments.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection } from '../../ports/store.ts';
 import { isTaken } from '../documents/writing.ts';
@@ -26,11 +26,22 @@ export const receiptOf = ({ id, tripId, capturedMinor, currency }: Payment) => (
 
 /** @returns what takes a step; it rejects when nobody knows what came of it, or when the provider refuses it for good */
 export function createSteps({ provider, ledger, publisher }: StepsDeps) {
-  async function hold({ id, riderId, currency, holdMinor: amountMinor }: Payment): Promise<PaymentCommand> {
-    const outcome = await provider.hold({ key: `${id}.hold`, paymentId: id, riderId, amountMinor, currency });
+  const held = ({ id, riderId, currency, holdMinor: amountMinor }: Payment, name: string): Promise<HoldOutcome> =>
+    provider.hold({ key: `${id}.${name}`, paymentId: id, riderId, amountMinor, currency });
+
+  async function hold(payment: Payment): Promise<PaymentCommand> {
+    const outcome = await held(payment, 'hold');
     return 'holdId' in outcome
       ? { type: 'held', holdId: outcome.holdId }
       : { type: 'declined', reason: outcome.declined };
+  }
+
+  /** Another hold; the old one is released when it is known that this one took its place. */
+  async function renew(payment: Payment): Promise<PaymentCommand> {
+    const outcome = await held(payment, 'renew');
+    return 'holdId' in outcome
+      ? { type: 'renewed', holdId: outcome.holdId }
+      : { type: 'renewal_declined', reason: outcome.declined };
   }
 
   async function raise({ id, holdId, owedMinor }: Payment): Promise<PaymentCommand> {
@@ -61,6 +72,8 @@ export function createSteps({ provider, ledger, publisher }: StepsDeps) {
     switch (step) {
       case 'hold':
         return hold(payment);
+      case 'renew':
+        return renew(payment);
       case 'raise':
         return raise(payment);
       case 'capture':

@@ -4,6 +4,7 @@ import type { Departure } from '../../../src/domain/departures/departure.ts';
 import type { DepartureInput } from '../../../src/domain/departures/service.ts';
 import { ledgerIdOf, paymentIdOf } from '../../../src/domain/payments/payment.ts';
 import { RideError } from '../../../src/errors.ts';
+import type { HoldOutcome, HoldRequest, Payments as Provider } from '../../../src/ports/payments.ts';
 import { until } from '../../until.ts';
 import { CENTER, manualClock, near, person, type Stack, shared, stack } from '../stack.ts';
 
@@ -12,10 +13,19 @@ const clock = manualClock();
 const place = await shared(t, clock);
 let isAway = false;
 const away = () => Promise.reject(new RideError('RIDE_UNAVAILABLE', 'the provider is away'));
+/** A second hold, as the provider answers whoever is called so. */
+async function renewed(real: Provider, asked: HoldRequest): Promise<HoldOutcome> {
+  if (asked.riderId === 'poor') return { declined: 'insufficient_funds' };
+  if (asked.riderId === 'unheard') throw new RideError('RIDE_INVALID_INPUT', 'never heard of');
+  return real.hold(asked);
+}
 const nodes = await Promise.all(
   [0, 1].map(() =>
     stack(t, place, {
-      wrapPayments: (real) => ({ ...real, hold: (asked) => (isAway ? away() : real.hold(asked)) }),
+      wrapPayments: (real) => ({
+        ...real,
+        hold: (asked) => (isAway ? away() : asked.key.endsWith('.renew') ? renewed(real, asked) : real.hold(asked)),
+      }),
     }),
   ),
 );
@@ -84,7 +94,8 @@ t.test(
       [2002, -2002],
     );
     t.same(await openHolds(), []);
-    await t.rejects(a.payments.ofBooking(person('rider', 'stranger'), bookingId), { code: 'RIDE_FORBIDDEN' });
+    for (const who of ['stranger', departure.driverId])
+      await t.rejects(a.payments.ofBooking(person('rider', who), bookingId), { code: 'RIDE_FORBIDDEN' }, who);
     await t.rejects(a.payments.ofBooking(person('rider', 'payer'), 'bkg'), { code: 'RIDE_NOT_FOUND' });
     t.equal((await a.payments.ofBooking(person('admin', 'desk'), bookingId)).id, payment.id);
   },
@@ -135,6 +146,51 @@ t.test('who did not come pays when it leaves without him, and nothing when it is
     const { booking: now } = await b.bookings.get(person('rider', 'absent'), id);
     t.hasStrict(now, { status: 'no_show', feeMinor: isLeft ? 1001 : 0, version: isLeft ? 2 : 3 });
   }
+});
+
+t.test('booked long ahead: the hold is made anew before it is needed, once, and the old one released', async (t) => {
+  const departure = await published({ departureTime: clock.now() + 10 * 24 * HOUR, seats: 4 });
+  const near = await published({ departureTime: clock.now() + 6 * 24 * HOUR });
+  const bookings = await Promise.all(
+    ['rich', 'poor', 'unheard'].map((name, i) => book(nodes[i % 2]!, departure, name)),
+  );
+  const [rich, poor, unheard] = bookings.map(({ id }) => id) as [string, string, string];
+  const { id: soon } = await book(a, near, 'soon');
+  for (const id of [rich, poor, unheard, soon]) await becomes(id, 'held');
+  t.equal((await a.payments.find(soon))!.dueAt, null, 'its hold is good for so long');
+  const reconciled = async () => {
+    await Promise.all(nodes.map((node) => node.payments.reconcile(60_000)));
+    await Promise.all(nodes.map((node) => node.idle()));
+  };
+  const before = (await a.payments.find(rich))!;
+  t.equal(before.dueAt, departure.departureTime - 24 * HOUR);
+  clock.add(9 * 24 * HOUR - 1);
+  await reconciled();
+  t.strictSame(await a.payments.find(rich), before, 'not before it is time');
+  clock.add(1);
+  await reconciled();
+  const typesOf = async (id: string) => (await b.payments.find(id))!.history.map(({ type }) => type).slice(2);
+  await until(async () => (await typesOf(rich)).includes('renewed'), 'another hold');
+  const after = (await a.payments.find(rich))!;
+  t.hasStrict(after, { status: 'held', holdMinor: 1001, dueAt: null });
+  t.not(after.holdId, before.holdId);
+  await becomes(poor, 'released');
+  t.same(await typesOf(poor), ['renewal_requested', 'renewal_declined', 'owed', 'released']);
+  t.hasStrict((await a.bookings.any(poor))!.booking, { status: 'cancelled', cancelReason: 'payment_declined' });
+  await until(async () => (await typesOf(unheard)).includes('renewal_failed'), 'that it cannot be had');
+  t.hasStrict(await a.payments.find(unheard), { status: 'held', dueAt: null }, 'what is held stays');
+  const ofThese = async () => (await openHolds()).filter((id) => [rich, poor, unheard].map(paymentIdOf).includes(id));
+  await until(async () => (await ofThese()).length === 2, 'the old hold to be released');
+  clock.add(24 * HOUR - HOUR / 2);
+  await drive(departure, 'arrive');
+  clock.add(HOUR / 2);
+  await drive(departure, 'start', 'complete');
+  for (const id of [rich, unheard]) {
+    await becomes(id, 'settled');
+    t.equal((await a.payments.find(id))!.capturedMinor, 1001);
+  }
+  t.same(await ofThese(), []);
+  await a.departures.cancel(person('driver', near.driverId), near.id).catch(() => {});
 });
 
 t.test('seats that cost nothing have no payment', async (t) => {

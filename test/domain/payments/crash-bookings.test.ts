@@ -34,7 +34,12 @@ interface Scenario {
   ends: string;
   /** Until its last change of the departure it is as the first. */
   isAsFirst?: true;
+  /** How long ahead it is booked, if not at the last moment; ms. */
+  aheadMs?: number;
 }
+
+const LAST_MOMENT_MS = 1_800_000;
+const DAY_MS = 86_400_000;
 
 const driverOf = ({ driverId }: Departure) => person('driver', driverId);
 
@@ -73,6 +78,23 @@ const scenarios: Scenario[] = [
     ends: 'released',
     isAsFirst: true,
   },
+  {
+    name: 'a hold that is made anew before a departure that was booked long ahead',
+    passengerId: (n) => `rider-${n}`,
+    aheadMs: 7 * DAY_MS,
+    async go(s, { departure, booking: { id, passengerId } }) {
+      // Late enough for a fee.
+      clock.add(departure.departureTime - DAY_MS + 1 - clock.now());
+      await s.payments.reconcile(10_000);
+      // Read by the one who may have died: then there is nothing to wait for.
+      const isRenewed = async () =>
+        (await s.payments.find(id))?.history.some(({ type }) => type === 'renewed') ?? false;
+      await until(isRenewed, 'another hold', LIMIT_MS);
+      await s.idle();
+      await s.bookings.cancel(person('rider', passengerId), id);
+    },
+    ends: 'settled',
+  },
 ];
 
 let journeys = 0;
@@ -85,6 +107,8 @@ async function hasEnded(id: string): Promise<boolean> {
 }
 
 async function carryOn(id: string): Promise<void> {
+  const { departureTime } = await survivor.departures.get(id);
+  clock.add(Math.max(0, departureTime - LAST_MOMENT_MS - clock.now()));
   await until(
     async () => {
       // Older than the patience with a step.
@@ -127,7 +151,8 @@ async function dyingJourney(t: Test, scenario: Scenario, at: number, when: When)
   const n = ++journeys;
   const driverId = `driver-${n}`;
   const input = {
-    ...{ driverId, pickup: CENTER, dropoff: near(20_000), city: 'testville', departureTime: clock.now() + 1_800_000 },
+    ...{ driverId, pickup: CENTER, dropoff: near(20_000), city: 'testville' },
+    departureTime: clock.now() + (scenario.aheadMs ?? LAST_MOMENT_MS),
     ...{ seats: 2, seatFareMinor: FARE, vehicleClass: 'standard' as const },
   };
   const { departure } = await survivor.departures.publish(person('driver', driverId), input);

@@ -15,10 +15,12 @@ import {
   stepOf,
   unpaidMinor,
   waitAfter,
+  wantsHold,
 } from '../../../src/domain/payments/rules.ts';
 
-const begun = (holdMinor: number): PaymentState => ({
+const begun = (holdMinor: number, renewAt?: number): PaymentState => ({
   status: 'holding',
+  ...(renewAt === undefined ? {} : { renewAt }),
   holdMinor,
   holdId: null,
   owedMinor: null,
@@ -32,6 +34,9 @@ const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
   amount.map((amountMinor) => ({ type: 'owe' as const, amountMinor })),
   amount.map((heldMinor) => ({ type: 'raised' as const, heldMinor })),
   fc.constant({ type: 'raise_refused' as const, reason: 'no' }),
+  fc.constant({ type: 'renew' as const }),
+  fc.constantFrom('h3', 'h4').map((holdId) => ({ type: 'renewed' as const, holdId })),
+  fc.constant({ type: 'renewal_declined' as const, reason: 'no' }),
   fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
   fc.constantFrom(...paymentSteps).map((step) => ({ type: 'give_up' as const, step, reason: 'away' })),
 );
@@ -45,6 +50,7 @@ function apply(state: PaymentState, command: PaymentCommand): PaymentState {
 function doStep(state: PaymentState): PaymentState {
   const step = nextStep(state);
   if (step === 'hold') return apply(state, { type: 'held', holdId: 'h' });
+  if (step === 'renew') return apply(state, { type: 'renewed', holdId: 'anew' });
   if (step === 'raise') return apply(state, { type: 'raised', heldMinor: state.owedMinor! });
   if (step === 'capture') return apply(state, { type: 'captured' });
   if (step === 'release') return apply(state, { type: 'released' });
@@ -55,10 +61,12 @@ t.test('whatever comes: one hold, one amount owed, one capture, never more than 
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000_000 }), fc.array(commands, { maxLength: 20 }), (hold, list) => {
-        let state = begun(hold);
+        let state = begun(hold, hold % 2 === 0 ? hold % 8 : undefined);
         for (const command of list) {
           const next = apply(state, command);
-          if (state.holdId !== null && next.holdId !== state.holdId) throw new Error('another hold');
+          const isRenewed = command.type === 'renewed' && state.status === 'renewing';
+          if (state.holdId !== null && next.holdId !== state.holdId && !isRenewed) throw new Error('another hold');
+          if (next.holdId !== null && needsHold(next) && !wantsHold(next, next.holdId)) throw new Error('its own hold');
           if (state.owedMinor !== null && next.owedMinor !== state.owedMinor) throw new Error('another amount');
           if (state.capturedMinor > 0 && next.capturedMinor !== state.capturedMinor) throw new Error('captured twice');
           if (next.capturedMinor > Math.min(next.holdMinor, next.owedMinor ?? 0)) throw new Error('too much');
@@ -79,7 +87,7 @@ t.test('once hold and amount are known, the steps lead to an end', async (t) => 
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(20_000), fc.array(commands), (hold, owed, before) => {
-        let state = before.reduce(apply, begun(hold));
+        let state = before.reduce(apply, begun(hold, 0));
         state = apply(state, { type: 'owe', amountMinor: owed });
         for (let i = 0; i < 5; i++) state = doStep(state);
         if (nextStep(state) !== null) throw new Error(`still ${state.status}`);
@@ -142,6 +150,38 @@ t.test('what is owed beyond the hold: it is raised; else what it holds is taken 
     'capturing',
   );
 });
+
+t.test(
+  'a hold that would lapse is made anew when it is time, once; what is owed meanwhile waits for that',
+  async (t) => {
+    const held = apply(begun(500, 100), { type: 'held', holdId: 'old' });
+    t.equal(apply(held, { type: 'renew' }), held, 'it is not time yet');
+    t.equal(
+      apply(apply(begun(500), { type: 'held', holdId: 'h' }), { type: 'renew' }).status,
+      'held',
+      'nor ever for most',
+    );
+    const renewing = apply({ ...held, updatedAt: 99 }, { type: 'renew' });
+    t.equal(nextStep(renewing), 'renew');
+    for (const hold of ['old', 'one whose answer was lost']) t.equal(wantsHold(renewing, hold), true);
+    const renewed = apply(renewing, { type: 'renewed', holdId: 'new' });
+    t.hasStrict(renewed, { status: 'held', holdId: 'new', holdMinor: 500 });
+    t.same([wantsHold(renewed, 'old'), wantsHold(renewed, 'new')], [false, true]);
+    t.equal(apply(renewed, { type: 'renew' }), renewed, 'once');
+    for (const kept of [
+      apply(renewing, { type: 'renewal_declined', reason: 'no' }),
+      apply(renewing, { type: 'give_up', step: 'renew', reason: 'away' }),
+    ]) {
+      t.hasStrict(kept, { status: 'held', holdId: 'old' });
+      t.equal(apply(kept, { type: 'renew' }), kept, 'nor a second time');
+    }
+    const owed = apply(renewing, { type: 'owe', amountMinor: 500 });
+    t.equal(owed.status, 'renewing');
+    t.hasStrict(doStep(doStep(doStep(owed))), { status: 'settled', holdId: 'anew', capturedMinor: 500 });
+    t.hasStrict(apply(owed, { type: 'renewal_declined', reason: 'no' }), { status: 'capturing', holdId: 'old' });
+    t.equal(doStep(apply(renewing, { type: 'owe', amountMinor: 0 })).status, 'releasing');
+  },
+);
 
 t.test('waits grow, are bounded before and after it was given up, and end', async (t) => {
   const patience = { retryMs: 1000, retryMaxMs: 4000, attempts: 4, repairs: 3 };
