@@ -64,7 +64,7 @@ export const sinkSettings = {
     'PULSAR_NAMESPACE',
     namespace,
     'public/default',
-    'Tenant and namespace of the topics in Pulsar.',
+    'Tenant and namespace of the topics in Pulsar. Give it a retention: a topic that nobody has subscribed to yet keeps nothing without one.',
   ),
   pulsarToken: optional('PULSAR_TOKEN', text, 'Token for Pulsar.', true),
   sinkTimeout: required(

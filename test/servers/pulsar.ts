@@ -1,8 +1,10 @@
 /**
  * Pulsar's WebSocket service as its documentation describes the producer endpoint ("Pulsar WebSocket API": path, parameters, token,
- * message, answers, error codes), for a broker of 229 MB of jars is more than a test may take. What it took is kept in memory.
+ * message, answers, error codes), refusing as a real one was seen to: the jars of that are more than every run may take, and `script/pulsar-test`
+ * has it (real-pulsar.ts). What it took is kept in memory.
  */
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { TestScope } from './process.ts';
@@ -44,6 +46,13 @@ const PARAMETERS = new Set([
 ]);
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+const NO_NAMESPACE = 'Failed to create producer/consumer: {&quot;errorMsg&quot;:&quot;Namespace not found&quot;}';
+
+/** A refusal as its web server words it. */
+const pageOf = (status: number, message: string): string =>
+  `<html><head><title>Error ${status}</title></head><body><table><tr><th>STATUS:</th><td>${status}</td></tr>` +
+  `<tr><th>MESSAGE:</th><td>${message}</td></tr></table></body></html>`;
+
 export async function startPulsar(t: TestScope, token?: string): Promise<PulsarServer> {
   let server: WebSocketServer | null = null;
   let port = 0;
@@ -80,16 +89,23 @@ export async function startPulsar(t: TestScope, token?: string): Promise<PulsarS
     server = new WebSocketServer({
       host: '127.0.0.1',
       port,
-      verifyClient: ({ req }: { req: { headers: Record<string, unknown> } }) =>
-        token === undefined || req.headers.authorization === `Bearer ${token}`,
+      verifyClient(
+        { req }: { req: IncomingMessage },
+        answer: (isWelcome: boolean, status?: number, page?: string) => void,
+      ) {
+        const { pathname, searchParams } = new URL(req.url!, 'ws://localhost');
+        if (token !== undefined && req.headers.authorization !== `Bearer ${token}`) {
+          answer(false, 401, pageOf(401, 'Authentication required'));
+        } else if ([...searchParams.keys()].some((name) => !PARAMETERS.has(name)))
+          answer(false, 400, pageOf(400, 'Invalid query params'));
+        else if (PATH.test(pathname)) answer(true);
+        else answer(false, 404, pageOf(404, NO_NAMESPACE));
+      },
     });
     server.on('connection', (socket, request) => {
       const url = new URL(request.url!, 'ws://localhost');
       pulsar.opened.push(url.pathname + url.search);
-      const match = PATH.exec(url.pathname);
-      const unknown = [...url.searchParams.keys()].filter((name) => !PARAMETERS.has(name));
-      if (!match || unknown.length > 0) return socket.close(1008, 'Failed to create producer');
-      serve(socket, match.slice(1).join('/'));
+      serve(socket, PATH.exec(url.pathname)!.slice(1).join('/'));
     });
     await once(server, 'listening');
     const address = server.address() as AddressInfo;

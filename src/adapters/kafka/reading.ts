@@ -45,9 +45,13 @@ export class Reading {
     return stream;
   }
 
-  /** Resolves in any case: what could not be committed comes again, and its effect is known. */
+  /**
+   * Resolves in any case: what could not be committed comes again, and its effect is known. A partition that the group gave to another
+   * member meanwhile is left to him: he took its events again and is ahead, and the broker would let this one set him back.
+   */
   async commit(messages: readonly Incoming[]): Promise<void> {
-    const last = new Map(messages.map((message) => [`${message.topic}/${message.partition}`, message]));
+    const own = messages.filter((message) => this.#has(message));
+    const last = new Map(own.map((message) => [`${message.topic}/${message.partition}`, message]));
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new Error(`offsets were not committed within ${COMMIT_TIMEOUT_MS} ms`);
@@ -62,6 +66,11 @@ export class Reading {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #has({ topic, partition }: Incoming): boolean {
+    const assigned = this.#member.assignments ?? [];
+    return assigned.some((one) => one.topic === topic && one.partitions.includes(partition));
   }
 
   #fail(error: Error): void {

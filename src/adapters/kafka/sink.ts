@@ -40,6 +40,8 @@ export function createKafkaSink({ connection, partitions, timeoutMs, log }: Kafk
         // Said here, because the library takes no notice of it among the options of a producer that is not idempotent.
         await producer.send({ acks: ProduceAcks.ALL, messages: records.map(toMessage) });
       } catch (cause) {
+        // A topic may have been there and be gone: a broker that lost its data, an operator who made it anew.
+        isReady = false;
         throw new Error(`Kafka: ${reasonOf(cause)}`, { cause });
       }
     },

@@ -3,8 +3,10 @@
  * a topic, a JSON message for each record, an answer with the same `context` for each.
  *
  * Within a batch a key has one message under way at a time, because the answers say only later that an earlier one was refused: so
- * a later record of a key never overtakes an earlier one. A failure closes the sockets, and the whole batch is sent again.
+ * a later record of a key never overtakes an earlier one. A failure closes the sockets, and the whole batch is sent again: the API
+ * takes no sequence number of a message by which Pulsar itself could know a repeat, so consumers know it by `ce_id`, as on Kafka.
  */
+import type { IncomingMessage } from 'node:http';
 import WebSocket from 'ws';
 import type { RecordSink, SinkRecord } from '../../ports/event-sink.ts';
 
@@ -47,6 +49,7 @@ class TopicSocket {
     this.#socket.on('open', resolve);
     this.#socket.on('message', (data) => this.#answered(data.toString()));
     this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('unexpected-response', (_request, response) => void this.#refused(response));
     this.#socket.on('close', (code, reason) => {
       this.#fail(new Error(`Pulsar closed the producer: ${code} ${reason.toString()}`));
       reject(this.#end);
@@ -88,11 +91,41 @@ class TopicSocket {
     else waiting.reject(new Error(`Pulsar refused a message: ${answer.result} ${answer.errorMsg ?? ''}`));
   }
 
+  /** The status says little (a namespace that is not there is a 500), the page that comes with it more. */
+  async #refused(response: IncomingMessage): Promise<void> {
+    let page = '';
+    try {
+      for await (const part of response.setEncoding('utf8')) if (page.length < MOST_OF_PAGE) page += part;
+    } catch (error) {
+      page += ` (${String(error)})`;
+    }
+    this.end(new Error(`Pulsar refused the producer: ${response.statusCode} ${wordsOf(page)}`));
+  }
+
   #fail(error: Error): void {
     this.#end ??= error;
     for (const { reject } of this.#waiting.values()) reject(this.#end);
     this.#waiting.clear();
   }
+}
+
+/** Characters of a page that are read. */
+const MOST_OF_PAGE = 16_384;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&quot;': '"',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&apos;': "'",
+  '&amp;': '&',
+};
+
+/** The reason on an error page of Pulsar's web server, or else what it says without its tags. */
+function wordsOf(page: string): string {
+  const reason =
+    /<th>MESSAGE:<\/th><td>(.*?)<\/td>/s.exec(page)?.[1] ?? page.replace(/<style.*?<\/style>|<[^>]*>/gs, ' ');
+  const text = reason.replace(/&\w+;/g, (entity) => ENTITIES[entity] ?? entity);
+  return text.replace(/\s+/g, ' ').trim().slice(0, 300);
 }
 
 export function createPulsarSink(options: PulsarSinkOptions): RecordSink {
