@@ -8,6 +8,8 @@
  * machine. A clock may end the work early; the count at which it did is part of the answer and replays it.
  */
 
+import { NearestFirst } from '../nearest-first.ts';
+
 /** Trips are rows; the candidates of row i stand at `start[i]` to `start[i + 1]`. */
 export interface AssignmentProblem {
   rows: number;
@@ -40,78 +42,10 @@ export interface Assignment {
 }
 
 const NONE = -1;
+/** Candidates whose length is more than so many times the bound are put away. */
+const FAR = 17 / 16;
 /** Steps between two looks at the clock. */
 const STRIDE = 4096;
-
-/** Binary heap of columns by distance, ties by column: equal problems are worked through in the same order. */
-class Heap {
-  private distances: Float64Array;
-  private columns: Int32Array;
-  private size = 0;
-
-  constructor(capacity: number) {
-    this.distances = new Float64Array(capacity);
-    this.columns = new Int32Array(capacity);
-  }
-
-  clear(): void {
-    this.size = 0;
-  }
-
-  private isBefore(a: number, b: number): boolean {
-    const d = this.distances[a]! - this.distances[b]!;
-    return d < 0 || (d === 0 && this.columns[a]! < this.columns[b]!);
-  }
-
-  private swap(a: number, b: number): void {
-    const d = this.distances[a]!;
-    this.distances[a] = this.distances[b]!;
-    this.distances[b] = d;
-    const c = this.columns[a]!;
-    this.columns[a] = this.columns[b]!;
-    this.columns[b] = c;
-  }
-
-  private grow(): void {
-    const distances = new Float64Array(2 * this.distances.length);
-    distances.set(this.distances);
-    this.distances = distances;
-    const columns = new Int32Array(2 * this.columns.length);
-    columns.set(this.columns);
-    this.columns = columns;
-  }
-
-  push(distance: number, column: number): void {
-    if (this.size === this.columns.length) this.grow();
-    let at = this.size++;
-    this.distances[at] = distance;
-    this.columns[at] = column;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.isBefore(at, parent)) break;
-      this.swap(at, parent);
-      at = parent;
-    }
-  }
-
-  /** The nearest column; -1 when there is none. */
-  pop(): number {
-    if (this.size === 0) return NONE;
-    const column = this.columns[0]!;
-    const last = --this.size;
-    this.distances[0] = this.distances[last]!;
-    this.columns[0] = this.columns[last]!;
-    for (let at = 0; ; ) {
-      let child = 2 * at + 1;
-      if (child >= last) break;
-      if (child + 1 < last && this.isBefore(child + 1, child)) child++;
-      if (!this.isBefore(child, at)) break;
-      this.swap(at, child);
-      at = child;
-    }
-    return column;
-  }
-}
 
 class Solver {
   readonly columnOfRow: Int32Array;
@@ -120,17 +54,28 @@ class Solver {
   private readonly paid: Float64Array;
   /** Prices of drivers, 0 or less; a driver nobody has costs 0. */
   private readonly price: Float64Array;
+  /** How far a column is from the row that looks for one; infinite until it is reached. */
   private readonly distance: Float64Array;
   /** The row from which a column is reached, and what its candidate costs. */
   private readonly via: Int32Array;
   private readonly viaCost: Float64Array;
-  /** Round in which a column was last reached, and last settled. */
+  /** The columns that were reached, and those whose distance is final, in the order in which it became so. */
   private readonly reached: Int32Array;
   private readonly settled: Int32Array;
-  private readonly order: Int32Array;
-  private readonly heap: Heap;
+  /**
+   * The candidates of the problem, where those of each row that are of use at present stand before `far`; the cost less the price of
+   * those behind was `farCost` or more when they were put there. Prices only fall, so it still is.
+   */
+  private readonly column: Int32Array;
+  private readonly cost: Float64Array;
+  private readonly far: Int32Array;
+  private readonly farCost: Float64Array;
+  private readonly heap: NearestFirst;
   private readonly problem: AssignmentProblem;
   private readonly limit: AssignmentLimit;
+  private reachedCount = 0;
+  /** Length of the shortest way to a free column so far; nothing farther is of interest. */
+  private bound = 0;
   private nextLook = STRIDE;
   steps = 0;
 
@@ -144,13 +89,16 @@ class Solver {
     this.rowOfColumn = new Int32Array(all).fill(NONE);
     this.paid = new Float64Array(rows);
     this.price = new Float64Array(all);
-    this.distance = new Float64Array(all);
+    this.distance = new Float64Array(all).fill(Number.POSITIVE_INFINITY);
     this.via = new Int32Array(all);
     this.viaCost = new Float64Array(all);
-    this.reached = new Int32Array(all).fill(NONE);
-    this.settled = new Int32Array(all).fill(NONE);
-    this.order = new Int32Array(all);
-    this.heap = new Heap(1024);
+    this.reached = new Int32Array(columns);
+    this.settled = new Int32Array(all);
+    this.column = problem.column.slice();
+    this.cost = problem.cost.slice();
+    this.far = problem.start.slice(1);
+    this.farCost = new Float64Array(rows).fill(Number.POSITIVE_INFINITY);
+    this.heap = new NearestFirst(1024);
   }
 
   private isSpent(more: number): boolean {
@@ -189,58 +137,108 @@ class Solver {
     return true;
   }
 
-  private reach(column: number, distance: number, row: number, cost: number, round: number): void {
-    if (this.settled[column] === round) return;
-    if (this.reached[column] === round && this.distance[column]! <= distance) return;
-    this.reached[column] = round;
-    this.distance[column] = distance;
-    this.via[column] = row;
-    this.viaCost[column] = cost;
-    this.heap.push(distance, column);
-  }
-
   /** Finds the cheapest chain of changes that gives `row` a column. False when the allowance is spent; nothing is changed then. */
   private augment(row: number): boolean {
-    const { columns, start, column, cost, skip } = this.problem;
-    this.heap.clear();
+    const { start } = this.problem;
+    const { distance, heap } = this;
+    this.forget();
     let settled = 0;
-    let bound = Number.POSITIVE_INFINITY;
     // `base` is the distance to the row that is scanned, less what it pays now.
     for (let from = row, base = 0; ; ) {
-      const end = start[from + 1]!;
-      if (this.isSpent(end - start[from]!)) return false;
-      // Where drivers are scarce their prices have risen so far that going without ends the search at once.
-      const without = columns + from;
-      const alone = base + skip[from]! - this.price[without]!;
-      this.reach(without, alone, from, skip[from]!, row);
-      bound = Math.min(bound, alone);
-      for (let at = start[from]!; at < end; at++) {
-        const to = column[at]!;
-        const distance = base + cost[at]! - this.price[to]!;
-        if (distance >= bound) continue;
-        if (this.rowOfColumn[to] === NONE) bound = distance;
-        this.reach(to, distance, from, cost[at]!, row);
-      }
-      this.steps += end - start[from]!;
-      let to = this.heap.pop();
-      // A column may lie in the heap several times; the nearest came out first.
-      while (this.settled[to] === row) to = this.heap.pop();
+      const candidates = start[from + 1]! - start[from]!;
+      if (this.isSpent(candidates)) return false;
+      this.scan(from, base);
+      this.steps += candidates;
+      let to = heap.pop();
+      // A column may have been reached several times; the nearest came out first.
+      while (heap.distance > distance[to]!) to = heap.pop();
       const owner = this.rowOfColumn[to]!;
       if (owner === NONE) {
-        this.reprice(settled, this.distance[to]!);
+        this.reprice(settled, distance[to]!);
         this.flip(row, to);
         return true;
       }
-      this.settled[to] = row;
-      this.order[settled++] = to;
+      this.settled[settled++] = to;
       from = owner;
-      base = this.distance[to]! - (this.paid[owner]! - this.price[to]!);
+      base = distance[to]! - (this.paid[owner]! - this.price[to]!);
     }
+  }
+
+  /** Before a search: no column is reached. */
+  private forget(): void {
+    for (let i = 0; i < this.reachedCount; i++) this.distance[this.reached[i]!] = Number.POSITIVE_INFINITY;
+    this.reachedCount = 0;
+    this.heap.clear();
+    this.bound = Number.POSITIVE_INFINITY;
+  }
+
+  /** Looks at the candidates of a row: at those that were of no use, only if they may be by now. */
+  private scan(row: number, base: number): void {
+    const end = this.problem.start[row + 1]!;
+    this.reachNone(row, base);
+    const before = this.bound;
+    let from = this.problem.start[row]!;
+    for (;;) {
+      this.scanNear(row, from, base, before);
+      from = this.far[row]!;
+      const least = base + this.farCost[row]!;
+      if (from === end || least > this.bound || (least === this.bound && this.bound === before)) return;
+      this.far[row] = end;
+      this.farCost[row] = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /**
+   * Reaches what the candidates bring nearer, and puts those away that are farther by a share than anything of interest. This is where
+   * the time goes. In whatever order they stand the result is the same: what is as far as the bound counts if the bound is of this row.
+   */
+  private scanNear(row: number, from: number, base: number, before: number): void {
+    const { column, cost, distance, price, rowOfColumn, via, viaCost, reached, heap } = this;
+    let { bound, reachedCount } = this;
+    let end = this.far[row]!;
+    let farCost = this.farCost[row]!;
+    for (let at = from; at < end; ) {
+      const to = column[at]!;
+      const own = cost[at]!;
+      const length = base + own - price[to]!;
+      if (length > FAR * bound) {
+        column[at] = column[--end]!;
+        cost[at] = cost[end]!;
+        column[end] = to;
+        cost[end] = own;
+        farCost = Math.min(farCost, own - price[to]!);
+        continue;
+      }
+      at++;
+      if (length >= distance[to]! || length > bound || (length === bound && bound === before)) continue;
+      if (rowOfColumn[to] === NONE) bound = length;
+      if (distance[to] === Number.POSITIVE_INFINITY) reached[reachedCount++] = to;
+      distance[to] = length;
+      via[to] = row;
+      viaCost[to] = own;
+      heap.push(length, to);
+    }
+    this.far[row] = end;
+    this.farCost[row] = farCost;
+    this.bound = bound;
+    this.reachedCount = reachedCount;
+  }
+
+  /** Where drivers are scarce their prices have risen so far that going without ends the search at once. */
+  private reachNone(row: number, base: number): void {
+    const skip = this.problem.skip[row]!;
+    const without = this.problem.columns + row;
+    const length = base + skip - this.price[without]!;
+    this.distance[without] = length;
+    this.via[without] = row;
+    this.viaCost[without] = skip;
+    this.heap.push(length, without);
+    this.bound = Math.min(this.bound, length);
   }
 
   private reprice(settled: number, length: number): void {
     for (let i = 0; i < settled; i++) {
-      const column = this.order[i]!;
+      const column = this.settled[i]!;
       this.price[column] = this.price[column]! + this.distance[column]! - length;
     }
   }

@@ -83,20 +83,22 @@ const PAIR = 5;
 /** Indexes in `drivers` of one trip's candidates. */
 export const indexesIn = (pairs: readonly number[]): number[] => pairs.filter((_, i) => i % PAIR === 0);
 
-/** Null when he may be asked. What does not depend on the trip is said first. */
-function rejectionOf(
-  trip: RequestFacts,
+/** Null when he may be asked, as far as it does not depend on the trip. */
+function ownRejectionOf(
   driver: DriverFacts,
-  etaS: number,
-  input: DecisionInput,
+  { at, settings }: DecisionInput,
   asked: ReadonlySet<string>,
 ): RejectionReason | null {
   if (!driver.isAvailable) return 'not_available';
-  if (input.at - driver.recordedAt > input.settings.freshnessMs) return 'stale_position';
-  if (asked.has(driver.driverId)) return 'asked_elsewhere';
+  if (at - driver.recordedAt > settings.freshnessMs) return 'stale_position';
+  return asked.has(driver.driverId) ? 'asked_elsewhere' : null;
+}
+
+/** Null when he may be asked for this trip, if he may be asked at all. */
+function rejectionOf(trip: RequestFacts, driver: DriverFacts, etaS: number, maxEtaS: number): RejectionReason | null {
   if (driver.vehicleClass !== trip.vehicleClass) return 'vehicle_class';
   if (trip.excludedDriverIds.includes(driver.driverId)) return 'excluded';
-  return etaS > input.settings.maxEtaS ? 'too_far' : null;
+  return etaS > maxEtaS ? 'too_far' : null;
 }
 
 /** Indexes in the order of their ids, so that the order in which facts came in changes nothing. */
@@ -105,11 +107,49 @@ function byId<T>(items: readonly T[], idOf: (item: T) => string): number[] {
   return ids.map((_, i) => i).sort((a, b) => (ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b));
 }
 
-/** Where the pairs of a trip begin, in the order of the drivers' ids: of equally good ones the assignment takes the first. */
-function byPlace(pairs: readonly number[], place: Int32Array): number[] {
-  const begins: number[] = [];
-  for (let i = 0; i < pairs.length; i += PAIR) begins.push(i);
-  return begins.sort((a, b) => place[pairs[a]!]! - place[pairs[b]!]!);
+/** Pairs of trips and drivers who may be asked for them, trip by trip. */
+interface Fit {
+  /** Those of row i stand at `start[i]` to `start[i + 1]`. */
+  start: Int32Array;
+  row: Int32Array;
+  /** Place of the driver. */
+  column: Int32Array;
+  etaS: Float64Array;
+}
+
+function fitPairs(input: DecisionInput, trips: readonly number[], place: Int32Array): Fit {
+  const asked = new Set(input.askedElsewhere);
+  const isOut = Uint8Array.from(input.drivers, (driver) => (ownRejectionOf(driver, input, asked) === null ? 0 : 1));
+  const most = input.pairs.reduce((sum, pairs) => sum + pairs.length / PAIR, 0);
+  const start = new Int32Array(trips.length + 1);
+  const row = new Int32Array(most);
+  const column = new Int32Array(most);
+  const etaS = new Float64Array(most);
+  let fit = 0;
+  for (let i = 0; i < trips.length; i++) {
+    const trip = input.trips[trips[i]!]!;
+    const pairs = input.pairs[trips[i]!]!;
+    for (let pair = 0; pair < pairs.length; pair += PAIR) {
+      const driver = pairs[pair]!;
+      if (isOut[driver] === 1) continue;
+      if (rejectionOf(trip, input.drivers[driver]!, pairs[pair + 1]!, input.settings.maxEtaS) !== null) continue;
+      row[fit] = i;
+      column[fit] = place[driver]!;
+      etaS[fit++] = pairs[pair + 1]!;
+    }
+    start[i + 1] = fit;
+  }
+  return { start, row: row.subarray(0, fit), column: column.subarray(0, fit), etaS };
+}
+
+/** Where the pairs of the first driver stand, then those of the second, and so on: counted instead of compared, for they are many. */
+function byColumn(column: Int32Array, columns: number): Int32Array {
+  const next = new Int32Array(columns + 1);
+  for (let i = 0; i < column.length; i++) next[column[i]! + 1]!++;
+  for (let i = 0; i < columns; i++) next[i + 1]! += next[i]!;
+  const order = new Int32Array(column.length);
+  for (let i = 0; i < column.length; i++) order[next[column[i]!]!++] = i;
+  return order;
 }
 
 interface Scored {
@@ -117,46 +157,42 @@ interface Scored {
   trips: number[];
   drivers: number[];
   start: Int32Array;
-  /** Place of the driver among `drivers`. */
+  /** Place of the driver among `drivers`; ascending in each row, for of equally good ones the assignment takes the first. */
   column: Int32Array;
   cost: Float64Array;
   skip: Float64Array;
 }
 
-/** The candidates of all trips with what they cost; those who may not be asked are left out. */
+/**
+ * The candidates of all trips with what they cost; those who may not be asked are left out. Driver by driver: there are more of them
+ * than of trips, and what is known of one is at hand for all trips that he is near.
+ */
 function scored(input: DecisionInput): Scored {
-  const { at, settings } = input;
-  const w = settings.weights;
-  const asked = new Set(input.askedElsewhere);
+  const { at } = input;
+  const w = input.settings.weights;
   const trips = byId(input.trips, ({ tripId }) => tripId);
   const drivers = byId(input.drivers, ({ driverId }) => driverId);
   const place = new Int32Array(drivers.length);
-  // What depends on the driver alone is worked out once, however many trips he is near.
-  const own = new Float64Array(drivers.length);
-  for (const [rank, index] of drivers.entries()) {
-    place[index] = rank;
-    own[index] = ownCostMs(input.drivers[index]!, at, w);
-  }
-  const most = input.pairs.reduce((sum, pairs) => sum + pairs.length / PAIR, 0);
-  const start = new Int32Array(trips.length + 1);
-  const column = new Int32Array(most);
-  const cost = new Float64Array(most);
-  const skip = new Float64Array(trips.length);
-  let edges = 0;
-  for (const [row, index] of trips.entries()) {
-    const trip = input.trips[index]!;
-    const pairs = input.pairs[index]!;
-    for (const i of byPlace(pairs, place)) {
-      const driver = input.drivers[pairs[i]!]!;
-      const etaS = pairs[i + 1]!;
-      if (rejectionOf(trip, driver, etaS, input, asked) !== null) continue;
-      column[edges] = place[pairs[i]!]!;
-      cost[edges++] = own[pairs[i]!]! + wayCostMs(driver, etaS, trip, w);
+  for (let rank = 0; rank < drivers.length; rank++) place[drivers[rank]!] = rank;
+  const fit = fitPairs(input, trips, place);
+  const column = new Int32Array(fit.row.length);
+  const cost = new Float64Array(fit.row.length);
+  const next = fit.start.slice();
+  const order = byColumn(fit.column, drivers.length);
+  for (let i = 0, rank = -1, ownMs = 0; i < order.length; i++) {
+    const pair = order[i]!;
+    const driver = input.drivers[drivers[fit.column[pair]!]!]!;
+    if (fit.column[pair] !== rank) {
+      rank = fit.column[pair]!;
+      ownMs = ownCostMs(driver, at, w);
     }
-    start[row + 1] = edges;
-    skip[row] = unservedCostMs(trip, at, w);
+    const row = fit.row[pair]!;
+    const edge = next[row]!++;
+    column[edge] = rank;
+    cost[edge] = ownMs + wayCostMs(driver, fit.etaS[pair]!, input.trips[trips[row]!]!, w);
   }
-  return { trips, drivers, start, column, cost, skip };
+  const skip = Float64Array.from(trips, (index) => unservedCostMs(input.trips[index]!, at, w));
+  return { trips, drivers, start: fit.start, column, cost, skip };
 }
 
 /** In a broadcast more drivers are asked than the chosen one: the cheapest whom no other trip of this decision asks. */
@@ -228,7 +264,7 @@ export function explain(input: DecisionInput, tripId: string): Explanation {
     const [at, etaS, distanceM, ring, from] = pairs.slice(i, i + PAIR) as [number, number, number, number, number];
     const driver = input.drivers[at]!;
     const { driverId } = driver;
-    const reason = rejectionOf(trip, driver, etaS, input, asked);
+    const reason = ownRejectionOf(driver, input, asked) ?? rejectionOf(trip, driver, etaS, input.settings.maxEtaS);
     if (reason !== null) {
       rejected.push({ driverId, ring, reason });
       continue;
