@@ -65,8 +65,7 @@ export function sweepJob(deps: SweepDeps): RecurringJob {
     const last = due.length < BATCH ? 0 : due.at(-1)!.updatedAt;
     // A whole page of one date leads past that date, or it would be the next page too.
     waitingTo = last > 0 && last === waitingTo ? last + 1 : last;
-    // Stored before there was such a field: see `soughtFrom`.
-    return [...(await stuck('requested', { lt: before }, { matchFrom: null })), ...due];
+    return due;
   }
 
   const mend = (trips: readonly Trip[], how: (trip: Trip) => Promise<unknown>): Promise<number> =>

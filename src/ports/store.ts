@@ -119,8 +119,11 @@ export interface PageQuery {
   pageToken?: string;
 }
 
-/** A value of a field that is read without its document. */
-export type Glanced = string | number | null;
+/** So many documents have these values: strings and numbers in the order of the fields asked for, null where one is missing. */
+export interface Tally {
+  values: readonly (string | number | null)[];
+  count: number;
+}
 
 export interface Page<T> {
   items: T[];
@@ -174,16 +177,16 @@ export interface Collection<T extends StoredDocument> {
 
   page(query: PageQuery): Promise<Page<T>>;
 
-  /**
-   * The same of a few fields, in the order of `fields`, for whoever counts many documents: numbers and strings, null where a field is
-   * missing.
-   */
-  glance(query: PageQuery, fields: readonly string[]): Promise<Page<readonly Glanced[]>>;
-
   /** Documents near a place, by H3 cells stored as plain fields; in no promised order. */
   near(query: NearQuery): Promise<T[]>;
 
   count(where: Filter): Promise<number>;
+
+  /**
+   * How many documents match for each combination of values that `fields` have in them, in no promised order. All come at once: for
+   * fields of which there are few values. An index that has all that is asked serves it without reading a document.
+   */
+  tally(where: Filter, fields: readonly string[]): Promise<Tally[]>;
 
   /** Takes published events out of the outbox. Does not change the version. Unknown ids are no error. */
   acknowledge(id: string, eventIds: readonly string[]): Promise<void>;

@@ -1,14 +1,6 @@
 /** One collection of the MongoDB store. */
 import type { Document, Collection as MongoCollection, PullOperator, UpdateFilter } from 'mongodb';
-import type {
-  Collection,
-  CollectionSpec,
-  Glanced,
-  OutboxEvent,
-  Page,
-  PageQuery,
-  StoredDocument,
-} from '../../ports/store.ts';
+import type { Collection, CollectionSpec, OutboxEvent, Page, PageQuery, StoredDocument } from '../../ports/store.ts';
 import { type Cursor, formatCursor, parseCursor } from '../store/cursor.ts';
 import {
   checkDocument,
@@ -70,16 +62,7 @@ export function createCollection<T extends StoredDocument>(
       return run(() => compareAndSet(held(), seen, encode(spec, document), plain([...events])));
     },
 
-    page: (query) => readPage(run, held, spec.name, query, VISIBLE, found),
-
-    async glance(query, fields) {
-      checkFields(fields);
-      const projection = Object.fromEntries(
-        [...fields, query.orderBy ?? 'createdAt'].map((path) => [fieldOf(path), 1]),
-      );
-      const { items, ...more } = await readPage(run, held, spec.name, query, projection, decode<T>);
-      return { items: items.map((one) => fields.map((path) => valueAt(one, path) as Glanced)), ...more };
-    },
+    page: (query) => readPage(run, held, spec.name, query, found),
 
     async near(query) {
       checkNear(query);
@@ -91,6 +74,16 @@ export function createCollection<T extends StoredDocument>(
     async count(where) {
       checkFilter(where);
       return run(() => held().countDocuments(toMongo(where)));
+    },
+
+    async tally(where, fields) {
+      checkFilter(where);
+      checkFields(fields);
+      // Names of what is grouped by may hold no dot. A missing field is another thing than null to $group.
+      const by = Object.fromEntries(fields.map((path, i) => [`v${i}`, { $ifNull: [`$${fieldOf(path)}`, null] }]));
+      const stages = [{ $match: toMongo(where) }, { $group: { _id: by, count: { $sum: 1 } } }];
+      const groups = await run(() => held().aggregate<{ _id: Document; count: number }>(stages).toArray());
+      return groups.map(({ _id, count }) => ({ count, values: fields.map((_, i) => _id[`v${i}`] ?? null) }));
     },
 
     async acknowledge(id, eventIds) {
@@ -174,13 +167,12 @@ async function readPage<T>(
   held: () => MongoCollection<Held>,
   collection: string,
   query: PageQuery,
-  projection: Document,
   found: (document: Document) => T & StoredDocument,
 ): Promise<Page<T>> {
   checkPage(query);
   const after = query.pageToken === undefined ? null : parseCursor(collection, query, query.pageToken);
   const filter = after ? { $and: [toMongo(query.where), past(query, after)] } : toMongo(query.where);
-  const options = { projection, sort: sortOf(query), limit: query.pageSize + 1 };
+  const options = { projection: VISIBLE, sort: sortOf(query), limit: query.pageSize + 1 };
   const documents = await run(() => held().find(filter, options).toArray());
   const items = documents.slice(0, query.pageSize).map(found);
   if (documents.length <= query.pageSize) return { items };

@@ -1,14 +1,6 @@
 /** One collection of the SQLite store: the port's calls as statements for the worker. */
 import { RideError } from '../../errors.ts';
-import type {
-  Collection,
-  CollectionSpec,
-  OutboxEvent,
-  Page,
-  PageQuery,
-  Pending,
-  StoredDocument,
-} from '../../ports/store.ts';
+import type { Collection, CollectionSpec, OutboxEvent, Pending, StoredDocument } from '../../ports/store.ts';
 import { formatCursor, parseCursor } from '../store/cursor.ts';
 import { checkDocument, checkFields, checkFilter, checkLimit, checkNear, checkPage } from '../store/rules.ts';
 import { type Link, StatementError } from './link.ts';
@@ -74,13 +66,16 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
     },
 
     async page(query) {
-      const { items, ...more } = await readPage(link, spec.name, query);
-      return { items: items.map(([text]) => parse(text)), ...more };
-    },
-
-    glance(query, fields) {
-      checkFields(fields);
-      return readPage(link, spec.name, query, columnsOf(fields));
+      checkPage(query);
+      const after = query.pageToken === undefined ? null : parseCursor(spec.name, query, query.pageToken);
+      const rows: SqlValue[][] = [];
+      for (const statement of pageStatements(spec.name, query, after)) {
+        if (rows.length <= query.pageSize) rows.push(...(await link.rows(statement)));
+      }
+      const items = rows.slice(0, query.pageSize).map((row) => parse(row[2]));
+      if (rows.length <= query.pageSize) return { items };
+      const [value, id] = rows[query.pageSize - 1] as [SqlValue, string];
+      return { items, nextPageToken: formatCursor(spec.name, query, { value, id }) };
     },
 
     async near(query) {
@@ -97,6 +92,15 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
       const where = whereClause(filter);
       const [row] = await link.rows([`SELECT count(*) FROM ${table} WHERE ${where.sql}`, ...where.parameters]);
       return row![0] as number;
+    },
+
+    async tally(filter, fields) {
+      checkFilter(filter);
+      checkFields(fields);
+      const [where, columns] = [whereClause(filter), columnsOf(fields)];
+      const sql = `SELECT count(*), ${columns} FROM ${table} WHERE ${where.sql} GROUP BY ${columns}`;
+      const rows = (await link.rows([sql, ...where.parameters])) as [number, ...(string | number | null)[]][];
+      return rows.map(([count, ...values]) => ({ count, values }));
     },
 
     async acknowledge(id, eventIds) {
@@ -128,25 +132,6 @@ export function createCollection<T extends StoredDocument>(link: Link, spec: Col
       return link.write(true, [[sql, ...where.parameters, spec.name, limit]]);
     },
   };
-}
-
-/** The columns asked for, of each row. */
-async function readPage(
-  link: Link,
-  collection: string,
-  query: PageQuery,
-  columns?: string,
-): Promise<Page<readonly SqlValue[]>> {
-  checkPage(query);
-  const after = query.pageToken === undefined ? null : parseCursor(collection, query, query.pageToken);
-  const rows: SqlValue[][] = [];
-  for (const statement of pageStatements(collection, query, after, columns)) {
-    if (rows.length <= query.pageSize) rows.push(...(await link.rows(statement)));
-  }
-  const items = rows.slice(0, query.pageSize).map((row) => row.slice(2));
-  if (rows.length <= query.pageSize) return { items };
-  const [value, id] = rows[query.pageSize - 1] as [SqlValue, string];
-  return { items, nextPageToken: formatCursor(collection, query, { value, id }) };
 }
 
 function eventStatement(collection: string, id: string, event: OutboxEvent): Statement {

@@ -42,22 +42,21 @@ const OPERATORS = { gte: '>=', gt: '>', lt: '<', lte: '<=' } as const;
 
 /**
  * SQLite orders numbers before text, so a lower bound that is a number would let all text in and an upper bound that is
- * text all numbers: the missing end is closed at the empty string, which lies between the two.
+ * text all numbers: a missing end is closed at the empty string, which lies between the two. Only a missing one, for of two bounds on
+ * one side SQLite may seek by the wider. A number above 1 is none that json_extract made of true: then the document is not read for it.
  */
 function range(field: string, bounds: Partial<Record<keyof typeof OPERATORS, number | string>>): Clause {
   const left = expression(field);
   const clauses: Clause[] = [];
-  let numeric = false;
   for (const [key, operator] of Object.entries(OPERATORS) as [keyof typeof OPERATORS, string][]) {
     const bound = bounds[key];
-    if (bound === undefined) continue;
-    clauses.push({ sql: `${left} ${operator} ?`, parameters: [bound] });
-    const isNumber = typeof bound === 'number';
-    numeric ||= isNumber;
-    const isLower = key === 'gte' || key === 'gt';
-    if (isLower === isNumber) clauses.push({ sql: `${left} ${isNumber ? '<' : '>='} ''`, parameters: [] });
+    if (bound !== undefined) clauses.push({ sql: `${left} ${operator} ?`, parameters: [bound] });
   }
-  if (numeric && !isColumn(field)) clauses.push({ sql: typed(field, false), parameters: [] });
+  const types = [typeof (bounds.gte ?? bounds.gt), typeof (bounds.lt ?? bounds.lte)];
+  if (types[0] === 'number' && types[1] !== 'number') clauses.push({ sql: `${left} < ''`, parameters: [] });
+  if (types[1] === 'string' && types[0] !== 'string') clauses.push({ sql: `${left} >= ''`, parameters: [] });
+  if (types.includes('number') && !isColumn(field))
+    clauses.push({ sql: `${left} > 1 OR ${typed(field, false)}`, parameters: [] });
   return join(clauses, ' AND ');
 }
 
@@ -85,21 +84,30 @@ export function whereClause(where: Filter): Clause {
 export const columnsOf = (fields: readonly string[]): string => fields.map(expression).join(', ');
 
 /**
- * The statements whose rows (order value, id, document or `columns`), one after another, make the page: rows with the order field
+ * The filter of a page, with the cursor in place of the bound that it is past of: of two bounds on one side SQLite may seek by the
+ * wider, and read all pages before once more.
+ */
+function beyond({ where, direction }: PageQuery, field: string, after: Cursor | null): Filter {
+  const bounds = where[field];
+  const from = after?.value ?? null;
+  if (from === null || typeof from === 'boolean' || bounds === null || typeof bounds !== 'object') return where;
+  if ('in' in bounds || 'exists' in bounds) return where;
+  const { gte: _gte, gt: _gt, ...below } = bounds;
+  const { lt: _lt, lte: _lte, ...above } = bounds;
+  return { ...where, [field]: direction === 'asc' ? { ...below, gte: from } : { ...above, lte: from } };
+}
+
+/**
+ * The statements whose rows (order value, id, document), one after another, make the page: rows with the order field
  * and rows without it are asked for apart, because a condition that covers both is one that no index serves.
  */
-export function pageStatements(
-  collection: string,
-  query: PageQuery,
-  after: Cursor | null,
-  columns = 'doc',
-): Statement[] {
+export function pageStatements(collection: string, query: PageQuery, after: Cursor | null): Statement[] {
   const field = query.orderBy ?? 'createdAt';
   const order = expression(field);
-  const where = whereClause(query.where);
+  const where = whereClause(beyond(query, field, after));
   const ascending = query.direction === 'asc';
   const [past, word] = ascending ? ['>', 'ASC'] : ['<', 'DESC'];
-  const select = `SELECT ${order}, id, ${columns} FROM ${tableOf(collection)} WHERE (${where.sql}) AND`;
+  const select = `SELECT ${order}, id, doc FROM ${tableOf(collection)} WHERE (${where.sql}) AND`;
   const limit = query.pageSize + 1;
 
   const present = (): Statement => {

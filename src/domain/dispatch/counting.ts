@@ -2,7 +2,7 @@
 import type { DispatchMeter, OfferOutcome } from '../../ports/dispatch-meter.ts';
 import { askedOf } from '../offers/rules.ts';
 import type { TripFact } from '../trips/rules.ts';
-import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
 
 /** How many offers came to be or ended with an event, and how; null for one that is about none. */
 export function offersOf({
@@ -37,5 +37,5 @@ export function countFact(meter: DispatchMeter, trip: Trip, fact: TripFact): voi
   if (offers) meter.offers(offers.outcome, offers.count);
   if (fact.type !== 'assigned') return;
   const { etaS, source = 'straight_line' } = fact.offer!;
-  meter.matched(etaS, source, Math.max(0, fact.at - soughtFrom(trip)) / 1000);
+  meter.matched(etaS, source, Math.max(0, fact.at - trip.matchFrom) / 1000);
 }

@@ -7,7 +7,7 @@ import { distanceM } from '../geo.ts';
 import type { Routing } from '../routing/service.ts';
 import type { TelematicsDesk } from '../telematics/service.ts';
 import { isOut } from '../trips/rules.ts';
-import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
 import { createRingSearch, type Found, type RingSettings } from './candidates.ts';
 import { type DecisionInput, type DecisionSettings, type DriverFacts, indexesIn, RULES_VERSION } from './rules.ts';
 
@@ -133,7 +133,7 @@ export function createFacts({ drivers, positions, clock, routing, telematics, ri
         pickup: { lat: trip.source.lat, lng: trip.source.lng },
         vehicleClass: trip.vehicleClass,
         excludedDriverIds: [trip.riderId, ...trip.excludedDriverIds],
-        waitingSince: soughtFrom(trip),
+        waitingSince: trip.matchFrom,
       })),
       drivers: all,
       sources,

@@ -9,7 +9,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { CohortLook, Scheduler } from '../../ports/scheduler.ts';
 import { Recent } from '../recent.ts';
-import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
 
 export interface LooksDeps {
   scheduler: Scheduler;
@@ -50,7 +50,7 @@ export function firstLook(trip: Trip, retryMs: number): CohortLook {
 
 function cohortOf(trip: Trip, retryMs: number): { from: number; to: number } {
   const widthMs = Math.min(COHORT_MS, retryMs);
-  const to = stepAfter(soughtFrom(trip), 0, widthMs);
+  const to = stepAfter(trip.matchFrom, 0, widthMs);
   return { from: to - widthMs, to };
 }
 
@@ -102,7 +102,7 @@ export function createLooks({ scheduler, clock, settings }: LooksDeps) {
     /** Nobody is sought for it yet. */
     later(trip: Trip): Promise<void> {
       if (windowMs === 0) return cohort(firstLook(trip, retryMs));
-      return window(trip.source.city, Math.max(clock.now(), soughtFrom(trip) - 1));
+      return window(trip.source.city, Math.max(clock.now(), trip.matchFrom - 1));
     },
   };
 }

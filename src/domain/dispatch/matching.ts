@@ -6,7 +6,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { CohortLook } from '../../ports/scheduler.ts';
 import { joined, type Settled, settled, unsettle } from '../joined.ts';
 import type { Trips } from '../trips/service.ts';
-import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
 import type { Callers } from './callers.ts';
 import type { createDeciding, Decided } from './deciding.ts';
 import type { MatchingSettings } from './deps.ts';
@@ -42,7 +42,7 @@ export function createMatching({ trips, clock, looks, callers, decideAll, settin
     if (now >= trip.matchDeadline) return expire(trip.id, 'no_driver_in_time');
     if (trip.offersMade >= settings.maxOffers) return expire(trip.id, 'too_many_offers');
     // A look comes when it is due, though by a clock that is a little behind it is not yet: nobody makes the same one again.
-    if (Math.max(now, lookedAt) >= soughtFrom(trip)) return null;
+    if (Math.max(now, lookedAt) >= trip.matchFrom) return null;
     return looks.later(trip).then(() => 'later');
   }
 

@@ -9,9 +9,8 @@ import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Collection, Filter } from '../../ports/store.ts';
 import type { Supply } from '../../ports/supply.ts';
 import type { SurgeBoards } from '../../ports/surge-boards.ts';
-import { pagesOf } from '../pages.ts';
 import type { SurgeSnapshot } from '../pricing/rules.ts';
-import { soughtFrom, type Trip } from '../trips/trip.ts';
+import type { Trip } from '../trips/trip.ts';
 import { nextBoard, type SurgeBoard, type SurgeSettings, snapshotOf, type ZoneCount, type ZoneSurge } from './rules.ts';
 
 export interface SurgeDeps {
@@ -36,7 +35,6 @@ export interface SurgeDeps {
 const TURNS_UNTIL_STALE = 6;
 /** A node's copy of the board is good for this part of the interval. */
 const READS_A_TURN = 4;
-const PAGE = 1000;
 
 const neighboursOf = (zone: string): string[] => gridDisk(zone, 1).filter((cell) => cell !== zone);
 
@@ -49,40 +47,31 @@ export function createSurge(deps: SurgeDeps) {
   let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | null = null;
 
-  /** Of the trips that are there, what is counted; each whole would be most of what a count costs. */
-  async function* all(where: Filter): AsyncGenerator<{ zone: string; city: string; from: number }> {
-    const fields = ['source.zone', 'source.city', 'createdAt', 'matchFrom'];
-    const read = (token: { pageToken?: string }) => trips.glance({ where, pageSize: PAGE, ...token }, fields);
-    for await (const page of pagesOf(read)) {
-      for (const [zone, city, createdAt, matchFrom] of page as [string, string, number, number | null][]) {
-        yield { zone, city, from: soughtFrom({ createdAt, matchFrom: matchFrom ?? undefined }) };
-      }
-    }
-  }
-
   /** Everything that is there now, by zone. */
   async function count(now: number): Promise<Map<string, ZoneCount>> {
     const counts = new Map<string, ZoneCount>();
     const cities = new Map<string, Map<string, number>>();
-    const add = (zone: string, city: string, what: 'waiting' | 'lost' | 'drivers'): void => {
+    const add = (zone: string, city: string, what: 'waiting' | 'lost' | 'drivers', more = 1): void => {
       let zoneCount = counts.get(zone);
       if (!zoneCount) {
         zoneCount = { city, waiting: 0, lost: 0, drivers: 0 };
         counts.set(zone, zoneCount);
         cities.set(zone, new Map());
       }
-      zoneCount[what]++;
+      zoneCount[what] += more;
       const of = cities.get(zone)!;
-      of.set(city, (of.get(city) ?? 0) + 1);
+      of.set(city, (of.get(city) ?? 0) + more);
       if (of.get(city)! > (of.get(zoneCount.city) ?? 0)) zoneCount.city = city;
     };
-    for await (const { zone, city, from } of all({ status: { in: ['requested', 'offered'] } })) {
+    const addAll = async (what: 'waiting' | 'lost', where: Filter): Promise<void> => {
+      const tallies = await trips.tally(where, ['source.zone', 'source.city']);
+      for (const { values, count } of tallies) add(...(values as [zone: string, city: string]), what, count);
+    };
+    for (const status of ['requested', 'offered']) {
       // A ride for later wants nobody yet.
-      if (from <= now) add(zone, city, 'waiting');
+      await addAll('waiting', { status, matchFrom: { lte: now } });
     }
-    for await (const { zone, city } of all({ status: 'expired', updatedAt: { gt: now - settings.windowMs } })) {
-      add(zone, city, 'lost');
-    }
+    await addAll('lost', { status: 'expired', updatedAt: { gt: now - settings.windowMs } });
     for (const { lat, lng, city, recordedAt } of await supply.available()) {
       if (now - recordedAt <= deps.freshnessMs) add(deps.zoneOf(lat, lng), city, 'drivers');
     }

@@ -132,17 +132,11 @@ export function createTrips(deps: TripsDeps) {
     list: (principal: Principal, query: TripQuery): Promise<Page<Trip>> => searchTrips(trips, principal, query),
 
     /** Trips of a city for which drivers are sought since `from` or later, before `to`; who waits longest comes first. */
-    async waitingIn(city: string, { from, to, ...page }: WaitingQuery): Promise<Page<Trip>> {
-      const where = { status: 'requested', 'source.city': city };
-      const since = { gte: from, lt: to };
-      const oldest = { direction: 'asc', ...page } as const;
-      const dated = trips.page({ where: { ...where, matchFrom: since }, orderBy: 'matchFrom', ...oldest });
-      if (page.pageToken !== undefined) return dated;
-      // See `soughtFrom`. They are the oldest by far, and few.
-      const undated = trips.page({ where: { ...where, matchFrom: null, createdAt: since }, ...oldest });
-      const [first, then] = await Promise.all([undated, dated]);
-      return { ...then, items: [...first.items, ...then.items] };
-    },
+    waitingIn: (city: string, { from, to, ...page }: WaitingQuery): Promise<Page<Trip>> =>
+      trips.page({
+        where: { status: 'requested', 'source.city': city, matchFrom: { gte: from, lt: to } },
+        ...{ orderBy: 'matchFrom', direction: 'asc', ...page },
+      }),
 
     /** A rider's trips that have not ended, newest first. */
     async openOf(riderId: string): Promise<Trip[]> {

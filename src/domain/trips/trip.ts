@@ -35,8 +35,8 @@ export interface Trip extends StoredDocument, TripState {
   requestKey?: string;
   /** When the rider wants to be picked up, epoch ms; missing: as soon as somebody can. */
   departureTime?: number;
-  /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. Absent in trips of a time before: ask `soughtFrom`. */
-  matchFrom?: number;
+  /** Instant from which a driver is sought, epoch ms: at once, or some time ahead of the departure. */
+  matchFrom: number;
   /** Every event of the trip, so that its history can be read for ever; as long as MAX_OFFERS allows. */
   history: TripEvent[];
 }
@@ -46,7 +46,8 @@ export const tripCollection: CollectionSpec<Trip> = {
   name: 'trips',
   indexes: [
     { name: 'status_city_departure', fields: ['status', 'source.city', 'departureTime'], present: 'departureTime' },
-    { name: 'status_city_match', fields: ['status', 'source.city', 'matchFrom'] },
+    // With the zone demand is counted without reading a trip.
+    { name: 'status_city_match', fields: ['status', 'source.city', 'matchFrom'], counts: 'source.zone' },
     { name: 'driver_status', fields: ['driverId', 'status'], present: 'driverId' },
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
     // Without the kind every trip that was ever completed would be read to count those of one.
@@ -73,10 +74,6 @@ export function outboxOf(trip: Trip, event: TripEvent): OutboxEvent {
   const data = { ...event, riderId: trip.riderId, city: trip.source.city };
   return { id: event.id, seq: event.seq, type: `trip.${event.type}`, at: event.at, data };
 }
-
-/** A trip that was stored before there were rides for later was sought a driver for at once. */
-export const soughtFrom = ({ matchFrom, createdAt }: Pick<Trip, 'matchFrom' | 'createdAt'>): number =>
-  matchFrom ?? createdAt;
 
 /** A trip that was stored before prices were kept costs what its rider was told, and nothing more. */
 export const termsOf = ({ terms, estimate, source }: Pick<Trip, 'terms' | 'estimate' | 'source'>): Terms =>

@@ -224,6 +224,24 @@ t.test('an index whose definition changed is made anew', async (t) => {
   t.match(row?.sql, /note/);
 });
 
+t.test('a page has one bound on each side, for of two SQLite may seek by the wider', async (t) => {
+  const bounded = (direction: 'asc' | 'desc', value: number | null) => {
+    const query = { where: { n: { gte: 1000, lt: 9000 } }, orderBy: 'n', direction, pageSize: 10 };
+    const [sql, ...parameters] = pageStatements('things', query, value === null ? null : { value, id: 'x' }).at(-1)!;
+    t.notMatch(sql, /'' *\)/, 'both ends are closed by numbers');
+    return parameters;
+  };
+  for (const [direction, passed, left] of [
+    ['asc', 1000, 9000],
+    ['desc', 9000, 1000],
+  ] as const) {
+    t.same(bounded(direction, null).slice(0, 2), [1000, 9000]);
+    const later = bounded(direction, 5000);
+    t.ok(later.includes(left) && later.includes(5000), `${direction}: from the cursor on`);
+    t.notOk(later.includes(passed), `${direction}: not from the beginning`);
+  }
+});
+
 t.test('declared indexes serve the queries they are declared for', async (t) => {
   const file = await freshFile(t);
   await (await opened(t, file)).store.close();

@@ -69,10 +69,41 @@ export const queryCases: Cases = {
         JSON.stringify(where),
       );
       t.equal(await things.count(where), expected.length, `count of ${JSON.stringify(where)}`);
+      const tallies = await things.tally(where, ['note']);
+      const noted = tallies.map(({ values }) => values[0]).sort();
+      t.strictSame(noted, expected.toSorted(), `tally of ${JSON.stringify(where)}`);
     }
     const [one] = await things.getMany([(await things.page({ where: { n: 1 }, pageSize: 1 })).items[0]!.id]);
     t.equal(await things.count({ id: one!.id }), 1);
     t.equal(await things.count({ id: { in: [one!.id, 'nobody'] } }), 1);
+  },
+
+  'a tally counts each combination of values, missing and null as one': async (t, place) => {
+    const { things } = await openAt(t, place);
+    const all: Partial<Thing>[] = [
+      { place: { city: 'a' }, status: 'x' },
+      { place: { city: 'a' }, status: 'x' },
+      { place: { city: 'a' } },
+      { place: { city: null }, status: null },
+      {},
+    ];
+    for (const [n, one] of all.entries()) await things.insert(thing({ n, ...one }));
+    const tally = async (where: Filter) =>
+      (await things.tally(where, ['place.city', 'status']))
+        .map(({ values, count }) => [...values, count])
+        .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    t.strictSame(await tally({}), [
+      ['a', 'x', 2],
+      ['a', null, 1],
+      [null, null, 2],
+    ]);
+    t.strictSame(await tally({ n: { gte: 2 } }), [
+      ['a', null, 1],
+      [null, null, 2],
+    ]);
+    t.strictSame(await tally({ n: 7 }), []);
+    await t.rejects(things.tally({}, []), { code: 'RIDE_INVALID_INPUT' });
+    await t.rejects(things.tally({}, ["n'"]), { code: 'RIDE_INVALID_INPUT' });
   },
 
   'conditions that are none of the port are refused': async (t, place) => {

@@ -1,9 +1,9 @@
 /** Looking again for those who wait: few jobs for many riders, on time, and not for ever lost with Redis or a node. */
 import { Queue } from 'bullmq';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { firstLook, lookAfter } from '../../../src/domain/dispatch/looks.ts';
-import { soughtFrom, type Trip } from '../../../src/domain/trips/trip.ts';
+import type { Trip } from '../../../src/domain/trips/trip.ts';
 import { until } from '../../until.ts';
 import { CENTER, manualClock, near, onDuty, request, type Stack, shared, stack } from '../stack.ts';
 
@@ -12,13 +12,6 @@ const waiting = (matchFrom: number, matchDeadline: number): Trip =>
 const statusOf = async (s: Stack, { id }: Trip) => (await s.trips.find(id))!.status;
 
 /** The same trip as it was stored before there were rides for later. */
-async function asStoredBefore(s: Stack, { id }: Trip): Promise<Trip> {
-  const { matchFrom, ...trip } = (await s.trips.find(id))!;
-  const older: Trip = { ...trip, version: trip.version + 1 };
-  if (!(await s.collections.trips.compareAndSet(older))) throw new Error('not written');
-  return older;
-}
-
 t.test(
   'the next look is later than the last, by the retry or by the deadline, and the same for a whole cohort',
   async (t) => {
@@ -143,18 +136,11 @@ t.test('one trip that cannot be decided about does not keep those that came with
   t.same(results, ['offered', 'offered', 'requested', 'offered', 'offered']);
 });
 
-t.test('a trip that was stored before there were rides for later', async (t) => {
-  async function check(t: Test, s: Stack): Promise<Trip> {
-    const trip = await asStoredBefore(s, await request(s, 'rider'));
-    await s.idle();
-    t.equal(trip.matchFrom, undefined);
-    t.equal(soughtFrom(trip), trip.createdAt);
-    return trip;
-  }
-
-  await t.test('is looked at again when its jobs are lost, and gets the driver who comes', async (t) => {
+t.test('a trip whose jobs are lost', async (t) => {
+  await t.test('is looked at again, and gets the driver who comes', async (t) => {
     const s = await stack(t, await shared(t), { sweepAgeMs: 50, dispatch: { retryMs: 200 } });
-    const trip = await check(t, s);
+    const trip = await request(s, 'rider');
+    await s.idle();
     await s.redis.flushall();
     await onDuty(s, 'driver');
     await until(async () => {
@@ -164,22 +150,11 @@ t.test('a trip that was stored before there were rides for later', async (t) => 
     t.equal((await s.trips.find(trip.id))!.offer!.driverId, 'driver');
   });
 
-  await t.test('has its place in a window', async (t) => {
-    const clock = manualClock();
-    const s = await stack(t, await shared(t, clock), { dispatch: { windowMs: 3_600_000, retryMs: 3_600_000 } });
-    const trip = await check(t, s);
-    const other = await request(s, 'rider-2', { pickup: near(200) });
-    await s.idle();
-    await onDuty(s, 'driver', 0);
-    await onDuty(s, 'second', 200);
-    t.equal(await s.dispatch.matchWindow('testville'), 2);
-    t.same([await statusOf(s, trip), await statusOf(s, other)], ['offered', 'offered']);
-  });
-
   await t.test('expires', async (t) => {
     const clock = manualClock();
     const s = await stack(t, await shared(t, clock));
-    const trip = await check(t, s);
+    const trip = await request(s, 'rider');
+    await s.idle();
     clock.add(700_000);
     await s.sweep();
     t.equal(await statusOf(s, trip), 'expired');
@@ -192,9 +167,9 @@ t.test('a ride for later is sought at its look also by a clock that is a little 
   const trip = await request(s, 'rider', { pickupAt: clock.now() + 3_600_000 });
   await s.idle();
   const look = firstLook(trip, 5000);
-  clock.add(soughtFrom(trip) - clock.now() - 40);
+  clock.add(trip.matchFrom - clock.now() - 40);
   await onDuty(s, 'driver');
-  t.equal(await s.dispatch.matchCohort({ ...look, at: soughtFrom(trip) - 1 }), 0, 'no look of before');
+  t.equal(await s.dispatch.matchCohort({ ...look, at: trip.matchFrom - 1 }), 0, 'no look of before');
   t.equal(await s.dispatch.matchCohort(look), 1);
   t.equal(await statusOf(s, trip), 'offered');
 });
