@@ -15,7 +15,7 @@ const EFFECTS = {
   publisher: ['publishOrdered'],
   payments: ['hold', 'raise', 'capture', 'release'],
 } as const;
-const WRITES = ['insert', 'compareAndSet', 'acknowledge', 'remove'];
+const WRITES = ['insert', 'insertMany', 'compareAndSet', 'acknowledge', 'remove'];
 
 export interface Mortal {
   wrapPorts(ports: Ports): Ports;

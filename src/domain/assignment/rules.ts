@@ -4,10 +4,9 @@
  * for Dense and Sparse Linear Assignment Problems", Computing 38 (1987). Each trip may also go without, at a cost of its own, so
  * that an answer always exists.
  *
- * Work is counted in candidates looked at, not in time: the same problem with the same allowance has the same answer on every
- * machine. A clock may end the work early; the count at which it did is part of the answer and replays it.
+ * Work is counted in candidates of the rows looked at, also those that are passed over, not in time: the same problem with the same
+ * allowance has the same answer on every machine. A clock may end the work early; the count at which it did is part of the answer and replays it.
  */
-
 import { NearestFirst } from '../nearest-first.ts';
 
 /** Trips are rows; the candidates of row i stand at `start[i]` to `start[i + 1]`. */
