@@ -129,8 +129,11 @@ function varint(value: number): number[] {
 const OFFSET_TAG = (7 << 3) | 0;
 const EPOCH_TAG = (8 << 3) | 2;
 
-/** Reads a varint at `at`; Number is exact to 2^53, which offsets and clocks stay below. */
-function readVarint(bytes: Uint8Array, at: number): { value: number; next: number } {
+/** Where the varint that was read last ends: read several times a message, it must leave nothing to collect. */
+let varintEnd = 0;
+
+/** Reads the varint at `at`; Number is exact to 2^53, which offsets and clocks stay below. */
+function readVarint(bytes: Uint8Array, at: number): number {
   let value = 0;
   let factor = 1;
   let i = at;
@@ -138,7 +141,10 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; next: numbe
     const byte = bytes[i++];
     if (byte === undefined) throw new RangeError('truncated varint');
     value += (byte & 0x7f) * factor;
-    if (byte < 0x80) return { value, next: i };
+    if (byte < 0x80) {
+      varintEnd = i;
+      return value;
+    }
     factor *= 128;
   }
 }
@@ -163,18 +169,18 @@ export function peek(bytes: Uint8Array): Outside {
   let at = 0;
   while (at < bytes.length) {
     const tag = readVarint(bytes, at);
-    const field = Math.floor(tag.value / 8);
-    const wire = tag.value % 8;
-    at = tag.next;
+    const field = Math.floor(tag / 8);
+    const wire = tag % 8;
+    at = varintEnd;
     if (wire === 0) {
-      const v = readVarint(bytes, at);
-      if (field === 2) lamport = v.value;
-      else if (field === 9) sentAtMs = v.value;
-      at = v.next;
+      const value = readVarint(bytes, at);
+      if (field === 2) lamport = value;
+      else if (field === 9) sentAtMs = value;
+      at = varintEnd;
     } else if (wire === 2) {
       const length = readVarint(bytes, at);
       kind ||= serverKinds.get(field) ?? '';
-      at = length.next + length.value;
+      at = varintEnd + length;
     } else if (wire === 1 || wire === 5) at += wire === 1 ? 8 : 4;
     else throw new RangeError(`no wire type: ${wire}`);
   }
