@@ -85,15 +85,19 @@ export const columnsOf = (fields: readonly string[]): string => fields.map(expre
 
 /**
  * The filter of a page, with the cursor in place of the bound that it is past of: of two bounds on one side SQLite may seek by the
- * wider, and read all pages before once more.
+ * wider, and read all pages before once more. A cursor is no secret: one that lies outside of the bound is none that it is past of.
  */
 function beyond({ where, direction }: PageQuery, field: string, after: Cursor | null): Filter {
   const bounds = where[field];
   const from = after?.value ?? null;
   if (from === null || typeof from === 'boolean' || bounds === null || typeof bounds !== 'object') return where;
   if ('in' in bounds || 'exists' in bounds) return where;
-  const { gte: _gte, gt: _gt, ...below } = bounds;
-  const { lt: _lt, lte: _lte, ...above } = bounds;
+  const { gte, gt, ...below } = bounds;
+  const { lt, lte, ...above } = bounds;
+  const passed = direction === 'asc' ? [gte, gt] : [lt, lte];
+  const isPast = (bound: string | number): boolean =>
+    typeof bound === typeof from && (direction === 'asc' ? from >= bound : from <= bound);
+  if (!passed.every((bound) => bound === undefined || isPast(bound))) return where;
   return { ...where, [field]: direction === 'asc' ? { ...below, gte: from } : { ...above, lte: from } };
 }
 

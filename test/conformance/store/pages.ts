@@ -1,4 +1,5 @@
 /** Cursor pages: order, ties, gaps, stability while documents come and go, tokens. */
+import { formatCursor } from '../../../src/adapters/store/cursor.ts';
 import type { Collection, PageQuery } from '../../../src/ports/store.ts';
 import type { Cases } from '../store.ts';
 import { openAt, type Thing, thing } from './place.ts';
@@ -102,6 +103,23 @@ export const pageCases: Cases = {
     t.strictSame((await walk(things, { where: early, pageSize: 2 })).ids, idsOf(all.slice(0, 6)).toReversed());
     const none = await things.page({ where: { status: 'c' }, pageSize: 3 });
     t.strictSame(none, { items: [] });
+  },
+
+  'a token that was made up leads to nothing that the condition leaves out': async (t, place) => {
+    const { things } = await openAt(t, place);
+    const all = Array.from({ length: 9 }, (_, n) => thing({ n, createdAt: 5000 + n }));
+    await Promise.all(all.map((one) => things.insert(one)));
+    for (const [direction, bounds, value] of [
+      ['asc', { gte: 3 }, 0],
+      ['asc', { gt: 3, lt: 8 }, 1],
+      ['desc', { lt: 6 }, 8],
+      ['desc', { gte: 2, lte: 5 }, 7],
+    ] as const) {
+      const query = { where: { n: bounds }, orderBy: 'n', direction, pageSize: 20 };
+      const { items } = await things.page({ ...query, pageToken: formatCursor('things', query, { value, id: '~' }) });
+      const expected = idsOf(all.filter(({ n }) => holds(n!, bounds)));
+      t.strictSame(idsOf(items), direction === 'asc' ? expected : expected.toReversed(), JSON.stringify(bounds));
+    }
   },
 
   'a walk neither skips nor repeats what was there, while others insert and remove': async (t, place) => {
