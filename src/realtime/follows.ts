@@ -152,6 +152,8 @@ export class Follows {
         // A failure ends neither: none may still be at work on a subscription that goes on.
         await Promise.allSettled([placed, newestValue]);
         const [missed, newest] = await Promise.all([placed, newestValue]);
+        // What came between the answer and the place is not sent any more, also when it said that the topic is his by now.
+        if (hearing && !subscription.veil!.isLifted) subscription.veil!.lift(await hearing());
         await feed.meet(subscription.position.epoch);
         // Of what is no longer kept nothing was sent, and nothing live is before the state: asked for last, it is no older than the place.
         const isGap = missed?.recovered === false && missed.count === 0;

@@ -14,6 +14,10 @@ export class Veil {
     this.#userId = userId;
   }
 
+  get isLifted(): boolean {
+    return this.#from < Number.POSITIVE_INFINITY;
+  }
+
   /** From then on it is heard, or from earlier on if that was known. */
   lift(from: number): void {
     this.#from = Math.min(this.#from, from);
@@ -32,7 +36,7 @@ export class Veil {
 
   #heard(frame: Frame): Frame | null {
     if (frame.kind === 'chat_message') return this.#isHeard(frame) ? frame : placeOf(frame);
-    if (this.#from < Number.POSITIVE_INFINITY) return frame;
+    if (this.isLifted) return frame;
     if (frame.kind === 'typing_notice') return null;
     if (frame.kind === 'trip_event') this.#learn(frame);
     return frame;
