@@ -8,10 +8,11 @@ import { isOperator } from '../domain/roles.ts';
 import type { Broker } from './broker.ts';
 import type { Frame } from './frame.ts';
 import type { Services } from './messages/definition.ts';
-import { presenceOf } from './topics.ts';
+import type { Session } from './session.ts';
+import { ownTopic, presenceOf } from './topics.ts';
 
 export interface TripTapOptions {
-  trips: Pick<Services['trips'], 'changed'>;
+  trips: Pick<Services['trips'], 'changed' | 'any' | 'mayRead'>;
   presence: Pick<Services['presence'], 'mayFollow'>;
   locations: Pick<Services['locations'], 'onTripEvent'>;
   broker(): Broker;
@@ -40,14 +41,31 @@ export function createTripTap({ trips, presence, locations, broker }: TripTapOpt
     }
   }
 
+  function end(session: Session, topic: string): void {
+    if (!session.subscriptions.get(topic)) return;
+    broker().unsubscribe(session, topic);
+    // Who only listens, and to this alone, is told that nothing more will come.
+    if (session.subscriptions.size > 0) return;
+    session.flush();
+    session.close('RIDE_FORBIDDEN', `${topic} is no longer to be followed`);
+  }
+
   function leave(userId: string, topic: string): void {
-    for (const session of [...broker().sessionsOf(userId)]) {
-      if (isOperator(session.principal.role) || !session.subscriptions.get(topic)) continue;
-      broker().unsubscribe(session, topic);
-      // Who only listens, and to this alone, is told that nothing more will come.
-      if (session.subscriptions.size > 0) continue;
-      session.flush();
-      session.close('RIDE_FORBIDDEN', `${topic} is no longer to be followed`);
+    for (const session of [...broker().sessionsOf(userId)])
+      if (!isOperator(session.principal.role)) end(session, topic);
+  }
+
+  /** A departure's own topic does not say whose seats were lost: of those who listen to that alone each is asked about. */
+  async function leaveIfSeatless(tripId: string, topic: string): Promise<void> {
+    const listeners = [...broker().followersOf(topic)].filter(
+      ({ principal, subscriptions }) => !isOperator(principal.role) && !subscriptions.get(ownTopic(principal)),
+    );
+    if (listeners.length === 0) return;
+    const trip = await trips.any(tripId).catch(() => null);
+    for (const session of listeners) {
+      // Who cannot be asked about may come again, and is asked about then.
+      if (!trip) session.close('RIDE_UNAVAILABLE', `${topic}: who may follow it cannot be asked now`);
+      else if (!trips.mayRead(session.principal, trip)) end(session, topic);
     }
   }
 
@@ -86,6 +104,8 @@ export function createTripTap({ trips, presence, locations, broker }: TripTapOpt
       locations.onTripEvent(userId, tripId, status as Parameters<Services['locations']['onTripEvent']>[2]);
     } else if (LEFT.has(type)) {
       leave(driverId, topic);
+    } else if (SEATLESS.has(type)) {
+      void leaveIfSeatless(tripId, topic);
     }
   };
 }

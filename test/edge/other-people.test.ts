@@ -4,7 +4,16 @@ import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
 import { connect, type Peer, transports } from '../clients/peer.ts';
 import { build } from '../helper.ts';
-import { assignedRide, lookingDriver, type Member, member, north, offeredRide, somewhere } from '../scene.ts';
+import {
+  assignedRide,
+  bookedDeparture,
+  lookingDriver,
+  type Member,
+  member,
+  north,
+  offeredRide,
+  somewhere,
+} from '../scene.ts';
 import { until } from '../until.ts';
 import { isRefused, livesOn, type Refusal } from './streams.ts';
 
@@ -245,6 +254,23 @@ t.test(
     t.equal((await s.rest('GET', `${path}/messages`, ride.driver.token)).status, 403, 'or read what he said himself');
   },
 );
+
+t.test('a passenger who lost his seats hears no more of the departure, by whatever he listens', async (t) => {
+  const { id, departureId, passenger, book } = await bookedDeparture(s);
+  const stays = await member(s, 'rider');
+  await book(stays);
+  const listen = (who: Member) =>
+    openEvents(t, s.at.http, `/api/v1/trips/${departureId}/events/stream`, { authorization: `Bearer ${who.token}` });
+  const [his, hers] = [await listen(passenger), await listen(stays)];
+  for (const events of [his, hers]) await events.next((m) => m.subscribed);
+  const cancelled = await s.rest('POST', `/api/v1/bookings/${id}/cancel`, passenger.token);
+  t.equal(cancelled.status, 200);
+  t.equal((await his.next((m) => m.closed, 'the end')).closed.code, 'RIDE_FORBIDDEN');
+  await book(await member(s, 'rider'));
+  const isBooked = (m: Message) => m.trip_event?.type === 'booked';
+  await hers.inbox.find(isBooked, 'what happens next, for who still has a seat');
+  t.notOk(his.inbox.all.find(isBooked));
+});
 
 t.test('a driver who let an offer pass hears no more of the trip', async (t) => {
   const ride = await offeredRide(t, s);
