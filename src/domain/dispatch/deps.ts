@@ -43,7 +43,7 @@ export interface DispatchDeps {
   clock: Clock;
   ids: Ids;
   routing: Routing;
-  telematics: Pick<TelematicsDesk, 'whyStale' | 'shown'>;
+  telematics: Pick<TelematicsDesk, 'whyStaleIfKnown' | 'shown'>;
   decisions: DecisionLog;
   callers: Callers;
   settings: DispatchSettings;

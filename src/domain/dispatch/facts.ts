@@ -16,7 +16,7 @@ export interface FactsDeps {
   positions: Positions;
   clock: Clock;
   routing: Pick<Routing, 'legsTo'>;
-  telematics: Pick<TelematicsDesk, 'whyStale'>;
+  telematics: Pick<TelematicsDesk, 'whyStaleIfKnown'>;
   rings: RingSettings;
   decision: DecisionSettings;
 }
@@ -102,7 +102,8 @@ export function createFacts({ drivers, positions, clock, routing, telematics, ri
     const stale = all.filter((one, index) => isStale(one) && looked.has(index));
     await Promise.all(
       stale.map(async (one) => {
-        one.staleReason = await telematics.whyStale(one.driverId, one.recordedAt);
+        const reason = await telematics.whyStaleIfKnown(one.driverId, one.recordedAt);
+        if (reason) one.staleReason = reason;
       }),
     );
   }

@@ -39,7 +39,7 @@ export interface SosDeps {
   relay: () => Relay;
   tracking: SosTracking;
   publisher: Publisher;
-  telematics: Pick<TelematicsDesk, 'shown' | 'freshnessHere'>;
+  telematics: Pick<TelematicsDesk, 'shown'>;
   clock: Clock;
   ids: Ids;
   log: Logger;
@@ -76,8 +76,8 @@ export function createSos(deps: SosDeps) {
   const { alerts, desks, trips, relay, tracking, publisher, telematics, clock, ids, log, closed } = deps;
   const alarmed = new Alarmed(alerts);
 
-  /** Where the call came from, as it is shown now. @throws RideError RIDE_UNAVAILABLE */
-  const shown = async ({ userId, positionOf = userId, position }: SosDocument): Promise<Shown | null> =>
+  /** Where a call came from, as it is shown now: also while Redis is away, but for why it is stale. */
+  const place = async ({ userId, positionOf = userId, position }: SosDocument): Promise<Shown | null> =>
     position && telematics.shown(positionOf, position);
 
   /** The id of the user's open alert: `fresh`, or the one that is open already. */
@@ -207,17 +207,7 @@ export function createSos(deps: SosDeps) {
     /** @throws RideError RIDE_NOT_FOUND */
     get: mustGet,
 
-    /** Where a call came from, as it is shown now: to whoever answers it also while Redis is away, but for why it is stale. */
-    async place(alert: SosDocument): Promise<Shown | null> {
-      const { userId, positionOf: driverId = userId, position } = alert;
-      try {
-        return await shown(alert);
-      } catch (error) {
-        if (!(error instanceof RideError && error.code === 'RIDE_UNAVAILABLE') || !position?.recordedAt) throw error;
-        const { recordedAt } = position;
-        return { ...position, ...telematics.freshnessHere({ driverId, recordedAt }), staleReason: undefined };
-      }
-    },
+    place,
 
     /** The newest first. */
     list(query: {
@@ -264,7 +254,7 @@ export function createSos(deps: SosDeps) {
     async publish(event: OutboxEvent) {
       const a = event.data as unknown as SosDocument;
       const { userId, role, tripId, claimedTripId = '', status, note } = a;
-      const position = await shown(a);
+      const position = await place(a);
       const message = { alertId: a.id, tripId, claimedTripId, userId, role, status, position, note, at: a.createdAt };
       return publisher.publishOrdered('sos:alerts', 'sos_alert', message, event.id, {
         source: event.id,

@@ -2,7 +2,7 @@
  * What drivers' devices say of themselves (telematics of document A): the newest of each is kept, to tell why a position is stale and
  * for operators. Nobody waits for it, and what repeats itself is written again only now and then.
  */
-import { invalidInput } from '../../errors.ts';
+import { invalidInput, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TelematicsBoard } from '../../ports/telematics.ts';
 import { type Freshness, freshnessOf, type Shown, type Sighting, type StaleReason } from '../locations/rules.ts';
@@ -27,6 +27,16 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
   /** Why his position of `recordedAt` is stale. @throws RideError RIDE_UNAVAILABLE */
   const whyStale = async (driverId: string, recordedAt: number): Promise<StaleReason> =>
     staleReasonOf(await board.of(driverId), recordedAt, freshnessMs);
+
+  /** The same, undefined where nobody can be asked: what is told or decided anyway does not wait for the reason. */
+  async function whyStaleIfKnown(driverId: string, recordedAt: number): Promise<StaleReason | undefined> {
+    try {
+      return await whyStale(driverId, recordedAt);
+    } catch (error) {
+      if (error instanceof RideError && error.code === 'RIDE_UNAVAILABLE') return undefined;
+      throw error;
+    }
+  }
 
   /** How old a position is and why; what is not stale, as nearly all that is asked for, costs nothing. @throws RideError RIDE_UNAVAILABLE */
   async function freshness({ driverId, recordedAt }: { driverId: string; recordedAt: number }): Promise<Freshness> {
@@ -64,12 +74,16 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
     of: (driverId: string): Promise<Telematics | null> => board.of(driverId),
 
     whyStale,
+    whyStaleIfKnown,
     freshness,
 
-    /** A place where a user was, as it is shown now; the device is `userId`'s. @throws RideError RIDE_UNAVAILABLE */
+    /** A place where a user was, as it is shown now; the device is `userId`'s. Also while nobody can be asked why it is stale. */
     async shown(userId: string, seen: Sighting): Promise<Shown> {
       const { recordedAt } = seen;
-      return recordedAt === undefined ? seen : { ...seen, ...(await freshness({ driverId: userId, recordedAt })) };
+      if (recordedAt === undefined) return seen;
+      const fresh = freshnessOf(recordedAt, clock.now(), freshnessMs);
+      if (fresh.stale) fresh.staleReason = await whyStaleIfKnown(userId, recordedAt);
+      return { ...seen, ...fresh };
     },
 
     /** How old a position is and, as far as this node has heard, why: for what must not wait. */

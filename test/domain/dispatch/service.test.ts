@@ -1,6 +1,6 @@
 /** Dispatch over a real store and a real Redis, on one node and on two: races, offers one after another, and what a crash leaves. */
 import t, { type Test } from 'tap';
-import type { RideError } from '../../../src/errors.ts';
+import { RideError } from '../../../src/errors.ts';
 import { until } from '../../until.ts';
 import { manualClock, near, onDuty, request, type Stack, shared, stack } from '../stack.ts';
 
@@ -44,6 +44,24 @@ t.test('many drivers accept at once: the one that was asked wins, on two nodes',
     'nobody else is bound',
   );
   await checkHistory(t, a, trip.id);
+});
+
+t.test('a driver is found also while nobody knows why the position of another is stale', async (t) => {
+  const clock = manualClock();
+  let asked = 0;
+  const of = () => {
+    asked++;
+    return Promise.reject(new RideError('RIDE_UNAVAILABLE', 'away'));
+  };
+  const s = await stack(t, await shared(t, clock), {
+    wrapPorts: (ports) => ({ ...ports, telematics: { ...ports.telematics, of } }),
+  });
+  await onDuty(s, 'stale', 50);
+  clock.add(61_000);
+  await onDuty(s, 'fresh', 60);
+  const { id } = await request(s, 'rider');
+  t.equal((await offered(s, id)).driverId, 'fresh');
+  t.ok(asked > 0, 'it was asked for');
 });
 
 t.test('one driver, two trips, two nodes: he is asked one thing at a time and is on one trip', async (t) => {

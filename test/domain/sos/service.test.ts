@@ -199,7 +199,7 @@ t.test('where the call came from is told with its age, accuracy and source; none
   );
 });
 
-t.test('who answers calls sees where they came from while Redis is away, but for why it is stale', async (t) => {
+t.test('a call is told, and seen by who answers it, while nobody knows why its position is stale', async (t) => {
   const clock = manualClock();
   let isAway = false;
   const s = await stack(t, await shared(t, clock), {
@@ -217,6 +217,11 @@ t.test('who answers calls sees where they came from while Redis is away, but for
   isAway = true;
   const alert = await s.sos.get(id);
   t.strictSame(await s.sos.place(alert), { ...measured, ageMs: 61_000, stale: true, staleReason: undefined });
+  await s.idle();
+  const before = await alertsIn(s);
+  await s.sos.trigger(person('rider', 'other'), { ...input, position: { ...CENTER, recordedAt: measured.recordedAt } });
+  await s.idle();
+  t.equal(await alertsIn(s), before + 1, 'told all the same');
 });
 
 t.test('what cannot be an alert is refused and leaves nothing', async (t) => {
