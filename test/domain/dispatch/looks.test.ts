@@ -11,7 +11,6 @@ const waiting = (matchFrom: number, matchDeadline: number): Trip =>
   ({ createdAt: matchFrom, matchFrom, matchDeadline, source: { city: 'testville' } }) as Trip;
 const statusOf = async (s: Stack, { id }: Trip) => (await s.trips.find(id))!.status;
 
-/** The same trip as it was stored before there were rides for later. */
 t.test(
   'the next look is later than the last, by the retry or by the deadline, and the same for a whole cohort',
   async (t) => {
