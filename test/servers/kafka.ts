@@ -2,14 +2,14 @@
  * A real Kafka broker for tests (KRaft, a single node), from its jars by Maven, fetched once a machine; on a free port, with a
  * folder of its own, gone with the test.
  */
-import { type ChildProcess, execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../sim/free-port.ts';
 import { fetchJars } from './jars.ts';
-import { end, guard, startUntil, type TestScope } from './process.ts';
+import { keepServer, startUntil, type TestScope } from './process.ts';
 
 export interface KafkaServer {
   /** `host:port`. */
@@ -62,38 +62,14 @@ export async function startKafka(
   await cp(join(jars, FORMATTED), data, { recursive: true });
   const secured = certificates && (await securedListeners(certificates));
   await writeFile(settings, properties(data, port, controllerPort, secured));
-  let child: ChildProcess | null = null;
-  let release: () => Promise<void> = async () => {};
-
-  async function launch(): Promise<void> {
-    const args = [...JVM, QUIET, SAY_STARTED, '-cp', join(jars, '*'), 'kafka.Kafka', settings];
-    const running = await startUntil('java', args, /Kafka Server started/, READY_LIMIT_MS);
-    child = running.child;
-    release = guard(child.pid!, folder);
-  }
-
-  async function halt(): Promise<void> {
-    if (!child) return;
-    await end(child, 'SIGKILL');
-    child = null;
-  }
-
-  t.after(async () => {
-    await halt();
-    await release();
-    await rm(folder, { recursive: true, force: true });
-  });
-  await launch();
+  const args = [...JVM, QUIET, SAY_STARTED, '-cp', join(jars, '*'), 'kafka.Kafka', settings];
+  const server = keepServer(t, folder, () => startUntil('java', args, /Kafka Server started/, READY_LIMIT_MS));
+  await server.start();
   return {
     broker: `127.0.0.1:${port}`,
     secured: secured?.addresses ?? { tls: '', login: '', mutual: '', stranger: '' },
-    kill: halt,
-    async restart() {
-      await halt();
-      await release();
-      await mkdir(folder, { recursive: true });
-      await launch();
-    },
+    kill: () => server.halt('SIGKILL'),
+    restart: () => server.restart('SIGKILL'),
   };
 }
 

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MongoClient } from 'mongodb';
 import { freePort } from '../../sim/free-port.ts';
-import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
+import { end, findProgram, keepServer, startUntil, type TestScope } from './process.ts';
 
 export interface MongoServer {
   /** Without a database name. */
@@ -64,37 +64,15 @@ export async function startMongod(t: TestScope): Promise<MongoServer | { skip: s
   if (!program) return { skip: 'only a real mongod: there is none on PATH' };
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-mongod-'));
   const port = await freePort();
-  let child: ChildProcess | null = null;
-  let release: () => Promise<void> = async () => {};
-
-  async function launch(): Promise<void> {
-    const args = ['--dbpath', folder, '--port', String(port), '--bind_ip', '127.0.0.1', '--nounixsocket'];
-    const running = await startUntil(program!, args, /Waiting for connections/, READY_LIMIT_MS);
-    child = running.child;
-    release = guard(child.pid!, folder);
-  }
-
-  async function halt(signal: NodeJS.Signals): Promise<void> {
-    if (!child) return;
-    await end(child, signal);
-    await release();
-    child = null;
-  }
-
-  t.after(async () => {
-    await halt('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
-  });
-  await launch();
+  const args = ['--dbpath', folder, '--port', String(port), '--bind_ip', '127.0.0.1', '--nounixsocket'];
+  const server = keepServer(t, folder, () => startUntil(program, args, /Waiting for connections/, READY_LIMIT_MS));
+  await server.start();
   return {
     url: `mongodb://127.0.0.1:${port}/?directConnection=true`,
     real: true,
     freshDatabase: () => `test_${randomBytes(6).toString('hex')}`,
-    kill: () => halt('SIGKILL'),
-    async restart() {
-      await halt('SIGTERM');
-      await launch();
-    },
+    kill: () => server.halt('SIGKILL'),
+    restart: () => server.restart('SIGTERM'),
   };
 }
 

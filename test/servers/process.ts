@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
@@ -94,4 +95,58 @@ export function guard(pid: number, folder: string): () => Promise<void> {
   });
   shell.unref();
   return () => end(shell, 'SIGKILL');
+}
+
+export interface KeptServer {
+  /** Null while it does not run. */
+  readonly child: ChildProcess | null;
+  start(): Promise<void>;
+  /** Resolves when it is gone. */
+  halt(signal: NodeJS.Signals): Promise<void>;
+  /** Halts it by `signal` if it still runs. */
+  restart(signal: NodeJS.Signals): Promise<void>;
+}
+
+/**
+ * A server that a test may end and start again, with a folder of its own. Both are gone with the test, also when the test process is
+ * killed before.
+ * @param signal by which it ends with the test
+ */
+export function keepServer(
+  t: TestScope,
+  folder: string,
+  launch: () => Promise<Running>,
+  signal: NodeJS.Signals = 'SIGKILL',
+): KeptServer {
+  let child: ChildProcess | null = null;
+  let release: () => Promise<void> = async () => {};
+
+  async function start(): Promise<void> {
+    ({ child } = await launch());
+    release = guard(child.pid!, folder);
+  }
+
+  async function halt(signal: NodeJS.Signals): Promise<void> {
+    if (!child) return;
+    await end(child, signal);
+    // Only now: had the guard ended first, a crash of this process in between would leave the server behind.
+    await release();
+    child = null;
+  }
+
+  t.after(async () => {
+    await halt(signal);
+    await rm(folder, { recursive: true, force: true });
+  });
+  return {
+    get child() {
+      return child;
+    },
+    start,
+    halt,
+    async restart(signal) {
+      await halt(signal);
+      await start();
+    },
+  };
 }

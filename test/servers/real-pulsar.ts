@@ -3,15 +3,14 @@
  * 200 MB, fetched once a machine; on free ports, with a folder of its own, gone with the test. It keeps everything that is written
  * to it, and lets in who shows its token.
  */
-import type { ChildProcess } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../sim/free-port.ts';
 import { until } from '../until.ts';
 import { fetchJars } from './jars.ts';
-import { end, guard, startUntil, type TestScope } from './process.ts';
+import { keepServer, startUntil, type TestScope } from './process.ts';
 
 export interface RealPulsar {
   /** Of its WebSocket service. */
@@ -97,23 +96,14 @@ export async function startRealPulsar(t: TestScope): Promise<RealPulsar | { skip
   const token = tokenOf('ridestream', secret);
   await writeFile(file('standalone.conf'), configuration(port, brokerPort, secret, token));
   await writeFile(file('log4j2.xml'), LOG);
-  let child: ChildProcess | null = null;
-  let release: () => Promise<void> = async () => {};
+  const places = ['--metadata-dir', file('metadata'), '--bookkeeper-dir', file('bookkeeper')];
+  const program = ['-cp', join(jars, '*'), 'org.apache.pulsar.PulsarStandaloneStarter', '-c', file('standalone.conf')];
+  const options = [...JVM, `-Dlog4j2.configurationFile=${file('log4j2.xml')}`, ...program];
+  const args = [...options, ...places, '--bookkeeper-port', String(bookiePort), ...ARGUMENTS];
+  const server = keepServer(t, folder, () => startUntil('java', args, /messaging service is ready/, READY_LIMIT_MS));
 
-  async function launch(): Promise<void> {
-    const places = ['--metadata-dir', file('metadata'), '--bookkeeper-dir', file('bookkeeper')];
-    const program = [
-      '-cp',
-      join(jars as string, '*'),
-      'org.apache.pulsar.PulsarStandaloneStarter',
-      '-c',
-      file('standalone.conf'),
-    ];
-    const options = [...JVM, `-Dlog4j2.configurationFile=${file('log4j2.xml')}`, ...program];
-    const args = [...options, ...places, '--bookkeeper-port', String(bookiePort), ...ARGUMENTS];
-    ({ child } = await startUntil('java', args, /messaging service is ready/, READY_LIMIT_MS));
-    release = guard(child.pid!, folder);
-    // Its first namespace comes a moment later.
+  /** Its first namespace comes a moment after it is ready. */
+  async function settled(): Promise<void> {
     const namespaces = `http://127.0.0.1:${port}/admin/v2/namespaces/public`;
     const headers = { authorization: `Bearer ${token}` };
     const hasDefault = () =>
@@ -121,27 +111,15 @@ export async function startRealPulsar(t: TestScope): Promise<RealPulsar | { skip
     await until(hasDefault, 'the namespace public/default', READY_LIMIT_MS);
   }
 
-  async function halt(): Promise<void> {
-    if (!child) return;
-    await end(child, 'SIGKILL');
-    child = null;
-  }
-
-  t.after(async () => {
-    await halt();
-    await release();
-    await rm(folder, { recursive: true, force: true });
-  });
-  await launch();
+  await server.start();
+  await settled();
   return {
     url: `ws://127.0.0.1:${port}`,
     token,
-    kill: halt,
+    kill: () => server.halt('SIGKILL'),
     async restart() {
-      await halt();
-      await release();
-      await mkdir(folder, { recursive: true });
-      await launch();
+      await server.restart('SIGKILL');
+      await settled();
     },
   };
 }

@@ -2,14 +2,13 @@
  * A real Redis Cluster for a test: three masters with a replica each on loopback, free ports, temporary folders, gone with
  * the test. It is put together by commands, so that no redis-cli is needed.
  */
-import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { freePort } from '../../sim/free-port.ts';
 import { until } from '../until.ts';
-import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
+import { findProgram, keepServer, type Running, startUntil, type TestScope } from './process.ts';
 
 export interface ClusterNode {
   port: number;
@@ -63,34 +62,20 @@ async function startNode(t: TestScope, program: string): Promise<ClusterNode & {
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-cluster-'));
   let port = 0;
   let busPort = 0;
-  let child: ChildProcess | null = null;
-  let release: () => Promise<void> = async () => {};
 
-  async function launch(): Promise<void> {
+  function launch(): Promise<Running> {
     const args = ['--port', String(port), '--cluster-port', String(busPort), '--bind', '127.0.0.1', '--dir', folder];
     args.push('--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS));
     args.push('--cluster-replica-validity-factor', '0', '--cluster-announce-ip', '127.0.0.1');
     args.push('--repl-diskless-sync-delay', '0', '--appendonly', 'no', '--save', '', '--maxmemory', '64mb');
-    const running = await startUntil(program, args, /Ready to accept connections/, READY_LIMIT_MS);
-    child = running.child;
-    release = guard(child.pid!, folder);
+    return startUntil(program, args, /Ready to accept connections/, READY_LIMIT_MS);
   }
 
-  async function halt(signal: NodeJS.Signals): Promise<void> {
-    if (!child) return;
-    await end(child, signal);
-    await release();
-    child = null;
-  }
-
-  t.after(async () => {
-    await halt('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
-  });
-  for (let attempt = 1; !child; attempt++) {
+  const server = keepServer(t, folder, launch);
+  for (let attempt = 1; !server.child; attempt++) {
     [port, busPort] = [await freePort(), await freePort()];
     try {
-      await launch();
+      await server.start();
     } catch (error) {
       // Someone else may have taken a port in between.
       if (attempt === 5) throw error;
@@ -99,12 +84,9 @@ async function startNode(t: TestScope, program: string): Promise<ClusterNode & {
   return {
     port,
     busPort,
-    pid: () => child?.pid ?? 0,
-    kill: () => halt('SIGKILL'),
-    async restart() {
-      await halt('SIGTERM');
-      await launch();
-    },
+    pid: () => server.child?.pid ?? 0,
+    kill: () => server.halt('SIGKILL'),
+    restart: () => server.restart('SIGTERM'),
     call: (...command) => call(port, command),
   };
 }

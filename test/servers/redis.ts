@@ -1,10 +1,9 @@
 /** A real redis-server of its own for a test: free port, temporary folder, gone with the test. */
-import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../sim/free-port.ts';
-import { end, findProgram, guard, startUntil, type TestScope } from './process.ts';
+import { findProgram, keepServer, type Running, startUntil, type TestScope } from './process.ts';
 
 export interface RedisServer {
   url: string;
@@ -33,34 +32,18 @@ export async function startRedis(t: TestScope, options: RedisOptions = {}): Prom
   if (!program) throw new Error('redis-server is not on PATH: install it (Debian, Homebrew: redis)');
   const folder = await mkdtemp(join(tmpdir(), 'ridestream-redis-'));
   let port = 0;
-  let child: ChildProcess | null = null;
-  let release: () => Promise<void> = async () => {};
 
-  async function launch(): Promise<void> {
+  function launch(): Promise<Running> {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
     args.push('--appendonly', options.appendOnly ? 'yes' : 'no', ...(options.args ?? []));
-    const running = await startUntil(program!, args, /Ready to accept connections/, READY_LIMIT_MS);
-    child = running.child;
-    release = guard(child.pid!, folder);
+    return startUntil(program!, args, /Ready to accept connections/, READY_LIMIT_MS);
   }
 
-  async function halt(signal: NodeJS.Signals): Promise<void> {
-    if (!child) return;
-    await end(child, signal);
-    // Only now: had the guard ended first, a crash of this process in between would leave the server behind.
-    await release();
-    child = null;
-  }
-
-  t.after(async () => {
-    await halt('SIGTERM');
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  for (let attempt = 1; !child; attempt++) {
+  const server = keepServer(t, folder, launch, 'SIGTERM');
+  for (let attempt = 1; !server.child; attempt++) {
     port = await freePort();
     try {
-      await launch();
+      await server.start();
     } catch (error) {
       // Someone else may have taken the port in between.
       if (attempt === 5) throw error;
@@ -71,14 +54,11 @@ export async function startRedis(t: TestScope, options: RedisOptions = {}): Prom
     url: `redis://127.0.0.1:${port}`,
     port,
     pid: () => {
-      if (!child?.pid) throw new Error('Redis is not running');
-      return child.pid;
+      if (!server.child?.pid) throw new Error('Redis is not running');
+      return server.child.pid;
     },
-    stop: () => halt('SIGTERM'),
-    kill: () => halt('SIGKILL'),
-    async restart() {
-      await halt('SIGTERM');
-      await launch();
-    },
+    stop: () => server.halt('SIGTERM'),
+    kill: () => server.halt('SIGKILL'),
+    restart: () => server.restart('SIGTERM'),
   };
 }
