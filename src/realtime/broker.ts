@@ -7,7 +7,6 @@ import { type Announce, Follows, type FollowsOptions } from './follows.ts';
 import type { SubscribeResult } from './messages/definition.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
-import type { Hearing } from './topics.ts';
 import type { Transport } from './transport.ts';
 import { Turn } from './turn.ts';
 
@@ -151,14 +150,8 @@ export class Broker {
   }
 
   /** See Follows, as for the next three. */
-  subscribe(
-    session: Session,
-    topic: string,
-    since?: Position,
-    announce?: Announce,
-    hearing?: Hearing | null,
-  ): Promise<SubscribeResult> {
-    return this.#follows.subscribe(session, topic, since, announce, hearing);
+  subscribe(...args: Parameters<Follows['subscribe']>): Promise<SubscribeResult> {
+    return this.#follows.subscribe(...args);
   }
 
   followInbox(session: Session, since: Position, announce: Announce): Promise<void> {

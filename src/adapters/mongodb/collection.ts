@@ -1,6 +1,6 @@
 /** One collection of the MongoDB store. */
 import type { Document, Collection as MongoCollection, PullOperator, UpdateFilter } from 'mongodb';
-import type { Collection, CollectionSpec, OutboxEvent, Page, PageQuery, StoredDocument } from '../../ports/store.ts';
+import type { Collection, CollectionSpec, OutboxEvent, StoredDocument } from '../../ports/store.ts';
 import { type Cursor, formatCursor, parseCursor } from '../store/cursor.ts';
 import {
   checkDocument,
@@ -62,7 +62,18 @@ export function createCollection<T extends StoredDocument>(
       return run(() => compareAndSet(held(), seen, encode(spec, document), plain([...events])));
     },
 
-    page: (query) => readPage(run, held, spec.name, query, found),
+    async page(query) {
+      checkPage(query);
+      const after = query.pageToken === undefined ? null : parseCursor(spec.name, query, query.pageToken);
+      const filter = after ? { $and: [toMongo(query.where), past(query, after)] } : toMongo(query.where);
+      const options = { projection: VISIBLE, sort: sortOf(query), limit: query.pageSize + 1 };
+      const documents = await run(() => held().find(filter, options).toArray());
+      const items = documents.slice(0, query.pageSize).map(found);
+      if (documents.length <= query.pageSize) return { items };
+      const last = items.at(-1)!;
+      const value = valueAt(last, query.orderBy ?? 'createdAt') as Cursor['value'];
+      return { items, nextPageToken: formatCursor(spec.name, query, { value, id: last.id }) };
+    },
 
     async near(query) {
       checkNear(query);
@@ -160,23 +171,4 @@ async function compareAndSet(
     if (stored?.version !== version) return false;
     fields = stored._fields;
   }
-}
-
-async function readPage<T>(
-  run: <R>(call: () => Promise<R>) => Promise<R>,
-  held: () => MongoCollection<Held>,
-  collection: string,
-  query: PageQuery,
-  found: (document: Document) => T & StoredDocument,
-): Promise<Page<T>> {
-  checkPage(query);
-  const after = query.pageToken === undefined ? null : parseCursor(collection, query, query.pageToken);
-  const filter = after ? { $and: [toMongo(query.where), past(query, after)] } : toMongo(query.where);
-  const options = { projection: VISIBLE, sort: sortOf(query), limit: query.pageSize + 1 };
-  const documents = await run(() => held().find(filter, options).toArray());
-  const items = documents.slice(0, query.pageSize).map(found);
-  if (documents.length <= query.pageSize) return { items };
-  const last = items.at(-1)!;
-  const value = valueAt(last, query.orderBy ?? 'createdAt') as Cursor['value'];
-  return { items, nextPageToken: formatCursor(collection, query, { value, id: last.id }) };
 }
