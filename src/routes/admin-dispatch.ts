@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 import type { DecisionLog, LoggedDecision } from '../domain/dispatch/decision-log.ts';
 import { choiceReasons, rejectionReasons, termNames } from '../domain/dispatch/schemas.ts';
 import { after, DRIVER_ID } from '../domain/examples.ts';
-import { StaleReasonSchema } from '../domain/locations/schemas.ts';
+import { StaleReasonSchema, seenWire } from '../domain/locations/schemas.ts';
 import { EpochMs, Id, OneOf, PageQuerySchema, pageOf } from '../domain/schemas.ts';
 import type { Trips } from '../domain/trips/service.ts';
 import { problems } from './problems.ts';
@@ -112,14 +112,7 @@ const DecisionPage = pageOf(DecisionSchema, 'DispatchDecisionPage');
 
 function positionOf({ at, drivers }: LoggedDecision, driverId: string) {
   const facts = drivers.get(driverId);
-  if (!facts) return {};
-  const { recordedAt, accuracyM, positionSource } = facts;
-  return {
-    recorded_at_ms: recordedAt,
-    age_ms: Math.max(0, at - recordedAt),
-    ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
-    ...(positionSource === undefined ? {} : { position_source: positionSource }),
-  };
+  return facts ? seenWire({ ...facts, source: facts.positionSource }, at) : {};
 }
 
 const toWire = (d: LoggedDecision): Static<typeof DecisionSchema> => ({

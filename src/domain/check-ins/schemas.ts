@@ -1,7 +1,7 @@
 /** Check-ins on the REST wire. */
 import { type Static, Type } from 'typebox';
 import { after, DRIVER_ID, RIDER_ID, TRIP_ID } from '../examples.ts';
-import { type Sighting, staleReasons } from '../locations/rules.ts';
+import { seenWire, staleReasons } from '../locations/schemas.ts';
 import { hazards } from '../safety/rules.ts';
 import { Closed, EpochMs, Latitude, Longitude, Nullable, OneOf, PageQuerySchema, pageOf } from '../schemas.ts';
 import type { CheckIn } from './check-in.ts';
@@ -116,14 +116,6 @@ export const CheckInAnswerSchema = Type.Object(
 const actorOf = ({ passengerIds = [] }: CheckIn, actorId: string, isForOperator: boolean): string =>
   !isForOperator && passengerIds.includes(actorId) ? 'passenger' : actorId;
 
-const positionOf = ({ lat, lng, recordedAt, accuracyM, source }: Sighting, at: number) => ({
-  lat,
-  lng,
-  ...(recordedAt === undefined ? {} : { recorded_at_ms: recordedAt, age_ms: Math.max(0, at - recordedAt) }),
-  ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
-  ...(source === undefined ? {} : { position_source: source }),
-});
-
 export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof CheckInSchema> => ({
   trip_id: c.id,
   status: c.status,
@@ -139,7 +131,9 @@ export const toCheckInWire = (c: CheckIn, isForOperator: boolean): Static<typeof
   alert_id: c.alertId ?? null,
   evidence: c.evidence.map(({ place, staleReason, ...rest }) => ({
     ...rest,
-    ...positionOf(place, rest.at),
+    lat: place.lat,
+    lng: place.lng,
+    ...seenWire(place, rest.at),
     ...(staleReason ? { stale_reason: staleReason } : {}),
   })),
   events: c.history.map((e) => ({

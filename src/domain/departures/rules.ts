@@ -103,8 +103,8 @@ export const isSettled = ({ status, startedAt }: Pick<DepartureState, 'status' |
 export const bookingClosesAt = ({ departureTime, terms }: Pick<DepartureState, 'departureTime' | 'terms'>): number =>
   departureTime - terms.closesBeforeMs;
 
-/** As all who follow the departure are told of it: why somebody has no seat any more is between him and the driver. */
-export function openly<T extends DepartureFact>(event: T): T {
+/** An event of a trip of any kind as all who follow it are told: why somebody has no seat any more is between him and the driver. */
+export function openly<T extends { booking?: unknown; reason?: unknown }>(event: T): T {
   if (!event.booking || event.reason === undefined) return event;
   const { reason: _, ...rest } = event;
   return rest as T;

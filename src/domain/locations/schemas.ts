@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { Position } from '../../ports/positions.ts';
 import { after, DRIVER_ID, TRIP_ID } from '../examples.ts';
 import { Closed, EpochMs, EstimateSource, Latitude, Longitude, OneOf, VehicleClassSchema } from '../schemas.ts';
-import { type Freshness, limits, type PositionInput, staleReasons } from './rules.ts';
+import { type Freshness, limits, type PositionInput, type Sighting, staleReasons } from './rules.ts';
 
 export { staleReasons };
 
@@ -173,3 +173,10 @@ export function toPositionWire(p: Fresh) {
     stale_reason: p.staleReason,
   };
 }
+
+/** What is told beside a place that somebody was seen at: how well that was known `at` a later instant. */
+export const seenWire = ({ recordedAt, accuracyM, source }: Omit<Sighting, 'lat' | 'lng'>, at: number) => ({
+  ...(recordedAt === undefined ? {} : { recorded_at_ms: recordedAt, age_ms: Math.max(0, at - recordedAt) }),
+  ...(accuracyM === undefined ? {} : { accuracy_m: accuracyM }),
+  ...(source === undefined ? {} : { position_source: source }),
+});

@@ -38,10 +38,13 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
     }
   }
 
-  /** How old a position is and why; what is not stale, as nearly all that is asked for, costs nothing. @throws RideError RIDE_UNAVAILABLE */
-  async function freshness({ driverId, recordedAt }: { driverId: string; recordedAt: number }): Promise<Freshness> {
+  /** How old a position is and why; what is not stale, as nearly all that is asked for, costs nothing. */
+  async function explained(
+    { driverId, recordedAt }: { driverId: string; recordedAt: number },
+    why: typeof whyStaleIfKnown,
+  ): Promise<Freshness> {
     const fresh = freshnessOf(recordedAt, clock.now(), freshnessMs);
-    if (fresh.stale) fresh.staleReason = await whyStale(driverId, recordedAt);
+    if (fresh.stale) fresh.staleReason = await why(driverId, recordedAt);
     return fresh;
   }
 
@@ -75,15 +78,16 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
 
     whyStale,
     whyStaleIfKnown,
-    freshness,
+
+    /** How old a position is and why. @throws RideError RIDE_UNAVAILABLE */
+    freshness: (position: { driverId: string; recordedAt: number }): Promise<Freshness> =>
+      explained(position, whyStale),
 
     /** A place where a user was, as it is shown now; the device is `userId`'s. Also while nobody can be asked why it is stale. */
     async shown(userId: string, seen: Sighting): Promise<Shown> {
       const { recordedAt } = seen;
       if (recordedAt === undefined) return seen;
-      const fresh = freshnessOf(recordedAt, clock.now(), freshnessMs);
-      if (fresh.stale) fresh.staleReason = await whyStaleIfKnown(userId, recordedAt);
-      return { ...seen, ...fresh };
+      return { ...seen, ...(await explained({ driverId: userId, recordedAt }, whyStaleIfKnown)) };
     },
 
     /** How old a position is and, as far as this node has heard, why: for what must not wait. */

@@ -15,7 +15,7 @@ import type { Trip } from './trip.ts';
 export async function publishTripEvent(publisher: Publisher, tripId: string, outbox: OutboxEvent, restart: boolean) {
   const event = outbox.data as unknown as (TripEvent | DepartureEvent) & { riderId: string; city: string };
   const message = { tripId, riderId: event.riderId, event };
-  const toAll = 'booking' in event ? { ...message, event: openly(event) } : message;
+  const toAll = { ...message, event: openly(event) };
   const order = { source: tripId, seq: event.seq, restart };
   const outcome = await publisher.publishOrdered(`trip:${tripId}`, 'trip_event', toAll, event.id, order);
   if (outcome !== 'published') return outcome;

@@ -109,8 +109,7 @@ export function createTrips(deps: TripsDeps) {
     async lastEvent(id: string): Promise<OutboundMessages['trip_event'] | null> {
       const trip = await any(id);
       const event = trip?.history.at(-1);
-      if (!trip || !event) return null;
-      return { tripId: id, riderId: trip.riderId, event: 'booking' in event ? openly(event) : event };
+      return trip && event ? { tripId: id, riderId: trip.riderId, event: openly(event) } : null;
     },
 
     /** Rider and driver of a trip that `principal` may read, from the store, and remembered. @throws as `get` */
