@@ -28,6 +28,9 @@ export function findProgram(name: string): string | null {
   return null;
 }
 
+/** Characters of a server's last words: one may complain of much before it is ready. */
+const OUTPUT_KEPT = 65_536;
+
 export interface Running {
   child: ChildProcess;
   /** The first match of the readiness pattern. */
@@ -47,8 +50,7 @@ export async function startUntil(
   const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
   let output = '';
   const listen = (chunk: Buffer): void => {
-    if (output.length > 65_536) return;
-    output += chunk.toString();
+    output = (output + chunk.toString()).slice(-OUTPUT_KEPT);
     const match = ready.exec(output);
     if (match) resolve(match);
   };
