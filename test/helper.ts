@@ -2,13 +2,13 @@
  * A whole server for a test: real Redis, a store of its own, free ports, and small clients that speak the contract. Torn down
  * with the test.
  */
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildApp, type Listening, type RideServer } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { type Clients, clientsOf, type TestScope } from './clients/clients.ts';
+import { ownDatabase } from './servers/own-store.ts';
 import { startRedis } from './servers/redis.ts';
 
 export { type Clients, clientsOf, type Rest, type TestScope } from './clients/clients.ts';
@@ -22,16 +22,19 @@ export interface TestServer extends Clients {
 }
 
 export interface BuildOptions {
-  /** Environment variables over the test's defaults. Give REDIS_URL and SQLITE_FILE to make a second node. */
+  /** Environment variables over the test's defaults. Give those of `beside` to make a second node. */
   env?: Record<string, string>;
 }
 
 const UNLIMITED = '1000000';
 
-/** `MONGODB_URL=… script/test`: every server of the suite then stores in that MongoDB, each in a database of its own. */
-function ownDatabase(): Record<string, string> {
-  const { MONGODB_URL } = process.env;
-  return MONGODB_URL ? { MONGODB_URL, MONGODB_DATABASE: `ridestream-test-${randomUUID()}` } : {};
+/** Environment of another node beside this one: the same Redis, the same store. */
+export function beside({ redisUrl, config }: Pick<TestServer, 'redisUrl' | 'config'>): Record<string, string> {
+  const { mongodbUrl, mongodbDatabase, sqliteFile } = config;
+  const store: Record<string, string> = mongodbUrl
+    ? { MONGODB_URL: mongodbUrl, MONGODB_DATABASE: mongodbDatabase }
+    : { SQLITE_FILE: sqliteFile! };
+  return { REDIS_URL: redisUrl, ...store };
 }
 
 export async function build(t: TestScope, options: BuildOptions = {}): Promise<TestServer> {
@@ -57,7 +60,7 @@ export async function build(t: TestScope, options: BuildOptions = {}): Promise<T
     SOCKET_LIMIT_LOCATION: UNLIMITED,
     SOCKET_LIMIT_CHAT: UNLIMITED,
     TRIP_REQUEST_LIMIT: UNLIMITED,
-    ...ownDatabase(),
+    ...ownDatabase(t),
     ...env,
     REDIS_URL: redisUrl,
   });

@@ -2,9 +2,6 @@
  * The domain of one node over its real ports (store, Redis, queues), without servers in front. Two stacks on one Redis and one
  * store are two nodes.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { latLngToCell } from 'h3-js';
 import { Registry } from 'prom-client';
 import { createQueues, type Queues } from '../../src/adapters/bullmq/queues.ts';
@@ -20,8 +17,6 @@ import { createRedisSosTracking } from '../../src/adapters/redis/sos-tracking.ts
 import { createRedisSupply } from '../../src/adapters/redis/supply.ts';
 import { createRedisSurgeBoards } from '../../src/adapters/redis/surge-boards.ts';
 import { createRedisTelematics } from '../../src/adapters/redis/telematics.ts';
-import { createSqliteStore } from '../../src/adapters/sqlite/store.ts';
-import { createClock } from '../../src/adapters/system/clock.ts';
 import { createRandom } from '../../src/adapters/system/random.ts';
 import { createSeal } from '../../src/adapters/system/seal.ts';
 import { createTracing } from '../../src/adapters/system/tracing.ts';
@@ -50,9 +45,12 @@ import type { Store } from '../../src/ports/store.ts';
 import { createLamport } from '../../src/realtime/lamport.ts';
 import { createPublisher } from '../../src/realtime/publisher.ts';
 import { createPresenceEncoder } from '../../src/realtime/snapshots.ts';
+import { createStoreAt } from '../conformance/store/place.ts';
 import { quiet } from '../realtime/node.ts';
 import type { TestScope } from '../servers/process.ts';
-import { startRedis } from '../servers/redis.ts';
+import type { Shared } from './shared.ts';
+
+export { type ManualClock, manualClock, type Shared, shared } from './shared.ts';
 
 export interface Stack extends DomainServices {
   /** Of the development provider. */
@@ -67,12 +65,6 @@ export interface Stack extends DomainServices {
   sweep(): Promise<void>;
   /** Trips, chat and SOS relays have nothing under way. */
   idle(): Promise<void>;
-}
-
-export interface Shared {
-  redisUrl: string;
-  sqliteFile: string;
-  clock: Clock;
 }
 
 export interface StackOptions {
@@ -96,31 +88,6 @@ export interface StackOptions {
   queues?: Queues;
   /** Puts something before everything that the domain stands on. */
   wrapPorts?(ports: Ports): Ports;
-}
-
-/** A time that the test moves itself; never faster than that. */
-export interface ManualClock extends Clock {
-  add(ms: number): void;
-}
-
-export function manualClock(start = 1_421_322_000_000): ManualClock {
-  let now = start;
-  return {
-    now: () => now,
-    toWallMs: (ms) => ms,
-    add(ms) {
-      now += ms;
-    },
-  };
-}
-
-/** One Redis and one store file for the stacks of a test. */
-export async function shared(t: TestScope, clock?: Clock): Promise<Shared> {
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-domain-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const { url } = await startRedis(t);
-  const real = createClock({ speed: 1, anchor: 0, start: 0 });
-  return { redisUrl: url, sqliteFile: join(folder, 'ride.sqlite'), clock: clock ?? real };
 }
 
 const defaults: DomainSettings = {
@@ -222,7 +189,7 @@ export async function stack(t: TestScope, place: Shared, options: StackOptions =
       concurrency: { critical: 20, high: 20, normal: 5 },
     });
   const lamport = createLamport();
-  const real = createSqliteStore({ file: place.sqliteFile });
+  const real = await createStoreAt(place.store);
   const store = options.wrapStore?.(real) ?? real;
   // A hold of the provider is not lost with the store of the node that crashes.
   const provider = createDevelopmentPayments(real.collection(developmentHoldCollection), { clock, region: 'test' });

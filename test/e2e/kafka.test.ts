@@ -14,6 +14,7 @@ import { build, type TestServer } from '../helper.ts';
 import { quiet } from '../realtime/node.ts';
 import { assignedRide, type Ride } from '../scene.ts';
 import { startKafka } from '../servers/kafka.ts';
+import { ownStore } from '../servers/own-store.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { checkLedger } from './ledger/ledger.ts';
@@ -199,7 +200,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
   });
 
   await t.test('a node is killed anywhere between the store and the broker: the ledger has no gap', async (t) => {
-    const place = { broker, redisUrl: redis.url, folder };
+    const place = { broker, redisUrl: redis.url, store: await ownStore(t), folder };
     await checkLedger(t, place, LEDGER_RUNS, async (id, count) => {
       const seqs = () => ofTrip(id).map(({ seq }) => Number(seq));
       await until(() => seqs().length >= count, `${count} events of ${id}`, LIMIT_MS);

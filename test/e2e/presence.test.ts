@@ -2,7 +2,7 @@
 import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import { connect, type Peer } from '../clients/peer.ts';
-import { build, type TestScope, type TestServer } from '../helper.ts';
+import { beside, build, type TestScope, type TestServer } from '../helper.ts';
 import { watchMachine } from '../machine.ts';
 import { assignedRide, member } from '../scene.ts';
 import { startProgram } from '../servers/program.ts';
@@ -13,7 +13,7 @@ const quick = { PRESENCE_GRACE: '200ms', HEARTBEAT_INTERVAL: '500ms', HEARTBEAT_
 
 async function twoNodes(t: TestScope, env: Record<string, string> = {}): Promise<[TestServer, TestServer]> {
   const a = await build(t, { env: { ...quick, ...env } });
-  return [a, await build(t, { env: { ...quick, ...env, REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile! } })];
+  return [a, await build(t, { env: { ...quick, ...env, ...beside(a) } })];
 }
 
 /** Keeps a session alive, as a client does. */
@@ -134,8 +134,7 @@ t.test('kill -9 of a process: its users are offline within one lease, those who 
     PRESENCE_GRACE: '200ms',
   };
   const doomed = await startProgram(t, env);
-  const SQLITE_FILE = `${doomed.folder}/ridestream.sqlite`;
-  const survivor = await startProgram(t, { ...env, SQLITE_FILE });
+  const survivor = await startProgram(t, { ...env, ...doomed.store });
   const startedAt = performance.now();
   const admin = await member(survivor, 'admin');
   const watch = beat(t, await connect(t, survivor.at, 'grpc', admin.token));

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import { connect, openGrpc, openWebSocket, type TransportName, transports, UpgradeRefused } from '../clients/peer.ts';
-import { build, type TestServer } from '../helper.ts';
+import { beside, build, type TestServer } from '../helper.ts';
 import { assignedRide, member, type Ride } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -92,7 +92,7 @@ t.test(
       });
     const s = await build(t);
     const ride = await assignedRide(t, s);
-    const shared = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile! };
+    const shared = beside(s);
     const full = await build(t, { env: { ...shared, MAX_SESSIONS: '1' } });
     t.equal((await listen(full, ride)).status, 200);
     const tooMany = await listen(full, ride);

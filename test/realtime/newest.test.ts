@@ -4,7 +4,7 @@ import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
 import { connect, transports } from '../clients/peer.ts';
 import { publisherOn } from '../clients/publisher.ts';
-import { build } from '../helper.ts';
+import { beside, build } from '../helper.ts';
 import { assignedRide } from '../scene.ts';
 
 const kindOf = (m: Message): string =>
@@ -14,7 +14,7 @@ const kindOf = (m: Message): string =>
 
 t.test('where the driver is, at once', async (t) => {
   const a = await build(t);
-  const b = await build(t, { env: { REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile! } });
+  const b = await build(t, { env: beside(a) });
   const ride = await assignedRide(t, a);
   const topic = `trip:${ride.id}`;
   const early = await connect(t, b.at, 'grpc', ride.rider.token);

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Message } from '../clients/inbox.ts';
 import { connect, type Peer, transports } from '../clients/peer.ts';
-import { build, type TestScope, type TestServer } from '../helper.ts';
+import { beside, build, type TestScope, type TestServer } from '../helper.ts';
 import { assignedRide, member } from '../scene.ts';
 
 const LIMIT = 20;
@@ -30,7 +30,7 @@ type Kind = keyof typeof messages;
 
 async function twoNodes(t: TestScope): Promise<[TestServer, TestServer]> {
   const a = await build(t, { env });
-  return [a, await build(t, { env: { ...env, REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile! } })];
+  return [a, await build(t, { env: { ...env, ...beside(a) } })];
 }
 
 interface Step {

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { connect, type Peer } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
-import { build } from '../helper.ts';
+import { beside, build } from '../helper.ts';
 import { assignedRide, lookingDriver, member, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -57,8 +57,7 @@ t.test('trips by status, drivers, queues', async (t) => {
 });
 
 t.test('sessions over all nodes, each node counted once; a node that leaves is counted no more', async (t) => {
-  const shared = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile as string };
-  const two = await build(t, { env: { ...env, ...shared, NODE_ID: 'two' } });
+  const two = await build(t, { env: { ...env, ...beside(s), NODE_ID: 'two' } });
   const before = await stats();
   const peers: Peer[] = [];
   for (const [node, role, path] of [

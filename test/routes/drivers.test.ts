@@ -3,12 +3,12 @@ import t from 'tap';
 import type { Message } from '../clients/inbox.ts';
 import { connect } from '../clients/peer.ts';
 import { checkedRest } from '../contracts/answers.ts';
-import { build, type Rest, type TestServer } from '../helper.ts';
+import { beside, build, type Rest, type TestServer } from '../helper.ts';
 import { assignedRide, locate, lookingDriver, type Member, member, north, type Place, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
 const s = await build(t, { env: { LOCATION_BATCH_MAX: '5' } });
-const shared = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile as string };
+const shared = beside(s);
 const { rest } = checkedRest(s);
 const me = '/api/v1/drivers/me';
 

@@ -12,7 +12,7 @@ import { errorsPlugin } from '../../src/plugins/errors.ts';
 import { takesIdempotencyKeys } from '../../src/routes/idempotency.ts';
 import { checkedRest } from '../contracts/answers.ts';
 import { manualClock } from '../domain/stack.ts';
-import { build, type Rest } from '../helper.ts';
+import { beside, build, type Rest } from '../helper.ts';
 import { assignedRide, type Member, member, north, somewhere } from '../scene.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
@@ -98,7 +98,7 @@ t.test('what was made is the answer to a repeat, also when its city was drawn an
 });
 
 t.test('also while the first is under way, on whichever node', async (t) => {
-  const second = await build(t, { env: { REDIS_URL: redis.url, SQLITE_FILE: s.config.sqliteFile! } });
+  const second = await build(t, { env: beside(s) });
   const driver = await member(s, 'driver');
   const body = { updates: [{ ...somewhere(), recorded_at_ms: Date.now() }] };
   const answers = await Promise.all(

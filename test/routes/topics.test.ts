@@ -1,7 +1,7 @@
 /** Who follows a topic: over two nodes, page by page, also while a node is gone. */
 import t from 'tap';
 import { connect } from '../clients/peer.ts';
-import { build, type TestScope, type TestServer } from '../helper.ts';
+import { beside, build, type TestScope, type TestServer } from '../helper.ts';
 import { assignedRide, member } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -18,8 +18,7 @@ async function pages(s: TestServer, token: string, topic: string, pageSize: numb
   return found;
 }
 
-const secondNode = (t: TestScope, s: TestServer) =>
-  build(t, { env: { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile!, HEARTBEAT_TIMEOUT: '60s' } });
+const secondNode = (t: TestScope, s: TestServer) => build(t, { env: { ...beside(s), HEARTBEAT_TIMEOUT: '60s' } });
 
 t.test('followers of all nodes, each once, in pages', async (t) => {
   const a = await build(t, { env: { HEARTBEAT_TIMEOUT: '60s' } });

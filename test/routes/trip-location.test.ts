@@ -1,13 +1,13 @@
 /** Polling a trip's location with an entity tag. */
 import t from 'tap';
 import { connect } from '../clients/peer.ts';
-import { build } from '../helper.ts';
+import { beside, build } from '../helper.ts';
 import { assignedRide, lookingDriver, member, north, type Ride, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
 t.test('a poller with the tag of what he has gets 304 until the driver moves', async (t) => {
   const a = await build(t);
-  const b = await build(t, { env: { REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile! } });
+  const b = await build(t, { env: beside(a) });
   const ride = await assignedRide(t, a);
   const path = `/api/v1/trips/${ride.id}/location`;
   const report = async (at: { lat: number; lng: number }, recordedAt: number) => {
@@ -51,7 +51,7 @@ t.test('a poller with the tag of what he has gets 304 until the driver moves', a
 t.test('a position that went stale is told again, though the driver did not move', async (t) => {
   const a = await build(t);
   const ride = await assignedRide(t, a);
-  const env = { REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile!, LOCATION_FRESHNESS: '3s' };
+  const env = { ...beside(a), LOCATION_FRESHNESS: '3s' };
   const s = await build(t, { env });
   // His clock runs ahead, so that there is time to see it fresh.
   const update = { ...ride.at, recorded_at_ms: Date.now() + 3000, trip_id: ride.id };
@@ -117,7 +117,7 @@ t.test('what is refused without a tag is refused with one', async (t) => {
 /** Two nodes, and a ride whose driver has said where he is. */
 async function followedRide(t: Parameters<typeof build>[0]) {
   const a = await build(t);
-  const b = await build(t, { env: { REDIS_URL: a.redisUrl, SQLITE_FILE: a.config.sqliteFile! } });
+  const b = await build(t, { env: beside(a) });
   const ride = await assignedRide(t, a);
   const report = async ({ driver, at }: Pick<Ride, 'driver' | 'at'>) => {
     const update = { ...at, recorded_at_ms: Date.now(), trip_id: ride.id };

@@ -1,7 +1,7 @@
 /** The trips' routes: requests, idempotency, versions, pages and filters. The steps of a trip are in trip-steps.test.ts. */
 import t from 'tap';
 import { checkedRest } from '../contracts/answers.ts';
-import { build, type Rest } from '../helper.ts';
+import { beside, build, type Rest } from '../helper.ts';
 import { assignedRide, type Member, member, north, requestedTrip, somewhere } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -89,8 +89,7 @@ t.test('idempotency: the same key and body make one trip, whoever is first', asy
 });
 
 t.test('idempotency over two nodes', async (t) => {
-  const env = { REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile as string };
-  const second = await build(t, { env });
+  const second = await build(t, { env: beside(s) });
   const rider = await member(s, 'rider');
   const body = journey();
   const both = await Promise.all(

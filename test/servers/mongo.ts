@@ -1,6 +1,7 @@
 /**
  * A MongoDB for tests: the one that MONGODB_URL names, else the Java stand-in (mongo-stand-in/), built once a machine.
- * The stand-in is not durable and has no replica set; what only a real mongod can show asks `real` first.
+ * The stand-in is not durable and has no replica set; what only a real mongod can show asks `real` first. A suite that runs on
+ * a stand-in as a whole (on-mongodb.ts) says so by MONGODB_STAND_IN, and tests of MongoDB itself then start one of their own.
  */
 import { type ChildProcess, execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -9,7 +10,6 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { MongoClient } from 'mongodb';
 import { freePort } from '../../sim/free-port.ts';
 import { end, findProgram, keepServer, startUntil, type TestScope } from './process.ts';
 
@@ -45,7 +45,7 @@ const run = promisify(execFile);
  */
 export async function startMongo(t: TestScope, options: MongoOptions = {}): Promise<MongoServer | { skip: string }> {
   const given = process.env.MONGODB_URL;
-  if (given) return realServer(t, given);
+  if (given && process.env.MONGODB_STAND_IN !== '1') return givenServer(t, given);
   const missing = ['java', 'javac', 'mvn'].filter((program) => !findProgram(program));
   if (missing.length > 0) {
     const skip = `MongoDB: no MONGODB_URL, and no ${missing.join(', ')} for the stand-in`;
@@ -80,6 +80,8 @@ function databaseNames(t: TestScope, url: string): () => string {
   const names: string[] = [];
   t.after(async () => {
     if (names.length === 0) return;
+    // Only here, so that tests on SQLite do without the driver.
+    const { MongoClient } = await import('mongodb');
     const client = await new MongoClient(url).connect();
     for (const name of names) await client.db(name).dropDatabase();
     await client.close();
@@ -91,11 +93,13 @@ function databaseNames(t: TestScope, url: string): () => string {
   };
 }
 
-function realServer(t: TestScope, url: string): MongoServer {
+/** The server of MONGODB_URL, whose databases are dropped after the test. */
+export function givenServer(t: TestScope, url: string): MongoServer {
   const refuse = async (): Promise<never> => {
     throw new Error('the server of MONGODB_URL is not ours to end');
   };
-  return { url, real: true, freshDatabase: databaseNames(t, url), kill: refuse, restart: refuse };
+  const real = process.env.MONGODB_STAND_IN !== '1';
+  return { url, real, freshDatabase: databaseNames(t, url), kill: refuse, restart: refuse };
 }
 
 async function standIn(t: TestScope, options: MongoOptions): Promise<MongoServer> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { freePort } from '../../sim/free-port.ts';
 import { type ServerProgram, startServer } from '../../sim/programs.ts';
 import type { ChosenNode } from './chooser.ts';
+import { ownDatabase } from './own-store.ts';
 import type { TestScope } from './process.ts';
 
 const UNLIMITED = '1000000';
@@ -22,6 +23,7 @@ export async function startNodes(
   settings: Record<string, string>,
 ): Promise<Node[]> {
   const nodes: Node[] = [];
+  const store = { SQLITE_FILE: join(directory, 'shared.sqlite'), ...ownDatabase(t) };
   for (let n = 1; n <= count; n++) {
     const name = `n${n}`;
     const [http, grpc] = await Promise.all([freePort(), freePort()]);
@@ -29,7 +31,7 @@ export async function startNodes(
       HTTP_LISTEN_ADDR: `127.0.0.1:${http}`,
       GRPC_LISTEN_ADDR: `127.0.0.1:${grpc}`,
       METRICS_LISTEN_ADDR: '127.0.0.1:0',
-      SQLITE_FILE: join(directory, 'shared.sqlite'),
+      ...store,
       DATA_DIR: join(directory, name),
       REGION: 'test',
       LOG_LEVEL: 'info',

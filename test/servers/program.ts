@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServerProgram, startServer } from '../../sim/programs.ts';
 import { type Clients, clientsOf, type TestScope } from '../helper.ts';
+import { ownDatabase } from './own-store.ts';
 
 export interface RunningProgram extends Clients {
   program: ServerProgram;
   /** DATA_DIR. */
   folder: string;
+  /** Settings of another one on the same store. */
+  store: Record<string, string>;
   /** Everything it logged, a line each. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects
   log(): Promise<any[]>;
@@ -22,6 +25,7 @@ export async function startProgram(t: TestScope, settings: Record<string, string
   const folder = await mkdtemp(join(tmpdir(), 'rs-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const name = 'server';
+  const store = { SQLITE_FILE: join(folder, 'ridestream.sqlite'), ...ownDatabase(t) };
   const program = await startServer({
     name,
     directory: folder,
@@ -40,6 +44,7 @@ export async function startProgram(t: TestScope, settings: Record<string, string
       RATE_LIMIT_AUTHENTICATED: UNLIMITED,
       RATE_LIMIT_PREMIUM: UNLIMITED,
       TRIP_REQUEST_LIMIT: UNLIMITED,
+      ...store,
       ...settings,
     },
   });
@@ -48,6 +53,7 @@ export async function startProgram(t: TestScope, settings: Record<string, string
     ...clientsOf(t, program.address),
     program,
     folder,
+    store,
     async log() {
       const text = await readFile(join(folder, `${name}.log`), 'utf8');
       const lines = text.split('\n').filter((line) => line.startsWith('{'));

@@ -3,7 +3,7 @@ import t from 'tap';
 import { openEvents } from '../clients/events.ts';
 import type { Message } from '../clients/inbox.ts';
 import { connect } from '../clients/peer.ts';
-import { build, type TestScope, type TestServer } from '../helper.ts';
+import { beside, build, type TestScope, type TestServer } from '../helper.ts';
 import { assignedRide, member, type Ride } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -14,7 +14,7 @@ const listen = (t: TestScope, s: TestServer, ride: Ride, query = '', more: Recor
 const typesOf = (messages: readonly Message[]): string[] =>
   messages.filter((m) => m.trip_event).map((m) => m.trip_event.type);
 const secondNode = (t: TestScope, s: TestServer, env: Record<string, string> = {}) =>
-  build(t, { env: { ...env, REDIS_URL: s.redisUrl, SQLITE_FILE: s.config.sqliteFile! } });
+  build(t, { env: { ...env, ...beside(s) } });
 
 async function sessionsOf(s: TestServer, namespace: string): Promise<number> {
   const { body } = await s.rest('GET', '/admin/stats', (await member(s, 'admin')).token);

@@ -9,7 +9,7 @@ import { createStoreAt, eventOf, next, type Place, THINGS, type Thing, thing } f
 
 const [placeJson, mode, name, times] = process.argv.slice(2);
 const place = JSON.parse(placeJson!) as Place;
-const store = createStoreAt(place);
+const store = await createStoreAt(place);
 const things = store.collection(THINGS);
 await store.open();
 

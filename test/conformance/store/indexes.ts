@@ -65,7 +65,7 @@ export const indexCases: Cases = {
   },
 
   'an index that cannot be had everywhere is a defect of its declaration': async (t, place) => {
-    const store = createStoreAt(place);
+    const store = await createStoreAt(place);
     t.after(() => store.close());
     const declare = (index: Partial<IndexSpec>): void => {
       const made = { name: 'x', fields: ['a'], ...index };
@@ -85,7 +85,7 @@ export const indexCases: Cases = {
     const { things, store } = await openAt(t, place);
     for (const one of [thing({ note: 'same' }), thing({ note: 'same' })]) await things.insert(one);
     await store.close();
-    const again = createStoreAt(place);
+    const again = await createStoreAt(place);
     again.collection<Thing>({ ...THINGS, indexes: [{ name: 'note', fields: ['note'], unique: true }] });
     await t.rejects(again.open(), { code: 'RIDE_ALREADY_EXISTS', facts: { collection: 'things', index: 'note' } });
     await again.close();
@@ -100,7 +100,7 @@ export const indexCases: Cases = {
     await store.close();
     await t.rejects(things.get(one.id), { code: 'RIDE_UNAVAILABLE' });
     await t.rejects(store.ping(), { code: 'RIDE_UNAVAILABLE' });
-    const again = createStoreAt(place);
+    const again = await createStoreAt(place);
     const indexes = [...THINGS.indexes, { name: 'note', fields: ['note'], unique: true, sparse: true }];
     const reopened = again.collection<Thing>({ ...THINGS, indexes });
     t.throws(() => again.collection(THINGS), /things/);

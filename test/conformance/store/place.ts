@@ -1,6 +1,4 @@
 /** Where a store under test lives, as plain data, so that a child process can open the same one. */
-import { createMongoStore } from '../../../src/adapters/mongodb/store.ts';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { formatId } from '../../../src/domain/ids.ts';
 import type { Collection, CollectionSpec, OutboxEvent, Store, StoredDocument } from '../../../src/ports/store.ts';
 
@@ -8,9 +6,13 @@ export type Place = { adapter: 'sqlite'; file: string } | { adapter: 'mongodb'; 
 
 export const REGION = 'blr';
 
-export function createStoreAt(place: Place): Store {
-  if (place.adapter === 'mongodb')
+/** Not open yet. The driver of the one that is not used is not loaded. */
+export async function createStoreAt(place: Place): Promise<Store> {
+  if (place.adapter === 'mongodb') {
+    const { createMongoStore } = await import('../../../src/adapters/mongodb/store.ts');
     return createMongoStore({ url: place.url, database: place.database, region: REGION });
+  }
+  const { createSqliteStore } = await import('../../../src/adapters/sqlite/store.ts');
   return createSqliteStore({ file: place.file });
 }
 
@@ -73,7 +75,7 @@ export interface Opened {
 
 /** Opens the store at `place` and closes it after the test. */
 export async function openAt(t: { after(fn: () => unknown): void }, place: Place): Promise<Opened> {
-  const store = createStoreAt(place);
+  const store = await createStoreAt(place);
   const things = store.collection(THINGS);
   const others = store.collection(OTHERS);
   await store.open();

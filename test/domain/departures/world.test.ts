@@ -5,7 +5,7 @@
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { holdsSeats, owedMinor } from '../../../src/domain/bookings/rules.ts';
 import type { Departure } from '../../../src/domain/departures/departure.ts';
 import { evolveDeparture, isSettled } from '../../../src/domain/departures/rules.ts';
@@ -13,7 +13,8 @@ import { isDriven, isTerminal } from '../../../src/domain/statuses.ts';
 import { RideError } from '../../../src/errors.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
 import { until } from '../../until.ts';
-import { CENTER, manualClock, near, person, type Stack, shared, stack } from '../stack.ts';
+import { type Ground, grounds, manualClock } from '../shared.ts';
+import { CENTER, near, person, type Stack, stack } from '../stack.ts';
 
 const HOUR = 3_600_000;
 const REFUSALS = [
@@ -50,15 +51,17 @@ const does: fc.Arbitrary<Does> = fc.oneof(
 const act = fc.record({ node: fc.nat(1), does });
 
 const clock = manualClock();
-const place = await shared(t, clock);
-const nodes = [await stack(t, place), await stack(t, place)] as const;
+
+type Nodes = readonly [Stack, Stack];
 
 /** Three departures at the same time, two of them of one driver. */
 class World {
+  readonly nodes: Nodes;
   readonly run: number;
   readonly ids: string[] = [];
 
-  constructor(run: number) {
+  constructor(nodes: Nodes, run: number) {
+    this.nodes = nodes;
     this.run = run;
   }
 
@@ -71,7 +74,7 @@ class World {
         ...{ driverId: this.driver(i).userId, pickup: CENTER, dropoff: near(20_000), city: 'testville' },
         ...{ departureTime: clock.now() + HOUR / 2, seats: 3, seatFareMinor: 500, vehicleClass: 'standard' as const },
       };
-      this.ids.push((await nodes[i % 2]!.departures.publish(this.driver(i), input)).departure.id);
+      this.ids.push((await this.nodes[i % 2]!.departures.publish(this.driver(i), input)).departure.id);
     }
   }
 
@@ -99,8 +102,8 @@ class World {
     // Of two departures of one driver the other may have to end first.
     for (const which of [0, 1, 2, 1]) {
       for (const act of ['arrive', 'start', 'complete'] as const)
-        await this.do({ act, which }, nodes[0]).catch(ifRefused);
-      for (const node of nodes) await node.idle();
+        await this.do({ act, which }, this.nodes[0]).catch(ifRefused);
+      for (const node of this.nodes) await node.idle();
     }
   }
 
@@ -141,6 +144,7 @@ async function checkTold({ id, history }: Departure, s: Stack): Promise<void> {
 }
 
 async function checkLists(departures: readonly Departure[], world: World): Promise<void> {
+  const { nodes } = world;
   const desk = person('admin', 'desk');
   for (const { id, bookings } of departures) {
     const { items } = await nodes[0].bookings.list(desk, { tripId: id, pageSize: 500 });
@@ -158,7 +162,7 @@ async function checkLists(departures: readonly Departure[], world: World): Promi
 }
 
 /** Holds become captures or are let go of behind the answers: waited for, then compared. */
-async function checkMoney(departures: readonly Departure[]): Promise<void> {
+async function checkMoney(departures: readonly Departure[], nodes: Nodes): Promise<void> {
   // Two nodes may tell a payment of its booking's end before another has begun it: that is found as every lost step is.
   clock.add(1);
   await nodes[0].payments.reconcile(0);
@@ -175,33 +179,47 @@ async function checkMoney(departures: readonly Departure[]): Promise<void> {
   if ((await nodes[1].provider.openHolds(Number.MAX_SAFE_INTEGER, 10)).items.length > 0) throw new Error('a hold');
 }
 
-t.test('whatever passengers and drivers do on two nodes at once', async (t) => {
-  const seen = new Map<string, number>();
-  let runs = 0;
+const seen = new Map<string, number>();
+
+/** One program on two nodes, and what must hold after it. */
+async function play(nodes: Nodes, run: number, turns: { node: number; does: Does }[][]): Promise<void> {
+  const world = new World(nodes, run);
+  const read = () => Promise.all(world.ids.map((id) => nodes[run % 2]!.departures.get(id)));
+  await world.open();
+  for (const acts of turns) {
+    await Promise.all(acts.map(({ node, does }) => world.do(does, nodes[node]!).catch(ifRefused)));
+    clock.add(HOUR / 8);
+  }
+  for (const node of [...nodes, ...nodes]) await node.idle();
+  await checkLists(await read(), world);
+  await world.finish();
+  const departures = await read();
+  for (const departure of departures) {
+    if (!isTerminal(departure.status)) throw new Error(`${departure.id} is ${departure.status} for ever`);
+    checkSeats(departure);
+    await checkTold(departure, nodes[0]);
+    for (const { status } of [departure, ...departure.bookings]) seen.set(status, (seen.get(status) ?? 0) + 1);
+  }
+  await checkLists(departures, world);
+  await checkMoney(departures, nodes);
+  if ((await nodes[0].collections.trips.pending(Number.MAX_SAFE_INTEGER, 10)).length > 0) throw new Error('outbox');
+}
+
+async function tryOn(t: Test, ground: Ground): Promise<void> {
+  const place = await ground.place(t, clock);
+  const nodes: Nodes = [await stack(t, place), await stack(t, place)];
+  let run = 0;
   const turns = fc.array(fc.array(act, { minLength: 2, maxLength: 8 }), { minLength: 3, maxLength: 8 });
-  const property = fc.asyncProperty(turns, async (turns) => {
-    const world = new World(++runs);
-    await world.open();
-    for (const acts of turns) {
-      await Promise.all(acts.map(({ node, does }) => world.do(does, nodes[node]!).catch(ifRefused)));
-      clock.add(HOUR / 8);
-    }
-    for (const node of [...nodes, ...nodes]) await node.idle();
-    const halfway = await Promise.all(world.ids.map((id) => nodes[runs % 2]!.departures.get(id)));
-    await checkLists(halfway, world);
-    await world.finish();
-    const departures = await Promise.all(world.ids.map((id) => nodes[runs % 2]!.departures.get(id)));
-    for (const departure of departures) {
-      if (!isTerminal(departure.status)) throw new Error(`${departure.id} is ${departure.status} for ever`);
-      checkSeats(departure);
-      await checkTold(departure, nodes[0]);
-      for (const { status } of [departure, ...departure.bookings]) seen.set(status, (seen.get(status) ?? 0) + 1);
-    }
-    await checkLists(departures, world);
-    await checkMoney(departures);
-    if ((await nodes[0].collections.trips.pending(Number.MAX_SAFE_INTEGER, 10)).length > 0) throw new Error('outbox');
-  });
-  await t.resolves(fc.assert(property, { numRuns: 15, endOnFailure: true }));
+  const property = fc.asyncProperty(turns, (turns) => play(nodes, ++run, turns));
+  await t.resolves(fc.assert(property, { numRuns: ground.runs(15), endOnFailure: true }));
+}
+
+for (const ground of await grounds(t))
+  t.test(`whatever passengers and drivers do on two nodes at once, on ${ground.name}`, { skip: ground.skip }, (t) =>
+    tryOn(t, ground),
+  );
+
+t.test('departures and bookings come to every end', async (t) => {
   for (const status of ['completed', 'cancelled'])
     t.ok(seen.has(status), `${status} among ${JSON.stringify([...seen])}`);
 });

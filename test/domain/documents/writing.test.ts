@@ -1,12 +1,10 @@
 /** Writers of one document over a real store: nobody's write is lost, and who loses too often is told so. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { checkVersion, isTaken, LOST, put, untilWritten } from '../../../src/domain/documents/writing.ts';
 import { RideError } from '../../../src/errors.ts';
 import type { StoredDocument } from '../../../src/ports/store.ts';
+import { createStoreAt } from '../../conformance/store/place.ts';
+import { ownStore } from '../../servers/own-store.ts';
 
 interface Tally extends StoredDocument {
   by: string[];
@@ -15,14 +13,10 @@ interface Tally extends StoredDocument {
 const NEW: Tally = { id: 'tally', region: 'test', createdAt: 1, version: 1, by: [] };
 
 async function tallies(t: Test) {
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-writing-'));
-  const store = createSqliteStore({ file: join(folder, 'ride.sqlite') });
+  const store = await createStoreAt(await ownStore(t));
   const collection = store.collection<Tally>({ name: 'tallies', indexes: [] });
   await store.open();
-  t.teardown(async () => {
-    await store.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  t.teardown(() => store.close());
   return collection;
 }
 

@@ -1,30 +1,27 @@
 /** Calls under an idempotency key over a real store: one does the work, whoever repeats it is told the same, also after a crash. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { type Answer, type CallRecord, callCollection, createCalls } from '../../../src/domain/idempotency/calls.ts';
 import type { Store } from '../../../src/ports/store.ts';
-import { type ManualClock, manualClock } from '../stack.ts';
+import { createStoreAt } from '../../conformance/store/place.ts';
+import { ownStore } from '../../servers/own-store.ts';
+import { type ManualClock, manualClock } from '../shared.ts';
 
 const ANSWER: Answer = { status: 200, headers: { etag: '"2"' }, body: '{"version":2}' };
 const KEY = { id: 'idem:a', bodyHash: 'one' };
 const OTHER_BODY = { ...KEY, bodyHash: 'two' };
 
 async function place(t: Test) {
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-calls-'));
+  const where = await ownStore(t);
   const stores: Store[] = [];
   t.teardown(async () => {
     await Promise.all(stores.map((store) => store.close()));
-    await rm(folder, { recursive: true, force: true });
   });
   const clock = manualClock();
   return {
     clock,
     /** A node on the one store. */
     async node() {
-      const store = createSqliteStore({ file: join(folder, 'ride.sqlite') });
+      const store = await createStoreAt(where);
       stores.push(store);
       const records = store.collection(callCollection);
       await store.open();

@@ -4,10 +4,11 @@
  */
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { createRelay, type Relay } from '../../../src/domain/outbox/relay.ts';
 import type { Collection, OutboxEvent, StoredDocument } from '../../../src/ports/store.ts';
+import { createStoreAt, type Place } from '../../conformance/store/place.ts';
 import { note, quiet, realtimeNode } from '../../realtime/node.ts';
+import { ownStore } from '../../servers/own-store.ts';
 import { startRedis } from '../../servers/redis.ts';
 import { until } from '../../until.ts';
 
@@ -43,9 +44,9 @@ interface Node {
   published: string[];
 }
 
-async function node(t: Test, redisUrl: string, file: string, log: Log): Promise<Node> {
+async function node(t: Test, redisUrl: string, place: Place, log: Log): Promise<Node> {
   const { bus } = await realtimeNode(t, redisUrl);
-  const store = createSqliteStore({ file });
+  const store = await createStoreAt(place);
   const things = store.collection<Thing>({ name: 'things', indexes: [] });
   await store.open();
   t.after(() => store.close());
@@ -75,9 +76,9 @@ async function node(t: Test, redisUrl: string, file: string, log: Log): Promise<
 
 async function nodes(t: Test, log: Log, count: number): Promise<Node[]> {
   const { url } = await startRedis(t);
-  const file = `${t.testdir()}/recording.sqlite`;
+  const place = await ownStore(t);
   const all: Node[] = [];
-  for (let i = 0; i < count; i++) all.push(await node(t, url, file, log));
+  for (let i = 0; i < count; i++) all.push(await node(t, url, place, log));
   return all;
 }
 

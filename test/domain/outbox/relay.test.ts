@@ -6,12 +6,13 @@ import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { ScriptedRedis } from '../../../src/adapters/redis/scripts.ts';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { createRelay, type OutboxHandler, type Relay } from '../../../src/domain/outbox/relay.ts';
 import type { Bus } from '../../../src/ports/bus.ts';
 import type { Collection, OutboxEvent, StoredDocument } from '../../../src/ports/store.ts';
 import { ServerEnvelopeSchema } from '../../../src/realtime/generated/ride/v1/ride_pb.js';
+import { createStoreAt, type Place } from '../../conformance/store/place.ts';
 import { note, quiet, realtimeNode } from '../../realtime/node.ts';
+import { ownStore } from '../../servers/own-store.ts';
 import { startRedis } from '../../servers/redis.ts';
 import { until } from '../../until.ts';
 
@@ -35,9 +36,9 @@ type Fault = 'none' | 'publish' | 'answer' | 'react';
 const seqOf = (payload: Buffer): number => Number(fromBinary(ServerEnvelopeSchema, payload).eventId.split('/')[1]);
 const topicOf = (id: string): string => `trip:${id}`;
 
-async function node(t: Test, redisUrl: string, file: string): Promise<Node> {
+async function node(t: Test, redisUrl: string, place: Place): Promise<Node> {
   const { bus, redis } = await realtimeNode(t, redisUrl);
-  const store = createSqliteStore({ file });
+  const store = await createStoreAt(place);
   const things = store.collection<Thing>({ name: 'things', indexes: [] });
   await store.open();
   t.after(() => store.close());
@@ -64,9 +65,9 @@ async function node(t: Test, redisUrl: string, file: string): Promise<Node> {
 
 async function nodes(t: Test, count: number): Promise<Node[]> {
   const { url } = await startRedis(t);
-  const file = `${t.testdir()}/relay.sqlite`;
+  const place = await ownStore(t);
   const all: Node[] = [];
-  for (let i = 0; i < count; i++) all.push(await node(t, url, file));
+  for (let i = 0; i < count; i++) all.push(await node(t, url, place));
   return all;
 }
 

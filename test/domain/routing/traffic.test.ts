@@ -1,24 +1,18 @@
 /** Learnt traffic over a real store: shared by nodes, never twice from one trip, never lost to a race, never in anyone's way. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import type { Way } from '../../../src/domain/routing/rules.ts';
 import { createTraffic, trafficCollection } from '../../../src/domain/routing/traffic.ts';
 import { RideError } from '../../../src/errors.ts';
+import { createStoreAt } from '../../conformance/store/place.ts';
+import { ownStore } from '../../servers/own-store.ts';
 import { until } from '../../until.ts';
-import { type ManualClock, manualClock } from '../stack.ts';
+import { type ManualClock, manualClock } from '../shared.ts';
 
 async function storeOf(t: Test) {
-  const folder = await mkdtemp(join(tmpdir(), 'ridestream-traffic-'));
-  const store = createSqliteStore({ file: join(folder, 'ride.sqlite') });
+  const store = await createStoreAt(await ownStore(t));
   const records = store.collection(trafficCollection);
   await store.open();
-  t.teardown(async () => {
-    await store.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  t.teardown(() => store.close());
   return records;
 }
 

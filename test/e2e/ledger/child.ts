@@ -9,12 +9,12 @@ import { connectRedis } from '../../../src/adapters/redis/connection.ts';
 import { withScripts } from '../../../src/adapters/redis/scripts.ts';
 import { claimSpools } from '../../../src/adapters/spool/folders.ts';
 import { createSpooledSink } from '../../../src/adapters/spool/spooled-sink.ts';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { createTracing } from '../../../src/adapters/system/tracing.ts';
 import { createRelay } from '../../../src/domain/outbox/relay.ts';
 import type { EventSink } from '../../../src/ports/event-sink.ts';
 import type { OutboxEvent } from '../../../src/ports/store.ts';
 import { createEventSink } from '../../../src/realtime/event-sink.ts';
+import { createStoreAt } from '../../conformance/store/place.ts';
 import { note, quiet } from '../../realtime/node.ts';
 import { until } from '../../until.ts';
 import { CHANGES, IDS, type LedgerPlace, type Life, type Point, type Thing } from './ledger.ts';
@@ -61,7 +61,7 @@ const bus = createRedisBus(redis, {
   onError: () => {},
   log: quiet,
 });
-const store = createSqliteStore({ file: join(place.folder, 'ledger.sqlite') });
+const store = await createStoreAt(place.store);
 const things = store.collection<Thing>({ name: 'things', indexes: [] });
 await store.open();
 const sink = await openSink();

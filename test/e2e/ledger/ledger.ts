@@ -4,11 +4,10 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { createSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import type { StoredDocument } from '../../../src/ports/store.ts';
+import { createStoreAt, type Place } from '../../conformance/store/place.ts';
 import type { TestScope } from '../../servers/process.ts';
 
 export interface Thing extends StoredDocument {
@@ -31,7 +30,8 @@ export interface Life {
 export interface LedgerPlace {
   broker: string;
   redisUrl: string;
-  /** Of the store and the spools. */
+  store: Place;
+  /** Of the spools. */
   folder: string;
 }
 
@@ -83,7 +83,7 @@ export async function checkLedger(
 ): Promise<void> {
   const property = fc.asyncProperty(LIVES, async (lives) => {
     for (const life of [...lives, { point: null, nth: 0, refusals: 1 }]) await live(t, place, life);
-    const store = createSqliteStore({ file: join(place.folder, 'ledger.sqlite') });
+    const store = await createStoreAt(place.store);
     const things = store.collection<Thing>({ name: 'things', indexes: [] });
     await store.open();
     try {
