@@ -67,6 +67,10 @@ export function createServices(given: Ports, settings: DomainSettings): DomainSe
     legOf: routing.leg,
     tariff: settings.tariff,
     quoteTtlMs: settings.quoteTtlMs,
+    cities: {
+      citiesAt: (place) => intelligence.geofences.citiesAt(place),
+      isDrawn: (city) => intelligence.geofences.isDrawn(city),
+    },
     zoneOf: ports.zoneOf,
     meter: ports.moneyMeter,
   });

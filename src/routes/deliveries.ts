@@ -20,6 +20,7 @@ import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
 import { forWhom, requireRole } from './roles.ts';
 import { PAGES, searchOf } from './search.ts';
+import { cityAndQuote } from './trip-city.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface DeliveryRouteOptions {
@@ -71,14 +72,13 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<DeliveryRouteOptions> = a
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
-        city: geofences.cityOf(body.pickup, body.city, principal.city),
+        ...cityAndQuote(geofences, principal, body),
         pickupContact: body.pickup_contact,
         dropoffContact: body.dropoff_contact,
         parcel: { ...parcel, weightG: weight_g },
         accepts: body.accepts ?? ['code' as const],
         ...(body.vehicle_class ? { vehicleClass: body.vehicle_class } : {}),
         ...(body.note ? { note: body.note } : {}),
-        ...(body.quote_id ? { quoteId: body.quote_id } : {}),
         ...tripLimit(principal),
       });
       const key = idempotencyKey(principal, 'POST /deliveries', headers['idempotency-key'], body);

@@ -28,6 +28,7 @@ import { problems } from './problems.ts';
 import { sends } from './response-headers.ts';
 import { forWhom, requireRole } from './roles.ts';
 import { PAGES, searchOf } from './search.ts';
+import { cityAndQuote } from './trip-city.ts';
 import type { TripLimit } from './trip-limit.ts';
 
 export interface TripRouteOptions {
@@ -95,10 +96,9 @@ export const tripRoutes: FastifyPluginAsyncTypebox<TripRouteOptions> = async (ap
         riderId,
         pickup: body.pickup,
         dropoff: body.dropoff,
-        city: geofences.cityOf(body.pickup, body.city, principal.city),
+        ...cityAndQuote(geofences, principal, body),
         vehicleClass: body.vehicle_class ?? ('standard' as const),
         ...(body.note ? { note: body.note } : {}),
-        ...(body.quote_id ? { quoteId: body.quote_id } : {}),
         ...(body.pickup_at === undefined ? {} : { pickupAt: body.pickup_at }),
         ...tripLimit(principal),
       });

@@ -67,6 +67,50 @@ t.test('refusals', async (t) => {
   t.equal((await get('trips/none/fare', rider)).status, 404);
 });
 
+t.test('a quote holds in its city however cities are drawn anew, until the city is drawn no more', async (t) => {
+  const [rider, admin] = [await member(s, 'rider'), await member(s, 'admin')];
+  const from = somewhere();
+  const square = (center: { lat: number; lng: number }) => {
+    const corner = (x: number, y: number) => [center.lng + x / 100, center.lat + y / 100];
+    const ring = [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1), corner(-1, -1)];
+    return { type: 'Polygon', coordinates: [ring] };
+  };
+  const drawing = (city: string, center = from) => ({ name: city, city, purpose: 'city', geometry: square(center) });
+  const drawn = await rest('POST', '/admin/geofences', admin.token, drawing('oldville'));
+  const path = drawn.headers.get('location')!;
+  const quoted = async () => (await post('quotes', rider, journey(from))).body;
+  const quotes = [await quoted(), await quoted(), await quoted(), await quoted()];
+  t.same(new Set(quotes.map(({ city }) => city)), new Set(['oldville']));
+  const book = (quote: { id: string }, more = {}) =>
+    post('trips', rider, { ...journey(from), ...more, quote_id: quote.id });
+
+  t.equal((await rest('PUT', path, admin.token, drawing('oldville', north(from, 9000)))).status, 200);
+  t.equal((await rest('POST', '/admin/geofences', admin.token, drawing('newville'))).status, 201);
+  t.equal((await quoted()).city, 'newville', 'a quote of now');
+  for (const [quote, more] of [
+    [quotes[0], {}],
+    [quotes[1], { city: 'oldville' }],
+  ] as const) {
+    const { status, body } = await book(quote, more);
+    t.hasStrict({ status, body }, { status: 201, body: { city: 'oldville' } });
+    t.equal(body.estimate.fare_minor, quote.fare.total_minor);
+  }
+  const stated = await book(quotes[2], { city: 'newville' });
+  t.hasStrict(stated, { status: 400, body: { field: 'city', rule: 'as it was quoted' } });
+
+  t.equal((await rest('DELETE', path, admin.token)).status, 204);
+  const refused = await book(quotes[3]);
+  t.hasStrict(refused, {
+    status: 409,
+    body: { code: 'RIDE_QUOTE_EXPIRED', field: 'quote_id', facts: { city: 'oldville' } },
+  });
+  t.match(refused.body.detail, /no city oldville any more/);
+  const contact = { name: 'Ann', phone: '+12025550123' };
+  const parcel = { pickup_contact: contact, dropoff_contact: contact, parcel: { description: 'books', weight_g: 900 } };
+  const order = { ...journey(from), ...parcel, vehicle_class: 'standard', quote_id: quotes[3].id };
+  t.hasStrict(await post('deliveries', rider, order), { status: 409, body: { code: 'RIDE_QUOTE_EXPIRED' } });
+});
+
 t.test('a rider who cancels late pays the fee, line by line', async (t) => {
   const ride = await assignedRide(t, s);
   // The free time is nought, but the fee is for more than that.

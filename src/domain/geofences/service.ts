@@ -198,6 +198,12 @@ export function createGeofences(deps: GeofencesDeps) {
       });
     },
 
+    /** Whether a city is drawn anywhere: asked of the store, for this node may not have heard of it yet. @throws RideError RIDE_UNAVAILABLE */
+    async isDrawn(city: string): Promise<boolean> {
+      const where = { city, purpose: 'city', isRemoved: false };
+      return (await geofences.page({ where, pageSize: 1 })).items.length > 0;
+    },
+
     crossings: (id: string, query: { pageSize: number; pageToken?: string }): Promise<Page<Crossing>> =>
       crossings.page({
         where: { geofenceId: id },

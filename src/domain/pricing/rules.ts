@@ -77,6 +77,8 @@ export interface Quote extends Journey {
   /** The trip that is booked with it has this id. */
   tripId: string;
   terms: Terms;
+  /** The pick-up lay in its city as that was drawn; false where no city was. Missing: a quote of an earlier version. */
+  isDrawn?: boolean;
   /** Until when it may be booked, epoch ms (domain time). */
   expiresAt: number;
 }

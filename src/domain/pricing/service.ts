@@ -8,6 +8,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { MoneyMeter } from '../../ports/money-meter.ts';
 import type { Seal } from '../../ports/seal.ts';
 import type { LatLng } from '../geo.ts';
+import type { Geofences } from '../geofences/service.ts';
 import type { Ids } from '../ids.ts';
 import type { Eta } from '../routing/service.ts';
 import {
@@ -32,6 +33,7 @@ export interface PricingDeps {
   tariff: Tariff;
   /** Domain ms. */
   quoteTtlMs: number;
+  cities: Pick<Geofences, 'citiesAt' | 'isDrawn'>;
   /** H3 cell of a place at the zone resolution. */
   zoneOf(lat: number, lng: number): string;
   meter: MoneyMeter;
@@ -40,6 +42,9 @@ export interface PricingDeps {
 const PREFIX = 'quote_';
 /** Of what a sealed text holds; a text of another form is of another time. */
 const FORM = 1;
+
+/** What is to be booked with a quote; without a city it is that of the quote. */
+export type QuotedJourney = Omit<Journey, 'city'> & { city?: string };
 
 export type Pricing = ReturnType<typeof createPricing>;
 
@@ -50,7 +55,11 @@ export function checkJourney({ pickup, dropoff }: Pick<Journey, 'pickup' | 'drop
 }
 
 export function createPricing(deps: PricingDeps) {
-  const { seal, surge, clock, ids, tariff, meter } = deps;
+  const { seal, surge, clock, ids, tariff, cities, meter } = deps;
+
+  /** The refusal of a quote that holds no longer, which another may replace. */
+  const over = (why: string, rule: string, facts: NonNullable<RideError['facts']>): RideError =>
+    new RideError('RIDE_QUOTE_EXPIRED', `${why}; ask for another`, { field: 'quote_id', rule, facts });
 
   async function terms(journey: Journey, quoted: boolean, isLater = false): Promise<Terms> {
     const zone = deps.zoneOf(journey.pickup.lat, journey.pickup.lng);
@@ -69,12 +78,12 @@ export function createPricing(deps: PricingDeps) {
   }
 
   /** What of `journey` is not as it was quoted; null when all is. */
-  function difference(quote: Quote, journey: Journey): string | null {
+  function difference(quote: Quote, journey: QuotedJourney): string | null {
     const same = (a: LatLng, b: LatLng): boolean => a.lat === b.lat && a.lng === b.lng;
     if (quote.riderId !== journey.riderId) return 'rider_id';
     if (!same(quote.pickup, journey.pickup)) return 'pickup';
     if (!same(quote.dropoff, journey.dropoff)) return 'dropoff';
-    if (quote.city !== journey.city) return 'city';
+    if (journey.city !== undefined && quote.city !== journey.city) return 'city';
     return quote.vehicleClass === journey.vehicleClass ? null : 'vehicle_class';
   }
 
@@ -91,6 +100,7 @@ export function createPricing(deps: PricingDeps) {
         dropoff: { lat: journey.dropoff.lat, lng: journey.dropoff.lng },
         tripId: ids.next('trip'),
         terms: await terms(journey, true),
+        isDrawn: cities.citiesAt(journey.pickup).includes(city),
         expiresAt: clock.now() + deps.quoteTtlMs,
       };
       const id = PREFIX + seal.close(JSON.stringify({ form: FORM, ...quote }));
@@ -99,10 +109,10 @@ export function createPricing(deps: PricingDeps) {
     },
 
     /**
-     * The quote of an id, for the journey that is to be booked with it; its expiry is the caller's question.
+     * The quote of an id, for the journey that is to be booked with it; whether it holds is the caller's question.
      * @throws RideError RIDE_INVALID_INPUT: `quote_id` when it is none of ours, else the field that was quoted otherwise
      */
-    open(id: string, journey: Journey): Quote {
+    open(id: string, journey: QuotedJourney): Quote {
       const text = id.startsWith(PREFIX) ? seal.open(id.slice(PREFIX.length)) : null;
       const quote = text === null ? null : (JSON.parse(text) as Quote & { form: number });
       if (quote?.form !== FORM) throw invalidInput('quote_id', 'the id of a quote as it was given');
@@ -111,17 +121,22 @@ export function createPricing(deps: PricingDeps) {
       return quote;
     },
 
-    /** @throws RideError RIDE_QUOTE_EXPIRED */
+    /** @throws RideError RIDE_QUOTE_EXPIRED (facts: expired_at) */
     checkExpiry({ expiresAt }: Quote): void {
       if (clock.now() < expiresAt) return;
-      throw new RideError('RIDE_QUOTE_EXPIRED', 'The quote has expired; ask for another', {
-        field: 'quote_id',
-        rule: 'a quote that has not expired',
-        facts: { expired_at: expiresAt },
-      });
+      throw over('The quote has expired', 'a quote that has not expired', { expired_at: expiresAt });
     },
 
-    /** A request was refused, perhaps since its quote has expired. */
+    /**
+     * A quote holds in the city in which it was made, however that was drawn anew since; but not when the city is drawn no more at all.
+     * @throws RideError RIDE_QUOTE_EXPIRED (facts: city), RIDE_UNAVAILABLE
+     */
+    async checkCity({ city, pickup, isDrawn }: Quote): Promise<void> {
+      if (!isDrawn || cities.citiesAt(pickup).includes(city) || (await cities.isDrawn(city))) return;
+      throw over(`There is no city ${city} any more`, 'a quote of a city that is there', { city });
+    },
+
+    /** A request was refused, perhaps since its quote holds no longer. */
     refused(error: unknown): void {
       if (error instanceof RideError && error.code === 'RIDE_QUOTE_EXPIRED') meter.quote('expired');
     },

@@ -21,7 +21,8 @@ export interface TripRequest {
   riderId: string;
   pickup: Omit<Place, 'zone' | 'city'>;
   dropoff: Omit<Place, 'zone' | 'city'>;
-  city: string;
+  /** Missing: as it was quoted. */
+  city?: string;
   vehicleClass: VehicleClass;
   note?: string;
   /** Books the quote of this id, which must be of the same journey. */
@@ -50,8 +51,11 @@ export interface RequestsDeps {
   onFact(trip: Trip, fact: TripFact): void;
 }
 
+/** A request whose city is known. */
+type Located = TripRequest & { city: string };
+
 interface Prepared {
-  input: TripRequest;
+  input: Located;
   quote: Quote | null;
 }
 
@@ -67,7 +71,7 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     Math.max(now, (pickupAt ?? now) - deps.dispatchAheadMs);
 
   /** @param zone of the pick-up */
-  function newTrip(id: string, input: TripRequest, terms: Terms, zone: string, now: number): Trip {
+  function newTrip(id: string, input: Located, terms: Terms, zone: string, now: number): Trip {
     const { city, pickup, dropoff } = input;
     return {
       id,
@@ -102,7 +106,7 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     };
   }
 
-  async function insert(id: string, input: TripRequest, quote: Quote | null, requestKey?: string): Promise<Trip> {
+  async function insert(id: string, input: Located, quote: Quote | null, requestKey?: string): Promise<Trip> {
     const isLater = matchFromOf(input, clock.now()) > clock.now();
     const terms = quote?.terms ?? (await deps.pricing.termsNow(input, isLater));
     const now = clock.now();
@@ -128,14 +132,17 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     if (aheadMs < -PAST_MS) throw invalidInput('pickup_at', 'not in the past');
   }
 
-  /** @throws RideError RIDE_INVALID_INPUT, RIDE_QUOTE_EXPIRED */
-  function prepare(wish: Wish<TripRequest>): Prepared {
+  /** @throws RideError RIDE_INVALID_INPUT, RIDE_QUOTE_EXPIRED, RIDE_UNAVAILABLE */
+  async function prepare(wish: Wish<TripRequest>): Promise<Prepared> {
     const input = wished(wish);
     checkJourney(input);
     checkPickupAt(input);
     const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
     if (quote) deps.pricing.checkExpiry(quote);
-    return { input, quote };
+    if (quote) await deps.pricing.checkCity(quote);
+    const city = quote?.city ?? input.city;
+    if (city === undefined) throw invalidInput('city', 'a city, unless a quote says it');
+    return { input: { ...input, city }, quote };
   }
 
   /** Null when its trip was made already, by an earlier request with this key or, if it booked a quote, by any. */

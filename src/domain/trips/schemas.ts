@@ -42,7 +42,8 @@ export const TripRequestSchema = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 2048,
-        description: 'books this quote, which must be of the same journey',
+        description:
+          'books this quote, which must be of the same journey; it holds in the city in which it was made, also when cities were drawn anew since',
       }),
     ),
     pickup_at: Type.Optional(
