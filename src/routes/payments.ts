@@ -41,9 +41,10 @@ export const paymentDeskRoutes: FastifyPluginAsyncTypebox<{ payments: TripPaymen
     {
       schema: {
         operationId: 'retryPayment',
-        summary: 'Have the step of a failed payment taken once more',
+        summary: 'Have the step of a failed payment taken once more, or an unpaid one charged',
         description:
-          'Answers with how the payment stands after it: failed again, or further on. The provider’s keys are those of the first try, so nothing is taken twice.',
+          'Answers with how the payment stands after it: failed or unpaid again, or further on. The provider’s keys are those of the first try, so nothing is taken twice; ' +
+          'to charge one that stayed unpaid is asked of the provider anew.',
         tags,
         security,
         params,

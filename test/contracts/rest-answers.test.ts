@@ -123,7 +123,7 @@ t.test('real answers are as documented, on every route', async (t) => {
   await until(async () => (await get(`${api}/trips/${ride.id}/payment`, ride.rider)).status === 200, 'its payment');
   await get(`${api}/trips/${ride.id}/payment`, ride.driver);
   await get(`${api}/trips/${id}/payment`);
-  const unpaid = await assignedRide(t, s, 'expired-1');
+  const unpaid = await assignedRide(t, s, 'refused-1');
   for (const step of ['arrive', 'start', 'complete'] as const) await unpaid.step(step);
   const failed = async () => (await get('/admin/payments?status=failed', operator)).body.items;
   await until(async () => (await failed()).length > 0, 'a payment to fail');

@@ -10,7 +10,7 @@ const s = await build(t);
 const { rest } = checkedRest(s);
 
 t.test('a capture that the provider refuses for good is listed, counted, and may be tried by people', async (t) => {
-  const { id, rider, step } = await assignedRide(t, s, 'expired-1');
+  const { id, rider, step } = await assignedRide(t, s, 'refused-1');
   const desk = await member(s, 'dispatcher');
   const payment = async () => (await rest('GET', `/api/v1/trips/${id}/payment`, rider.token)).body;
   await until(async () => (await payment()).status === 'held', 'the hold');
@@ -23,7 +23,7 @@ t.test('a capture that the provider refuses for good is listed, counted, and may
   await until(async () => (await payment()).status === 'failed', 'the failure');
   const failed = await payment();
   t.hasStrict(failed, { failed_step: 'capture', due_at: null, captured_minor: 0 });
-  t.match(failed.failure, /The hold has expired/);
+  t.match(failed.failure, /The hold is disputed/);
   t.hasStrict(failed.events.at(-1), { type: 'failed', step: 'capture' });
   const { items } = (await rest('GET', '/admin/payments?status=failed', desk.token)).body;
   t.same(

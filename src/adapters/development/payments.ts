@@ -1,7 +1,8 @@
 /**
  * A payment provider for development and tests: no money moves, but it remembers like a real one. Its holds lie in the store, so that
- * they outlive the process and are the same for all nodes. A rider whose id begins with `declined` is declined; of one
- * whose id begins with `expired` the hold has expired when it is captured, and one that begins with `limited` has no more than was held.
+ * they outlive the process and are the same for all nodes. Riders by the beginning of their ids: `declined` is declined; of `expired` the
+ * hold has lapsed when it is captured, and of `expired-poor` nothing can be charged then; of `refused` a capture is refused for good; and
+ * `limited` has no more than was held.
  */
 import { RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -26,6 +27,8 @@ export const developmentHoldCollection: CollectionSpec<DevelopmentHold> = {
 const CAS_ATTEMPTS = 16;
 const DECLINED = /^declined/;
 const EXPIRED = /^expired/;
+const REFUSED = /^refused/;
+const NOT_CHARGED = /^(declined|expired-poor)/;
 const LIMITED = /^limited/;
 
 const heldMinor = ({ raised, request }: DevelopmentHold): number => raised?.amountMinor ?? request.amountMinor;
@@ -54,30 +57,38 @@ export function createDevelopmentPayments(
     throw new RideError('RIDE_UNAVAILABLE', 'The hold changed too often', { retryAfterMs: 50 });
   }
 
+  /** Remembers what was asked, once for its key. */
+  async function insert(
+    id: string,
+    request: HoldRequest,
+    ends: Pick<DevelopmentHold, 'state' | 'endedBy' | 'capturedMinor'>,
+  ): Promise<void> {
+    if (!Number.isSafeInteger(request.amountMinor) || request.amountMinor < 1) {
+      throw new RideError('RIDE_INVALID_INPUT', 'A whole amount from 1 on', { field: 'amount_minor' });
+    }
+    try {
+      await holds.insert({ id, region, createdAt: clock.now(), version: 1, request, ...ends });
+    } catch (error) {
+      const earlier = await holds.get(id);
+      if (!earlier) throw error;
+      if (!isSame(earlier.request, request)) throw mismatch(request.key);
+    }
+  }
+
   return {
     async hold(request) {
-      if (!Number.isSafeInteger(request.amountMinor) || request.amountMinor < 1) {
-        throw new RideError('RIDE_INVALID_INPUT', 'A hold is of a whole amount from 1 on', { field: 'amount_minor' });
-      }
       const id = `hold_${request.key}`;
-      const made: DevelopmentHold = {
-        id,
-        region,
-        createdAt: clock.now(),
-        version: 1,
-        state: DECLINED.test(request.riderId) ? 'released' : 'open',
-        request,
-        endedBy: null,
-        capturedMinor: 0,
-      };
-      try {
-        await holds.insert(made);
-      } catch (error) {
-        const earlier = await holds.get(id);
-        if (!earlier) throw error;
-        if (!isSame(earlier.request, request)) throw mismatch(request.key);
-      }
-      return DECLINED.test(request.riderId) ? { declined: 'insufficient_funds' } : { holdId: id };
+      const isDeclined = DECLINED.test(request.riderId);
+      await insert(id, request, { state: isDeclined ? 'released' : 'open', endedBy: null, capturedMinor: 0 });
+      return isDeclined ? { declined: 'insufficient_funds' } : { holdId: id };
+    },
+
+    async charge(request) {
+      const id = `charge_${request.key}`;
+      const isDeclined = NOT_CHARGED.test(request.riderId);
+      const capturedMinor = isDeclined ? 0 : request.amountMinor;
+      await insert(id, request, { state: isDeclined ? 'released' : 'captured', endedBy: request.key, capturedMinor });
+      return isDeclined ? { declined: 'insufficient_funds' } : { chargeId: id };
     },
 
     async raise(key, holdId, amountMinor) {
@@ -104,7 +115,10 @@ export function createDevelopmentPayments(
           if (hold.capturedMinor !== amountMinor) throw mismatch(key);
           return null;
         }
-        if (EXPIRED.test(hold.request.riderId)) throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold has expired');
+        if (REFUSED.test(hold.request.riderId)) throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold is disputed');
+        if (hold.state === 'open' && EXPIRED.test(hold.request.riderId)) {
+          throw new RideError('RIDE_ILLEGAL_TRANSITION', 'The hold has lapsed', { facts: { hold: 'lapsed' } });
+        }
         if (hold.state !== 'open') throw new RideError('RIDE_ILLEGAL_TRANSITION', `The hold is ${hold.state}`);
         if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > heldMinor(hold)) {
           throw new RideError('RIDE_INVALID_INPUT', 'No more can be captured than is held', { field: 'amount_minor' });

@@ -1,10 +1,10 @@
-/** What operators do about payments: they see those that failed, and have their step taken once more. */
+/** What operators do about payments: they see those that failed or stayed unpaid, and have their step taken, or the rider charged, once more. */
 import { notFound, RideError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Collection, Filter, Page } from '../../ports/store.ts';
 import { LOST, untilWritten } from '../documents/writing.ts';
 import type { Payment } from './payment.ts';
-import type { PaymentStatus } from './rules.ts';
+import type { PaymentCommand, PaymentStatus } from './rules.ts';
 
 export interface PaymentDeskDeps {
   payments: Collection<Payment>;
@@ -13,6 +13,7 @@ export interface PaymentDeskDeps {
   attempts: number;
   /** Takes the step that a payment waits for; a failure is written down. */
   step(paymentId: string): Promise<void>;
+  command(paymentId: string, command: PaymentCommand): Promise<Payment | null>;
 }
 
 export interface PaymentQuery {
@@ -23,7 +24,7 @@ export interface PaymentQuery {
 
 export type PaymentDesk = ReturnType<typeof createPaymentDesk>;
 
-export function createPaymentDesk({ payments, clock, attempts, step }: PaymentDeskDeps) {
+export function createPaymentDesk({ payments, clock, attempts, step, command }: PaymentDeskDeps) {
   /** @throws RideError RIDE_NOT_FOUND */
   async function get(id: string): Promise<Payment> {
     const payment = await payments.get(id);
@@ -43,16 +44,22 @@ export function createPaymentDesk({ payments, clock, attempts, step }: PaymentDe
     countFailed: (): Promise<number> => payments.count({ status: 'failed' }),
 
     /**
-     * Has the step of a payment that failed taken now, and looked after anew if it fails again. Resolves how it stands after it.
-     * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION (facts: status) when it is not failed, RIDE_CONFLICT
+     * Has the step of a payment that failed taken now, and looked after anew if it fails again; of one that stayed unpaid, has what is owed
+     * charged. Resolves how it stands after it.
+     * @throws RideError RIDE_NOT_FOUND, RIDE_ILLEGAL_TRANSITION (facts: status) when it is neither, RIDE_CONFLICT
      */
     async retry(id: string): Promise<Payment> {
+      if ((await get(id)).status === 'unpaid') {
+        await command(id, { type: 'charge' });
+        await step(id);
+        return get(id);
+      }
       await untilWritten('payment', async () => {
         const payment = await get(id);
         if (payment.status !== 'failed') {
           throw new RideError('RIDE_ILLEGAL_TRANSITION', `A payment that is ${payment.status} is not to be retried`, {
             field: 'payment_id',
-            rule: 'a payment that failed',
+            rule: 'a payment that failed or stayed unpaid',
             facts: { status: payment.status },
           });
         }

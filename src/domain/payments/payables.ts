@@ -9,6 +9,7 @@ import { type Departure, isDeparture } from '../departures/departure.ts';
 import { isSettled } from '../departures/rules.ts';
 import { LOST, untilWritten } from '../documents/writing.ts';
 import { holdMinor } from '../pricing/rules.ts';
+import { isOperator, type Principal } from '../roles.ts';
 import { isTerminal, SYSTEM } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
 import { chargeOf, type Trip, termsOf } from '../trips/trip.ts';
@@ -42,6 +43,15 @@ export interface PayablesDeps {
 
 const SELF = { userId: SYSTEM, role: 'service' } as const;
 const REASON = 'payment_declined';
+
+/** Whoever drives a trip may read it, and not what its rider pays with, whatever role he asks in. @throws RideError RIDE_FORBIDDEN */
+export function checkPayer({ userId, role }: Principal, payerId: string, kind: 'trip' | 'booking'): void {
+  if (userId === payerId || isOperator(role)) return;
+  throw new RideError('RIDE_FORBIDDEN', 'A payment is for who pays', {
+    field: `${kind}_id`,
+    rule: `a ${kind} that the caller pays for`,
+  });
+}
 
 export type Payables = ReturnType<typeof createPayables>;
 

@@ -1,6 +1,6 @@
 /** The payment as stored, one a ride or booking, and the entries of the books that it leads to. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
-import type { LedgerLine, PaymentFact, PaymentState } from './rules.ts';
+import { type LedgerLine, type PaymentFact, type PaymentState, unpaidMinor } from './rules.ts';
 
 export interface PaymentEvent extends PaymentFact {
   id: string;
@@ -33,6 +33,13 @@ export const paymentCollection: CollectionSpec<Payment> = {
     { name: 'rider_created', fields: ['riderId', 'createdAt'] },
   ],
 };
+
+/** What its last event leaves owed for the first time, minor units: what is charged again in vain stayed so before. */
+export function newlyUnpaidMinor(payment: Payment): number {
+  const { status, history } = payment;
+  const isFirst = status === 'captured' || history.filter((event) => event.status === 'unpaid').length === 1;
+  return isFirst && (status === 'captured' || status === 'unpaid') ? unpaidMinor(payment) : 0;
+}
 
 /** Written once and never changed. */
 export interface LedgerEntry extends StoredDocument {

@@ -1,5 +1,5 @@
 /**
- * The payment of a trip as a state machine: `decide` and `evolve`, pure. Six statuses name the step that is under way; whoever finds a
+ * The payment of a trip as a state machine: `decide` and `evolve`, pure. Seven statuses name the step that is under way; whoever finds a
  * payment in one of them may take that step, again and again, since each is safe to repeat.
  *
  *   holding ─held→ held ─owed→ capturing ─captured→ captured ─settled→ settled
@@ -14,7 +14,13 @@
  * What is owed may be known before the hold is: then it is remembered, and the hold goes on at once. A hold that is not raised, whether
  * the provider refuses it or nobody can ask him, is captured as it is: what is beyond it stays owed.
  *
- *   holding, capturing, releasing or captured ─its step failed too often, or for good→ failed ─done all the same→ as if it had been
+ * A hold may have lapsed all the same when it is to be captured; then what is owed is charged without one. What could not be charged stays
+ * owed, and people may have it charged again, as of one who was driven though his hold was declined:
+ *
+ *   capturing ─the hold has lapsed→ charging ─charged→ captured ─settled→ settled
+ *                       unpaid ─people→ │└─declined→ unpaid
+ *
+ *   holding, capturing, charging, releasing or captured ─its step failed too often, or for good→ failed ─done all the same→ as if it had been
  *
  * A payment that failed is looked after a few times more, ever more rarely, and then by people alone.
  */
@@ -26,6 +32,7 @@ export const paymentStatuses = [
   'renewing',
   'raising',
   'capturing',
+  'charging',
   'captured',
   'releasing',
   'released',
@@ -46,6 +53,9 @@ export const paymentEventTypes = [
   'renewal_failed',
   'raised',
   'raise_refused',
+  'lapsed',
+  'charge_requested',
+  'charge_declined',
   'captured',
   'released',
   'settled',
@@ -54,7 +64,7 @@ export const paymentEventTypes = [
 export type PaymentEventType = (typeof paymentEventTypes)[number];
 
 /** What is done at the provider or in the books while the payment has a status. */
-export const paymentSteps = ['hold', 'renew', 'raise', 'capture', 'release', 'settle'] as const;
+export const paymentSteps = ['hold', 'renew', 'raise', 'capture', 'charge', 'release', 'settle'] as const;
 export type PaymentStep = (typeof paymentSteps)[number];
 
 export interface PaymentFact {
@@ -78,6 +88,8 @@ export interface PaymentState {
   /** Null until the trip has ended. */
   owedMinor: number | null;
   capturedMinor: number;
+  /** Times that what is owed was to be charged without a hold; each is a charge of its own to the provider. */
+  charges?: number;
   declineReason?: string;
   /** What could not be done, while it is failed. */
   failedStep?: PaymentStep;
@@ -95,6 +107,12 @@ export type PaymentCommand =
   | { type: 'raised'; heldMinor: number }
   | { type: 'raise_refused'; reason: string }
   | { type: 'captured' | 'released' | 'settled' }
+  /** The hold that was to be captured is there no more. */
+  | { type: 'lapsed' }
+  /** People want what stayed owed to be charged. */
+  | { type: 'charge' }
+  | { type: 'charged' }
+  | { type: 'charge_declined'; reason: string }
   /** The step under way failed too often, or for good. */
   | { type: 'give_up'; step: PaymentStep; reason: string };
 
@@ -103,6 +121,7 @@ const STEP_OF: Partial<Record<PaymentStatus, PaymentStep>> = {
   renewing: 'renew',
   raising: 'raise',
   capturing: 'capture',
+  charging: 'charge',
   releasing: 'release',
   captured: 'settle',
 };
@@ -119,6 +138,7 @@ const STATUS_OF: Record<PaymentStep, PaymentStatus> = {
   renew: 'renewing',
   raise: 'raising',
   capture: 'capturing',
+  charge: 'charging',
   release: 'releasing',
   settle: 'captured',
 };
@@ -170,6 +190,14 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
       return status === 'raising' ? { type: 'raise_refused', at: now, reason: command.reason } : null;
     case 'captured':
       return status === 'capturing' ? { type: 'captured', at: now, amountMinor: captureMinor(state) } : null;
+    case 'lapsed':
+      return status === 'capturing' ? { type: 'lapsed', at: now, amountMinor: state.owedMinor! } : null;
+    case 'charge':
+      return status === 'unpaid' ? { type: 'charge_requested', at: now, amountMinor: unpaidMinor(state) } : null;
+    case 'charged':
+      return status === 'charging' ? { type: 'captured', at: now, amountMinor: state.owedMinor! } : null;
+    case 'charge_declined':
+      return status === 'charging' ? { type: 'charge_declined', at: now, reason: command.reason } : null;
     case 'released':
       return status === 'releasing' ? { type: 'released', at: now } : null;
     case 'settled':
@@ -232,6 +260,15 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
       break;
     case 'raise_refused':
       next.status = 'capturing';
+      break;
+    case 'lapsed':
+    case 'charge_requested':
+      next.charges = (state.charges ?? 0) + 1;
+      next.status = 'charging';
+      break;
+    case 'charge_declined':
+      next.declineReason = fact.reason!;
+      next.status = 'unpaid';
       break;
     case 'captured':
       next.capturedMinor = fact.amountMinor!;

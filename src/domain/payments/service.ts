@@ -18,13 +18,20 @@ import { type DepartureEvent, isSettled } from '../departures/rules.ts';
 import { isTaken, LOST, untilWritten } from '../documents/writing.ts';
 import { type Ids, shardKeyOf } from '../ids.ts';
 import type { Relay } from '../outbox/relay.ts';
-import { isOperator, type Principal } from '../roles.ts';
+import type { Principal } from '../roles.ts';
 import type { TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { createPaymentDesk } from './desk.ts';
-import { createPayables, type Payable } from './payables.ts';
-import { type LedgerEntry, orphanKeyOf, type Payment, type PaymentEvent, paymentIdOf } from './payment.ts';
+import { checkPayer, createPayables, type Payable } from './payables.ts';
+import {
+  type LedgerEntry,
+  newlyUnpaidMinor,
+  orphanKeyOf,
+  type Payment,
+  type PaymentEvent,
+  paymentIdOf,
+} from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
 import {
   decide,
@@ -35,7 +42,6 @@ import {
   type PaymentFact,
   type PaymentStep,
   stepOf,
-  unpaidMinor,
   waitAfter,
 } from './rules.ts';
 import { createSteps } from './steps.ts';
@@ -69,15 +75,6 @@ export interface PaymentsDeps {
 /** A step that nobody reported on after this long is taken again, domain ms. */
 const STEP_PATIENCE_MS = 30_000;
 
-/** Whoever drives a trip may read it, and not what its rider pays with, whatever role he asks in. */
-function checkPayer({ userId, role }: Principal, payerId: string, kind: 'trip' | 'booking'): void {
-  if (userId === payerId || isOperator(role)) return;
-  throw new RideError('RIDE_FORBIDDEN', 'A payment is for who pays', {
-    field: `${kind}_id`,
-    rule: `a ${kind} that the caller pays for`,
-  });
-}
-
 export type TripPayments = ReturnType<typeof createTripPayments>;
 
 export function createTripPayments(deps: PaymentsDeps) {
@@ -102,11 +99,11 @@ export function createTripPayments(deps: PaymentsDeps) {
 
   /** After the write that made a fact so. */
   function written(payment: Payment, { type }: PaymentFact, outbox: OutboxEvent[]): void {
-    const { id, currency, capturedMinor, status } = payment;
+    const { id, currency, capturedMinor } = payment;
     meter.paymentEvent(type);
     if (type === 'captured') meter.captured(currency, capturedMinor);
-    const restMinor = unpaidMinor(payment);
-    if (restMinor > 0 && (status === 'captured' || status === 'unpaid')) meter.unpaid(currency, restMinor);
+    const restMinor = newlyUnpaidMinor(payment);
+    if (restMinor > 0) meter.unpaid(currency, restMinor);
     deps.relay().kick(id, outbox);
   }
 
@@ -192,7 +189,9 @@ export function createTripPayments(deps: PaymentsDeps) {
       await failed(payment, doing, error);
       return;
     }
-    const isDeclined = ['declined', 'renewal_declined', 'raise_refused'].includes(next.type);
+    const isDeclined = ['declined', 'renewal_declined', 'raise_refused', 'lapsed', 'charge_declined'].includes(
+      next.type,
+    );
     meter.step(doing, isDeclined ? 'declined' : 'done', spentS());
     await command(id, next);
   }
@@ -291,7 +290,7 @@ export function createTripPayments(deps: PaymentsDeps) {
       if (payment) await payables.undo(payment);
     },
 
-    desk: createPaymentDesk({ payments, clock, attempts: settings.attempts, step }),
+    desk: createPaymentDesk({ payments, clock, attempts: settings.attempts, step, command }),
 
     reconcile: createReconciliation({ payments, provider, payables, clock, log, meter, step, owe, command }),
   };

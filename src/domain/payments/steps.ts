@@ -2,6 +2,7 @@
  * The steps of a payment, each of which calls the provider or writes the books under a key of its own, and says what came of it. A step
  * may be taken any number of times, from any number of nodes: it is done once.
  */
+import { RideError } from '../../errors.ts';
 import type { HoldOutcome, Payments as Provider } from '../../ports/payments.ts';
 import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection } from '../../ports/store.ts';
@@ -51,6 +52,23 @@ export function createSteps({ provider, ledger, publisher }: StepsDeps) {
       : { type: 'raise_refused', reason: outcome.declined };
   }
 
+  /** Of a hold that has lapsed it is said so: nothing was taken. */
+  async function capture(payment: Payment): Promise<PaymentCommand> {
+    try {
+      await provider.capture(`${payment.id}.capture`, payment.holdId!, captureMinor(payment));
+      return { type: 'captured' };
+    } catch (error) {
+      if (error instanceof RideError && error.facts?.hold === 'lapsed') return { type: 'lapsed' };
+      throw error;
+    }
+  }
+
+  async function charge({ id, riderId, currency, owedMinor, charges }: Payment): Promise<PaymentCommand> {
+    const key = `${id}.charge.${charges}`;
+    const outcome = await provider.charge({ key, paymentId: id, riderId, amountMinor: owedMinor!, currency });
+    return 'chargeId' in outcome ? { type: 'charged' } : { type: 'charge_declined', reason: outcome.declined };
+  }
+
   /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */
   async function settle(payment: Payment): Promise<PaymentCommand> {
     const { id: paymentId, tripId, bookingId, riderId, currency } = payment;
@@ -77,8 +95,9 @@ export function createSteps({ provider, ledger, publisher }: StepsDeps) {
       case 'raise':
         return raise(payment);
       case 'capture':
-        await provider.capture(`${id}.capture`, payment.holdId!, captureMinor(payment));
-        return { type: 'captured' };
+        return capture(payment);
+      case 'charge':
+        return charge(payment);
       case 'release':
         await provider.release(`${id}.release`, payment.holdId!);
         return { type: 'released' };

@@ -82,6 +82,23 @@ t.test('a hold is raised once by a key, captured up to that, and for some riders
   await payments.capture('l.c', lid, 1000);
 });
 
+t.test('a hold that has lapsed says so, and what is owed is charged once by a key', async (t) => {
+  const lapsed = await payments.hold(asked('x', { riderId: 'expired-1' }));
+  const id = 'holdId' in lapsed ? lapsed.holdId : '';
+  await t.rejects(payments.capture('x.c', id, 700), { code: 'RIDE_ILLEGAL_TRANSITION', facts: { hold: 'lapsed' } });
+  await payments.release('x.r', id);
+  const released = await payments.capture('x.c', id, 700).catch((error: RideError) => error);
+  t.hasStrict(released, { code: 'RIDE_ILLEGAL_TRANSITION', facts: undefined }, 'one that was released did not lapse');
+  const charge = (amountMinor: number, riderId = 'expired-1') =>
+    payments.charge({ ...asked(`x.charge.${riderId}`), riderId, amountMinor });
+  const answers = await Promise.all(Array.from({ length: 8 }, () => charge(700)));
+  t.equal(new Set(answers.map((answer) => 'chargeId' in answer && answer.chargeId)).size, 1);
+  t.equal(await code(charge(701)), 'RIDE_IDEMPOTENCY_MISMATCH');
+  for (const poor of ['declined-1', 'expired-poor-1'])
+    t.same(await charge(700, poor), { declined: 'insufficient_funds' });
+  t.equal(await code(charge(0, 'another')), 'RIDE_INVALID_INPUT');
+});
+
 t.test('open holds: those that are neither captured nor released, oldest first, page by page', async (t) => {
   t.same((await payments.openHolds(Number.MAX_SAFE_INTEGER, 10)).items, []);
   for (const key of ['d', 'e', 'f']) {

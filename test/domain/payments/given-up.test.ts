@@ -2,108 +2,11 @@
  * Payments whose step fails and fails: tried a bounded number of times, then on record as failed where people see it, repaired by
  * reconciliation when the provider is well again, and for nothing in the world held or captured twice.
  */
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { paymentIdOf } from '../../../src/domain/payments/payment.ts';
-import type { PaymentStep } from '../../../src/domain/payments/rules.ts';
-import type { Ports } from '../../../src/domain/services.ts';
-import type { Trip } from '../../../src/domain/trips/trip.ts';
-import { RideError } from '../../../src/errors.ts';
-import type { Payments } from '../../../src/ports/payments.ts';
 import { until } from '../../until.ts';
-import { type ManualClock, manualClock, onDuty, person, request, type Stack, shared, stack } from '../stack.ts';
-
-const ATTEMPTS = 3;
-const REPAIRS = 2;
-const patience = { attempts: ATTEMPTS, repairs: REPAIRS, retryMs: 1000, retryMaxMs: 4000 };
-
-/** A provider whose calls fail as the test says; it counts them by step. */
-function troubled() {
-  const away = new Set<PaymentStep>();
-  const calls: Record<string, number> = { hold: 0, raise: 0, capture: 0, release: 0 };
-  /** Fails before the real one is asked, or after it was and did it. */
-  let isDone = false;
-  const holds = new Set<string>();
-  const run = async <T>(step: PaymentStep, real: () => Promise<T>): Promise<T> => {
-    calls[step] = (calls[step] ?? 0) + 1;
-    if (away.has(step) && !isDone) throw new RideError('RIDE_UNAVAILABLE', 'away');
-    const answer = await real();
-    if (away.has(step)) throw new RideError('RIDE_UNAVAILABLE', 'the answer was lost');
-    return answer;
-  };
-  return {
-    away,
-    calls,
-    holds,
-    /** From now on what fails has been done. */
-    loseAnswers() {
-      isDone = true;
-    },
-    wrap: (real: Payments): Payments => ({
-      hold: (asked) =>
-        run('hold', async () => {
-          const outcome = await real.hold(asked);
-          if ('holdId' in outcome) holds.add(outcome.holdId);
-          return outcome;
-        }),
-      raise: (key, hold, minor) => run('raise', () => real.raise(key, hold, minor)),
-      capture: (key, hold, minor) => run('capture', () => real.capture(key, hold, minor)),
-      release: (key, hold) => run('release', () => real.release(key, hold)),
-      openHolds: real.openHolds,
-    }),
-  };
-}
-
-async function place(t: Test) {
-  const clock = manualClock();
-  const trouble = troubled();
-  const where = await shared(t, clock);
-  const options = {
-    payments: patience,
-    wrapPayments: trouble.wrap,
-    // Here reconciliation alone comes back to a step: work of the queues would come by wall time.
-    wrapPorts: (ports: Ports): Ports => ({
-      ...ports,
-      scheduler: {
-        ...ports.scheduler,
-        schedule: async (...work) => (work[0] === 'payment_step' ? undefined : ports.scheduler.schedule(...work)),
-      },
-    }),
-  };
-  return { clock, trouble, where, options, s: await stack(t, where, options) };
-}
-
-async function assigned(s: Stack, riderId: string, driverId: string): Promise<Trip> {
-  await onDuty(s, driverId);
-  const { id } = await request(s, riderId);
-  await until(async () => (await s.trips.find(id))?.status === 'offered', 'an offer');
-  return s.dispatch.accept(id, (await s.trips.find(id))!.offer!.id, driverId);
-}
-
-/** @param waits what happens while the driver waits for the rider */
-async function driven(s: Stack, { id, driverId }: Trip, waits: () => void = () => {}): Promise<void> {
-  await s.trips.command(id, { type: 'arrive', driverId: driverId! });
-  waits();
-  for (const type of ['start', 'complete'] as const) await s.trips.command(id, { type, driverId: driverId! });
-}
-
-const paid = async (s: Stack, { id }: Trip) => (await s.payments.find(id))!;
-const openHolds = async (s: Stack) => (await s.provider.openHolds(Number.MAX_SAFE_INTEGER, 100)).items;
-
-/** Reconciliation recurs, time passes, until the payment is as it should be. */
-async function becomes(s: Stack, clock: ManualClock, trip: Trip, status: string): Promise<void> {
-  await until(async () => {
-    clock.add(1000);
-    await s.payments.reconcile(600_000);
-    await s.idle();
-    return (await s.payments.find(trip.id))?.status === status;
-  }, `a payment that is ${status}`);
-}
-
-async function holding(s: Stack, clock: ManualClock): Promise<Trip> {
-  const trip = await assigned(s, 'rider', 'driver');
-  await becomes(s, clock, trip, 'held');
-  return trip;
-}
+import { onDuty, person, stack } from '../stack.ts';
+import { ATTEMPTS, assigned, becomes, driven, holding, openHolds, paid, place, REPAIRS } from './trouble.ts';
 
 t.test('a capture that never succeeds is tried so often, is failed then, and at last left to people', async (t) => {
   const { s, clock, trouble } = await place(t);
@@ -194,13 +97,13 @@ t.test(
 
 t.test('what the provider refuses for good is not tried again', async (t) => {
   const { s, clock, trouble } = await place(t);
-  const trip = await assigned(s, 'expired-1', 'driver');
+  const trip = await assigned(s, 'refused-1', 'driver');
   await becomes(s, clock, trip, 'held');
   await driven(s, trip);
   await becomes(s, clock, trip, 'failed');
   const failed = await paid(s, trip);
   t.hasStrict(failed, { failedStep: 'capture', dueAt: null });
-  t.match(failed.failure, /RIDE_ILLEGAL_TRANSITION: The hold has expired/);
+  t.match(failed.failure, /RIDE_ILLEGAL_TRANSITION: The hold is disputed/);
   clock.add(86_400_000);
   await s.payments.reconcile(600_000_000);
   t.equal(trouble.calls.capture, 1);

@@ -37,6 +37,8 @@ const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
   fc.constant({ type: 'renew' as const }),
   fc.constantFrom('h3', 'h4').map((holdId) => ({ type: 'renewed' as const, holdId })),
   fc.constant({ type: 'renewal_declined' as const, reason: 'no' }),
+  fc.constantFrom('lapsed', 'charge', 'charged').map((type) => ({ type })),
+  fc.constant({ type: 'charge_declined' as const, reason: 'no' }),
   fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
   fc.constantFrom(...paymentSteps).map((step) => ({ type: 'give_up' as const, step, reason: 'away' })),
 );
@@ -53,6 +55,7 @@ function doStep(state: PaymentState): PaymentState {
   if (step === 'renew') return apply(state, { type: 'renewed', holdId: 'anew' });
   if (step === 'raise') return apply(state, { type: 'raised', heldMinor: state.owedMinor! });
   if (step === 'capture') return apply(state, { type: 'captured' });
+  if (step === 'charge') return apply(state, { type: 'charged' });
   if (step === 'release') return apply(state, { type: 'released' });
   return step === 'settle' ? apply(state, { type: 'settled' }) : state;
 }
@@ -69,7 +72,8 @@ t.test('whatever comes: one hold, one amount owed, one capture, never more than 
           if (next.holdId !== null && needsHold(next) && !wantsHold(next, next.holdId)) throw new Error('its own hold');
           if (state.owedMinor !== null && next.owedMinor !== state.owedMinor) throw new Error('another amount');
           if (state.capturedMinor > 0 && next.capturedMinor !== state.capturedMinor) throw new Error('captured twice');
-          if (next.capturedMinor > Math.min(next.holdMinor, next.owedMinor ?? 0)) throw new Error('too much');
+          const most = next.charges ? (next.owedMinor ?? 0) : captureMinor(next);
+          if (next.capturedMinor > most) throw new Error('too much');
           const isRaised = command.type === 'raised' && state.status === 'raising';
           if (next.holdMinor !== state.holdMinor && !isRaised) throw new Error('another amount held');
           if (!needsHold(state) && needsHold(next)) throw new Error('a hold too late');
@@ -92,7 +96,8 @@ t.test('once hold and amount are known, the steps lead to an end', async (t) => 
         for (let i = 0; i < 5; i++) state = doStep(state);
         if (nextStep(state) !== null) throw new Error(`still ${state.status}`);
         if (!['settled', 'released', 'declined', 'unpaid'].includes(state.status)) throw new Error(state.status);
-        if (state.status === 'settled' && state.capturedMinor !== captureMinor(state)) throw new Error('not all');
+        const due = state.charges ? state.owedMinor : captureMinor(state);
+        if (state.status === 'settled' && state.capturedMinor !== due) throw new Error('not all');
         return unpaidMinor(state) + state.capturedMinor === state.owedMinor;
       }),
     ),
@@ -180,6 +185,30 @@ t.test(
     t.hasStrict(doStep(doStep(doStep(owed))), { status: 'settled', holdId: 'anew', capturedMinor: 500 });
     t.hasStrict(apply(owed, { type: 'renewal_declined', reason: 'no' }), { status: 'capturing', holdId: 'old' });
     t.equal(doStep(apply(renewing, { type: 'owe', amountMinor: 0 })).status, 'releasing');
+  },
+);
+
+t.test(
+  'a hold that has lapsed: all that is owed is charged; declined it is unpaid, and charged when people say so',
+  async (t) => {
+    const owed = apply(apply(begun(500), { type: 'held', holdId: 'h' }), { type: 'owe', amountMinor: 700 });
+    t.equal(apply(owed, { type: 'lapsed' }), owed, 'it is known by its capture');
+    const capturing = apply(owed, { type: 'raise_refused', reason: 'lapsed' });
+    const charging = apply(capturing, { type: 'lapsed' });
+    t.hasStrict(charging, { status: 'charging', charges: 1 });
+    t.equal(wantsHold(charging, 'h'), false, 'whoever still finds the hold releases it');
+    t.equal(apply(charging, { type: 'captured' }), charging, 'a capture that is heard of late took nothing');
+    t.hasStrict(doStep(doStep(charging)), { status: 'settled', capturedMinor: 700 });
+    const failed = apply(charging, { type: 'give_up', step: 'charge', reason: 'away' });
+    t.hasStrict(failed, { status: 'failed', failedStep: 'charge' });
+    t.equal(needsHold(failed), false);
+    t.hasStrict(apply(failed, { type: 'charged' }), { status: 'captured', capturedMinor: 700 });
+    const unpaid = apply(failed, { type: 'charge_declined', reason: 'no' });
+    t.hasStrict(unpaid, { status: 'unpaid', declineReason: 'no', capturedMinor: 0 });
+    t.equal(unpaid.failedStep, undefined);
+    t.hasStrict(doStep(apply(unpaid, { type: 'charge' })), { status: 'captured', charges: 2, capturedMinor: 700 });
+    const late = apply(apply(capturing, { type: 'give_up', step: 'capture', reason: 'no' }), { type: 'lapsed' });
+    t.equal(late.status, 'charging', 'also of one that failed before');
   },
 );
 

@@ -130,6 +130,7 @@ t.test('the provider is away at every step: tried again until it is back, each t
       hold: (asked) => lose(asked.key, () => real.hold(asked)),
       raise: (key, hold, minor) => lose(key, () => real.raise(key, hold, minor)),
       capture: (key, hold, minor) => lose(key, () => real.capture(key, hold, minor)),
+      charge: (asked) => lose(asked.key, () => real.charge(asked)),
       release: (key, hold) => lose(key, () => real.release(key, hold)),
       openHolds: real.openHolds,
     };
