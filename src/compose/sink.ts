@@ -80,7 +80,7 @@ async function openDurable(c: NodeConfig, { registry, gauge }: Parts, log: Logge
         });
   const outcomes = new Counter({
     name: 'realtime_sink_events_total',
-    help: 'Events for other systems, by what became of them: sent, spooled (and sent later), refused',
+    help: 'Events for other systems, by what became of them: sent, spooled (and sent later), refused, dead_letter',
     labelNames: ['outcome'],
     registers: [registry],
   });
@@ -95,6 +95,9 @@ async function openDurable(c: NodeConfig, { registry, gauge }: Parts, log: Logge
   });
   gauge('realtime_sink_spool_events', 'Events that wait on the disk for the broker', () => durable.waiting().records);
   gauge('realtime_sink_spool_bytes', 'Bytes of these', () => durable.waiting().bytes);
+  gauge('realtime_sink_dead_letters', 'Events on the disk that the broker refused for good', () =>
+    durable.deadLetters(),
+  );
   return durable;
 }
 

@@ -77,7 +77,7 @@ export const sinkSettings = {
     'SINK_SPOOL_BYTES',
     integer(1_048_576, 1_099_511_627_776),
     '1073741824',
-    'Bytes of events that each process keeps in DATA_DIR while the broker is away, samples in the first half only. What does not fit is refused: events of trips and chats then wait in the store, samples are lost and counted.',
+    'Bytes of events that each process keeps in DATA_DIR while the broker is away, samples in the first half only. What does not fit is refused: events of trips and chats then wait in the store, samples are lost and counted. As much again may be kept of what the broker refuses for good (dead-letters).',
   ),
   kafkaLagInterval: required(
     'KAFKA_LAG_INTERVAL',

@@ -24,11 +24,19 @@ export interface SinkRecord {
   payload: Buffer;
 }
 
+/**
+ * The broker will never take some of these records, however often they come: each is too large for it, or breaks a rule of its topic.
+ * Which of them, not every broker says; a record that is refused alone is one.
+ */
+export class RecordsRefused extends Error {
+  override readonly name = 'RecordsRefused';
+}
+
 /** The way to a broker, as an adapter keeps it. */
 export interface RecordSink {
   /**
    * Resolves when the broker has all of them for good (Kafka: acks of all in-sync replicas). Rejects when it may lack some; the
-   * caller then sends all of them again, so consumers see repeats. Never called again before it settled or `timeoutMs` passed.
+   * caller then sends all of them again, so consumers see repeats; with RecordsRefused only in smaller parts. Never called again before it settled or `timeoutMs` passed.
    */
   send(records: readonly SinkRecord[]): Promise<void>;
   close(): Promise<void>;

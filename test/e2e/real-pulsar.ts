@@ -71,7 +71,7 @@ t.test('Pulsar', { skip: 'skip' in pulsar ? pulsar.skip : false }, async (t) => 
   });
 
   await t.test('killed again and again while events leave: each arrives, in the order of its key', async (t) => {
-    const counts: Record<Outcome, number> = { sent: 0, spooled: 0, refused: 0 };
+    const counts: Record<Outcome, number> = { sent: 0, spooled: 0, refused: 0, dead_letter: 0 };
     const spools = await claimSpools(await temporary(t), { maxBytes: MAX_BYTES, segmentBytes: MAX_BYTES, log: quiet });
     const timeoutMs = 10_000;
     const durable = createSpooledSink({

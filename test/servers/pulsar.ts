@@ -24,11 +24,16 @@ export interface PulsarServer {
   opened: string[];
   /** How it answers from now on. `refuse`: with an error; `silent`: not at all; `drop`: it takes the message and closes before the answer. */
   mood: 'ok' | 'refuse' | 'silent' | 'drop';
+  /** A larger payload is refused in the words of Pulsar's client, a larger message by ending the socket, as its web server does. */
+  mostBytes: number;
+  mostFrameBytes: number;
   /** Ends every connection and listens no more. */
   stop(): Promise<void>;
   /** On the same port. */
   start(): Promise<void>;
 }
+
+const NO_LIMITS = { mostBytes: Number.POSITIVE_INFINITY, mostFrameBytes: Number.POSITIVE_INFINITY };
 
 const PATH = /^\/ws\/v2\/producer\/persistent\/([\w.-]+)\/([\w.-]+)\/([\w.-]+)$/;
 const PARAMETERS = new Set([
@@ -57,14 +62,16 @@ export async function startPulsar(t: TestScope, token?: string): Promise<PulsarS
   let server: WebSocketServer | null = null;
   let port = 0;
   let entries = 0;
-  const pulsar: PulsarServer = { url: '', taken: [], opened: [], mood: 'ok', stop, start };
+  const pulsar: PulsarServer = { url: '', taken: [], opened: [], mood: 'ok', ...NO_LIMITS, stop, start };
 
   function serve(socket: WebSocket, topic: string): void {
     socket.on('message', (data) => {
       const answer = (fields: object): void => socket.send(JSON.stringify(fields));
+      const text = data.toString();
+      if (text.length > pulsar.mostFrameBytes) return socket.close(1009, 'Text message too large');
       let message: Record<string, unknown>;
       try {
-        message = JSON.parse(data.toString());
+        message = JSON.parse(text);
       } catch {
         return answer({ result: 'send-error:3', errorMsg: 'Failed to de-serialize from JSON' });
       }
@@ -74,6 +81,11 @@ export async function startPulsar(t: TestScope, token?: string): Promise<PulsarS
       }
       if (pulsar.mood === 'silent') return;
       if (pulsar.mood === 'refuse') return answer({ result: 'send-error:8', errorMsg: 'Unknown error', context });
+      const bytes = Buffer.from(payload, 'base64').length;
+      if (bytes > pulsar.mostBytes) {
+        const said = `The producer p of the topic ${topic} sends a message with ${bytes} bytes that exceeds ${pulsar.mostBytes} bytes`;
+        return answer({ result: 'send-error:8', errorMsg: said, context });
+      }
       pulsar.taken.push({
         topic,
         key: key as string,

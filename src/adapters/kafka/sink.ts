@@ -5,8 +5,8 @@
  * The producer is not Kafka's idempotent one: a batch that failed is sent again from the disk, also by the next process, which no
  * producer id outlives. Consumers drop repeats by id, as they must anyway.
  */
-import { ProduceAcks, Producer, stringSerializer } from '@platformatic/kafka';
-import { type RecordSink, SINK_TOPICS, type SinkRecord } from '../../ports/event-sink.ts';
+import { findErrorBy, ProduceAcks, Producer, stringSerializer } from '@platformatic/kafka';
+import { type RecordSink, RecordsRefused, SINK_TOPICS, type SinkRecord } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { baseOptions, ensureTopics, type KafkaConnection, reasonOf } from './connection.ts';
 
@@ -17,6 +17,16 @@ export interface KafkaSinkOptions {
   timeoutMs: number;
   log: Logger;
 }
+
+/**
+ * What Kafka says of a record that it will not take on any other day (of a batch: of some record in it, or of its size in all). As its own
+ * clients hold it (org.apache.kafka.common.errors), these are not to be retried. Everything else may pass: also what is refused for good as
+ * things stand, as a login, a right or a topic's name, is refused for all records, and an operator can put it right.
+ */
+const NEVER_TAKEN = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'];
+
+const isNeverTaken = (error: unknown): boolean =>
+  error instanceof Error && NEVER_TAKEN.some((id) => findErrorBy(error, 'apiId', id) !== null);
 
 export function createKafkaSink({ connection, partitions, timeoutMs, log }: KafkaSinkOptions): RecordSink {
   const producer = new Producer<string, Buffer, string, string>({
@@ -42,6 +52,7 @@ export function createKafkaSink({ connection, partitions, timeoutMs, log }: Kafk
       } catch (cause) {
         // A topic may have been there and be gone: a broker that lost its data, an operator who made it anew.
         isReady = false;
+        if (isNeverTaken(cause)) throw new RecordsRefused(`Kafka: ${reasonOf(cause)}`, { cause });
         throw new Error(`Kafka: ${reasonOf(cause)}`, { cause });
       }
     },

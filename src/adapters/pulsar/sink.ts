@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import WebSocket from 'ws';
-import type { RecordSink, SinkRecord } from '../../ports/event-sink.ts';
+import { type RecordSink, RecordsRefused, type SinkRecord } from '../../ports/event-sink.ts';
 
 export interface PulsarSinkOptions {
   /** `ws://host:port` or `wss://host:port` of the WebSocket service. */
@@ -31,6 +31,11 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** How a WebSocket ends that was sent more than it takes in one message (RFC 6455, section 7.4.1). */
+const TOO_BIG = 1009;
+/** In the words of Pulsar's client (ProducerImpl), which the service passes on. */
+const TOO_LARGE = /message with \d+ bytes that exceeds \d+ bytes/;
+
 /** One producer: the socket of a topic. */
 class TopicSocket {
   readonly #socket: WebSocket;
@@ -51,7 +56,8 @@ class TopicSocket {
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('unexpected-response', (_request, response) => void this.#refused(response));
     this.#socket.on('close', (code, reason) => {
-      this.#fail(new Error(`Pulsar closed the producer: ${code} ${reason.toString()}`));
+      const words = `Pulsar closed the producer: ${code} ${reason.toString()}`;
+      this.#fail(code === TOO_BIG ? new RecordsRefused(words) : new Error(words));
       reject(this.#end);
     });
   }
@@ -88,7 +94,10 @@ class TopicSocket {
     if (!waiting) return;
     this.#waiting.delete(answer.context!);
     if (answer.result === 'ok') waiting.resolve();
-    else waiting.reject(new Error(`Pulsar refused a message: ${answer.result} ${answer.errorMsg ?? ''}`));
+    else {
+      const words = `Pulsar refused a message: ${answer.result} ${answer.errorMsg ?? ''}`;
+      waiting.reject(TOO_LARGE.test(words) ? new RecordsRefused(words) : new Error(words));
+    }
   }
 
   /** The status says little (a namespace that is not there is a 500), the page that comes with it more. */

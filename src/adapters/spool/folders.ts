@@ -19,6 +19,8 @@ export interface Spools {
   own: HeldSpool;
   /** To be sent and then given up. */
   leftBehind: HeldSpool[];
+  /** What the broker refused for good, in a folder of the own one: kept for people, sent no more. */
+  deadLetters: Spool;
 }
 
 /** Far more than there are processes on a machine. */
@@ -38,15 +40,16 @@ function tryLock(folder: string): FolderLock | null {
 
 /** @param root made if need be */
 export async function claimSpools(root: string, options: Omit<SpoolOptions, 'folder'>): Promise<Spools> {
-  let own: { name: string; held: HeldSpool } | undefined;
+  let own: { name: string; folder: string; held: HeldSpool } | undefined;
   for (let n = 0; !own && n < MOST_FOLDERS; n++) {
     const folder = join(root, String(n));
     await mkdir(folder, { recursive: true });
     const lock = tryLock(folder);
-    if (lock) own = { name: String(n), held: { lock, spool: await Spool.open({ ...options, folder }) } };
+    if (lock) own = { name: String(n), folder, held: { lock, spool: await Spool.open({ ...options, folder }) } };
   }
   if (!own) throw new RideError('RIDE_UNAVAILABLE', `DATA_DIR: every folder of ${root} is in use`);
-  return { own: own.held, leftBehind: await takeOver(root, own.name, options) };
+  const deadLetters = await Spool.open({ ...options, folder: join(own.folder, 'dead-letters') });
+  return { own: own.held, leftBehind: await takeOver(root, own.name, options), deadLetters };
 }
 
 async function takeOver(root: string, own: string, options: { log: Logger } & Omit<SpoolOptions, 'folder'>) {

@@ -4,13 +4,14 @@
  * Directly: records wait in memory for the batch that is under way. When a batch fails, it and all that waits go to the spool, and
  * so does everything after it, until the spool is empty: so the records of a key never overtake each other. One batch is under way
  * at a time. A batch that failed may have arrived in part, and one that timed out may arrive yet: consumers see repeats and drop
- * them by id, never a later record before an earlier one.
+ * them by id, never a later record before an earlier one. What the broker refuses for good is put aside (sifter.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RideError } from '../../errors.ts';
 import type { RecordSink, SinkRecord } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { HeldSpool, Spools } from './folders.ts';
+import { createSifter } from './sifter.ts';
 
 export interface SpooledSinkOptions {
   sink: RecordSink;
@@ -24,14 +25,19 @@ export interface SpooledSinkOptions {
   onOutcome(outcome: Outcome, count: number): void;
 }
 
-/** `sent`: the broker has it. `spooled`: the disk has it. `refused`: neither; the caller still has it, or it was a sample. */
-export type Outcome = 'sent' | 'spooled' | 'refused';
+/**
+ * `sent`: the broker has it. `spooled`: the disk has it. `refused`: neither; the caller still has it, or it was a sample. `dead_letter`: the
+ * broker refused it for good, and the disk keeps it for people.
+ */
+export type Outcome = 'sent' | 'spooled' | 'refused' | 'dead_letter';
 
 export interface DurableSink {
   /** Resolves when the broker or the disk has it. @throws RideError RIDE_UNAVAILABLE when neither takes it */
   send(record: SinkRecord, isSample?: boolean): Promise<void>;
   /** Records and bytes that wait on the disk. */
   waiting(): { records: number; bytes: number };
+  /** Records that the broker refused for good and the disk keeps. */
+  deadLetters(): number;
   /** Resolves when the batch under way is done; what waits is on the disk. */
   close(): Promise<void>;
 }
@@ -79,6 +85,18 @@ export function createSpooledSink({
     onOutcome('sent', records.length);
   }
 
+  const sifter = createSifter({
+    send: toBroker,
+    async putAside(record, reason) {
+      const { topic, key, id, payload } = record;
+      await spools.deadLetters.append([record]);
+      onOutcome('dead_letter', 1);
+      const facts = { err: reason, topic, key, event_id: id, bytes: payload.length };
+      log.error(facts, 'the broker refuses an event for good: it is put aside in dead-letters of the spool');
+    },
+    check: () => closing.signal.throwIfAborted(),
+  });
+
   async function toDisk({ record, isSample, resolve, reject }: Entry): Promise<void> {
     try {
       await own.spool.append([record], isSample ? maxBytes * SAMPLE_SHARE : maxBytes);
@@ -95,7 +113,7 @@ export function createSpooledSink({
     while (queue.length > 0) {
       const batch = queue.splice(0, BATCH);
       try {
-        await toBroker(batch.map(({ record }) => record));
+        await sifter.deliver(batch.map(({ record }) => record));
         for (const { resolve } of batch) resolve();
       } catch (error) {
         log.warn({ err: error, records: batch.length + queue.length }, 'the broker is away: events go to the disk');
@@ -103,7 +121,10 @@ export function createSpooledSink({
         isSpooling = true;
         const all = [...batch, ...queue];
         queue = [];
-        for (const entry of all) void toDisk(entry);
+        for (const entry of all) {
+          if (sifter.isAside(entry.record)) entry.resolve();
+          else void toDisk(entry);
+        }
         return;
       }
     }
@@ -113,7 +134,7 @@ export function createSpooledSink({
   async function sendPage({ spool }: HeldSpool): Promise<boolean> {
     const page = await spool.peek(PAGE_BYTES);
     if (!page) return false;
-    await toBroker(page.records);
+    await sifter.deliver(page.records);
     await spool.advance(page);
     return true;
   }
@@ -184,6 +205,7 @@ export function createSpooledSink({
         bytes: spoolsNow.reduce((sum, spool) => sum + spool.bytes, 0),
       };
     },
+    deadLetters: () => spools.deadLetters.records,
     async close() {
       if (closing.signal.aborted) return;
       closing.abort();
@@ -192,6 +214,7 @@ export function createSpooledSink({
       isSpooling = true;
       await Promise.all(queue.splice(0).map(toDisk));
       await sink.close();
+      await spools.deadLetters.close();
       for (const held of [own, ...leftBehind]) await giveUp(held);
     },
   };

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { ensureTopics, type KafkaConnection } from '../../../src/adapters/kafka/connection.ts';
 import { createKafkaConsumer } from '../../../src/adapters/kafka/consumer.ts';
 import { createKafkaSink } from '../../../src/adapters/kafka/sink.ts';
+import { RecordsRefused } from '../../../src/ports/event-sink.ts';
 import { reader, writer } from '../../clients/kafka.ts';
 import { quiet } from '../../realtime/node.ts';
 import { startKafka } from '../../servers/kafka.ts';
@@ -83,6 +84,39 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
     t.ok(await isAtEnd(given), 'the place of the other is as it was');
     t.same([...quick.partitions], [given]);
   });
+
+  await t.test(
+    'a record that is too large or breaks a rule of its topic is refused for good, others may pass',
+    async (t) => {
+      const admin = new Admin({ clientId: 'operator', bootstrapBrokers: [kafka.broker] });
+      t.after(() => admin.close());
+      const sink = createKafkaSink({ connection, partitions: 0, timeoutMs: TIMEOUT_MS, log: quiet });
+      t.after(() => sink.close());
+      const make = (topic: string, name: string, value: string) =>
+        admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: [{ name, value }] });
+      await make('narrow', 'max.message.bytes', '2000');
+      await make('strict', 'cleanup.policy', 'compact');
+      const narrow = (n: number, bytes?: number) => ({ ...recordOf('a', n, bytes), topic: 'narrow' });
+      const refusal = (records: Parameters<typeof sink.send>[0]) =>
+        sink.send(records).then(
+          () => null,
+          (error: unknown) => error,
+        );
+      await until(async () => (await refusal([narrow(0)])) === null, 'the topic to be there');
+      for (const records of [[narrow(1, 3000)], [narrow(1), narrow(2, 3000), narrow(3)]]) {
+        const error = await refusal(records);
+        t.ok(error instanceof RecordsRefused, String(error));
+      }
+      t.equal(await refusal([narrow(3, 1500)]), null, 'and takes what is not');
+      // What has no key cannot be compacted.
+      const keyless = { ...recordOf('a', 1), topic: 'strict', key: undefined as unknown as string };
+      await until(async () => (await refusal([{ ...keyless, key: 'a' }])) === null, 'the topic to be there');
+      const invalid = await refusal([keyless]);
+      t.ok(invalid instanceof RecordsRefused, String(invalid));
+      const nowhere = await refusal([{ ...recordOf('a', 1), topic: 'nowhere' }]);
+      t.ok(nowhere instanceof Error && !(nowhere instanceof RecordsRefused), 'a topic that is not there may come');
+    },
+  );
 
   await t.test('a topic that is gone is made anew, and what waits for it leaves', async (t) => {
     const sink = sinkOf();

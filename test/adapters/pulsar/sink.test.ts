@@ -1,7 +1,7 @@
 /** The sink on Pulsar, against a server of ours (test/servers/pulsar.ts); `script/pulsar-test` holds it against a real one. */
 import t from 'tap';
 import { createPulsarSink, type PulsarSinkOptions } from '../../../src/adapters/pulsar/sink.ts';
-import type { SinkRecord } from '../../../src/ports/event-sink.ts';
+import { RecordsRefused, type SinkRecord } from '../../../src/ports/event-sink.ts';
 import { type PulsarServer, startPulsar } from '../../servers/pulsar.ts';
 import { recordOf } from '../spool/records.ts';
 
@@ -77,6 +77,21 @@ t.test('no answer within the time, no server, and a server that is back', async 
   await server.start();
   await sink.send([recordOf('a', 1)]);
   t.equal(server.taken.length, 1);
+  await sink.close();
+});
+
+t.test('what is larger than Pulsar takes is refused for good, in both ways in which it says so', async (t) => {
+  const server = await startPulsar(t);
+  const sink = open(server);
+  await sink.send([recordOf('a', 1)]);
+  server.mostBytes = 1000;
+  await t.rejects(sink.send([recordOf('a', 2), recordOf('b', 1, 1001)]), RecordsRefused);
+  server.mostBytes = Number.POSITIVE_INFINITY;
+  server.mostFrameBytes = 5000;
+  await t.rejects(sink.send([recordOf('b', 1, 5000)]), RecordsRefused);
+  server.mood = 'refuse';
+  const other = await sink.send([recordOf('a', 3)]).catch((error: unknown) => error);
+  t.notOk(other instanceof RecordsRefused, 'any other refusal may pass');
   await sink.close();
 });
 

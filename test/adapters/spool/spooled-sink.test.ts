@@ -1,12 +1,12 @@
 /** Whatever the broker does, what the sink took arrives, and in the order of its key. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { claimSpools } from '../../../src/adapters/spool/folders.ts';
 import { createSpooledSink, type DurableSink, type Outcome } from '../../../src/adapters/spool/spooled-sink.ts';
-import type { RecordSink, SinkRecord } from '../../../src/ports/event-sink.ts';
+import { type RecordSink, RecordsRefused, type SinkRecord } from '../../../src/ports/event-sink.ts';
 import { quiet } from '../../realtime/node.ts';
 import { until } from '../../until.ts';
 import { firstOf, recordOf } from './records.ts';
@@ -23,10 +23,14 @@ class TestBroker implements RecordSink {
   mood: Mood = 'ok';
   batches = 0;
   isClosed = false;
+  /** Records whose key begins so are never taken, nor, as brokers have it, is anything in one batch with them. */
+  never = '';
 
   async send(records: readonly SinkRecord[]): Promise<void> {
     this.batches++;
     const mood = this.moods.shift() ?? this.mood;
+    const isRefused = this.never !== '' && records.some(({ key }) => key.startsWith(this.never));
+    if (isRefused && mood === 'ok') throw new RecordsRefused('MESSAGE_TOO_LARGE');
     if (mood === 'down') throw new Error('down');
     this.kept.push(...records.slice(0, mood === 'part' ? records.length / 2 : undefined));
     if (mood === 'part') throw new Error('half of it');
@@ -45,7 +49,7 @@ interface Scene {
 }
 
 async function openAt(root: string, broker = new TestBroker(), maxBytes = MAX): Promise<Scene> {
-  const counts = { sent: 0, spooled: 0, refused: 0 };
+  const counts = { sent: 0, spooled: 0, refused: 0, dead_letter: 0 };
   const sink = createSpooledSink({
     sink: broker,
     spools: await claimSpools(root, { maxBytes, segmentBytes: 2000, log: quiet }),
@@ -57,6 +61,15 @@ async function openAt(root: string, broker = new TestBroker(), maxBytes = MAX): 
     },
   });
   return { broker, sink, counts };
+}
+
+/** What was put aside, as the next process would send it from a folder with a number. */
+async function deadLettersOf(root: string): Promise<SinkRecord[]> {
+  await rename(join(root, '0', 'dead-letters'), join(root, '7'));
+  const again = await openAt(root);
+  await sent(again);
+  await again.sink.close();
+  return again.broker.kept;
 }
 
 async function newRoot(t: Test): Promise<string> {
@@ -73,7 +86,7 @@ t.test('straight to the broker, joined into batches', async (t) => {
   await Promise.all(records.map((record) => scene.sink.send(record)));
   t.same(scene.broker.kept, records);
   t.ok(scene.broker.batches < 10, `${scene.broker.batches} batches`);
-  t.same(scene.counts, { sent: 2000, spooled: 0, refused: 0 });
+  t.same(scene.counts, { sent: 2000, spooled: 0, refused: 0, dead_letter: 0 });
   await scene.sink.close();
   t.ok(scene.broker.isClosed);
 });
@@ -152,6 +165,93 @@ t.test('a full disk refuses, says so and counts; samples leave half of it to the
   await sent(scene);
   t.equal(firstOf(scene.broker.kept).get('a')?.length, taken + 1, 'and takes more when there is room');
   await scene.sink.close();
+});
+
+t.test(
+  'what the broker refuses for good is put aside, from memory and from the disk, and the rest arrives',
+  async (t) => {
+    const root = await newRoot(t);
+    const scene = await openAt(root);
+    const { broker, sink, counts } = scene;
+    broker.never = 'huge';
+    const keys = ['a', 'b', 'huge-1', 'c', 'huge-2'];
+    const records = Array.from({ length: 500 }, (_, n) => recordOf(keys[n % 250 < 5 ? n % 250 : n % 2]!, n));
+    const refused = records.filter(({ key }) => key.startsWith('huge'));
+    t.equal(refused.length, 4);
+    await Promise.all(records.map((record) => sink.send(record)));
+    t.same(counts, { sent: 496, spooled: 0, refused: 0, dead_letter: 4 }, 'the disk was not needed for the others');
+    t.ok(broker.batches < 100, `${broker.batches} batches`);
+    broker.mood = 'down';
+    const more = Array.from({ length: 100 }, (_, n) => recordOf(n % 40 === 7 ? 'huge-1' : 'a', 1000 + n));
+    for (const record of more) await sink.send(record);
+    broker.mood = 'ok';
+    await sent(scene);
+    const all = [...records, ...more];
+    const orderOf = (key: string) => all.filter((one) => one.key === key).map(({ id }) => id);
+    for (const key of ['a', 'b', 'c']) t.same(firstOf(broker.kept).get(key), orderOf(key), `${key}: in order`);
+    t.notOk(broker.kept.some(({ key }) => key.startsWith('huge')));
+    t.equal(sink.deadLetters(), 7);
+    await sink.close();
+    const next = await openAt(root);
+    t.equal(next.sink.deadLetters(), 7, 'the next process counts them too');
+    t.equal(next.broker.kept.length, 0, 'and sends none of them');
+    await next.sink.close();
+    t.same(
+      (await deadLettersOf(root)).map(({ id }) => id),
+      all.filter(({ key }) => key.startsWith('huge')).map(({ id }) => id),
+      'nothing is lost: they are there to be sent',
+    );
+  },
+);
+
+t.test('a broker that goes away while a batch is sifted: put aside once, all else follows', async (t) => {
+  const root = await newRoot(t);
+  const scene = await openAt(root);
+  const { broker, sink, counts } = scene;
+  broker.never = 'huge';
+  // The first is under way while the others come.
+  const batch = [recordOf('first', 0), recordOf('huge', 0), ...Array.from({ length: 9 }, (_, n) => recordOf('a', n))];
+  // After it all ten, their first half, and so on to what is refused alone; then the next half finds nobody.
+  broker.moods.push('ok', 'ok', 'ok', 'ok', 'ok', 'down');
+  await Promise.all(batch.map((record) => sink.send(record)));
+  await sent(scene);
+  t.equal(counts.dead_letter, 1);
+  t.ok(counts.spooled > 0, 'it was away');
+  t.same(
+    firstOf(broker.kept).get('a'),
+    Array.from({ length: 9 }, (_, n) => `a/${n}`),
+  );
+  // The same from the disk.
+  broker.mood = 'down';
+  const later = [recordOf('huge', 1), ...Array.from({ length: 9 }, (_, n) => recordOf('b', n))];
+  for (const record of later) await sink.send(record);
+  broker.moods.push('ok', 'ok', 'ok', 'ok', 'down', 'down');
+  broker.mood = 'ok';
+  await sent(scene);
+  t.equal(counts.dead_letter, 2);
+  t.equal(firstOf(broker.kept).get('b')?.length, 9);
+  await sink.close();
+  t.equal((await deadLettersOf(root)).length, 2);
+});
+
+t.test('where no more can be put aside, it waits and holds up those behind it, and nothing is lost', async (t) => {
+  const scene = await openAt(await newRoot(t), new TestBroker(), 2000);
+  const { broker, sink } = scene;
+  broker.never = 'huge';
+  await sink.send(recordOf('huge', 0, 1500));
+  t.equal(sink.deadLetters(), 1);
+  await sink.send(recordOf('huge', 1, 1500));
+  await sink.send(recordOf('a', 0));
+  const asked = broker.batches;
+  await until(() => broker.batches > asked + 2, 'some tries');
+  t.equal(sink.waiting().records, 2);
+  broker.never = '';
+  await sent(scene);
+  t.same(
+    broker.kept.map(({ id }) => id),
+    ['huge/1', 'a/0'],
+  );
+  await sink.close();
 });
 
 t.test('however the broker fails, nothing is lost and the order of each key holds', async (t) => {
