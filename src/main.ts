@@ -9,22 +9,14 @@ import { type PrivateRedis, startPrivateRedis } from './adapters/redis/private-s
 import type { AppOptions } from './app.ts';
 import { ConfigError, listenProblem, loadConfig } from './config.ts';
 import { RideError } from './errors.ts';
+import { defaultNodeId } from './node-id.ts';
 import { loggerOptions } from './settings.ts';
 import { canHaveWorkers, createSupervisor } from './supervisor.ts';
 import { linkToSupervisor, workerNumber } from './worker-link.ts';
 
-/** A slug from the host's name and the process id, unique among the processes that share a Redis; short, as workers add to it. */
-function defaultNodeId(): string {
-  const host = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, '-')
-    .slice(0, 12);
-  return `${host}-${process.pid}`;
-}
-
 async function main(): Promise<void> {
   const settings = loadConfig(process.env);
-  const nodeId = settings.nodeId ?? defaultNodeId();
+  const nodeId = settings.nodeId ?? defaultNodeId(hostname());
   const log = pino(loggerOptions({ ...settings, nodeId }) as pino.LoggerOptions);
   const privateRedis = settings.redisUrl
     ? null

@@ -53,7 +53,7 @@ export const processSettings = {
   nodeId: optional(
     'NODE_ID',
     slug,
-    'Name of this process among the nodes; default: host name and process id. With WORKERS each adds its number.',
+    'Name of this process among the nodes, which no other may have; default: the end of the host name and some random characters. With WORKERS each adds its number.',
   ),
   region: required('REGION', slug, 'local', 'Home region; part of every id and of the shard key.'),
   city: required('CITY', slug, 'city', 'City of trips and drivers that do not name one.'),
