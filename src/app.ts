@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { composeDomain, domainGauges, startJobs } from './compose/domain.ts';
 import { registerHttp } from './compose/http.ts';
+import { Opened } from './compose/opened.ts';
 import { type NodeConfig, openOutside } from './compose/outside.ts';
 import { composeRealtime, startTimers, watchGauges } from './compose/realtime.ts';
 import { openSinks } from './compose/sink.ts';
@@ -27,7 +28,7 @@ export interface RideServer {
   app: FastifyInstance;
   /** What this process has counted. */
   metrics(): Promise<MetricsSnapshot>;
-  /** Opens everything and listens. */
+  /** Opens everything and listens. When it rejects, the server is closed. */
   listen(): Promise<Listening>;
   /** Graceful stop within DRAIN_DEADLINE: refuse, go-away, flush, close. Never rejects: what fails is logged. */
   close(): Promise<void>;
@@ -39,18 +40,35 @@ export interface AppOptions {
   isWorker?: boolean;
 }
 
-export async function buildApp({ config, isWorker = false }: AppOptions): Promise<RideServer> {
+/** When it rejects, all that it opened is closed again. @throws RideError RIDE_UNAVAILABLE that names what cannot be used: Redis, a folder, a file */
+export async function buildApp(options: AppOptions): Promise<RideServer> {
+  const { config } = options;
   const app = Fastify({
     ...serverOptions(config),
     logger: loggerOptions(config),
     http: { shouldUpgradeCallback: isUpgrade },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const opened = new Opened(app.log);
+  opened.add('HTTP', app, (one) => one.close());
+  try {
+    return await compose(app, options, opened);
+  } catch (error) {
+    await opened.closeAll();
+    throw error;
+  }
+}
+
+async function compose(
+  app: FastifyInstance,
+  { config, isWorker = false }: AppOptions,
+  opened: Opened,
+): Promise<RideServer> {
   const log: Logger = app.log;
   const state = { started: false, draining: false };
 
-  const outside = await openOutside(config, log);
+  const outside = await openOutside(config, log, opened);
   const { nodeId, registry, queues, directory } = outside;
-  const sinks = await openSinks(config, outside, log);
+  const sinks = await openSinks(config, outside, log, opened);
   const services = composeDomain(config, { ...outside, sink: sinks.sink }, log);
   const realtime = composeRealtime(config, outside, services, log);
   const { broker, gateway, door, presence, calls } = realtime;
@@ -64,7 +82,7 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
   let grpc: Awaited<ReturnType<typeof startGrpcServer>> | undefined;
   let metricsApp: FastifyInstance | undefined;
 
-  async function listen(): Promise<Listening> {
+  async function open(): Promise<Listening> {
     await app.ready();
     await startJobs(config, outside, services, log);
     await Promise.all([calls.listen(), presence.tick(), services.geofences.refresh(), services.sos.alarmed.refresh()]);
@@ -92,6 +110,15 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     };
   }
 
+  async function listen(): Promise<Listening> {
+    try {
+      return await open();
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+
   /** One step of the closing: what fails in it must not keep the others from their end. */
   async function step(what: string, run: () => unknown): Promise<void> {
     try {
@@ -111,7 +138,13 @@ export async function buildApp({ config, isWorker = false }: AppOptions): Promis
     await step('relays not idle', () => Promise.all(services.relays.map((relay) => relay.idle())));
   }
 
-  async function close(): Promise<void> {
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= closeAll();
+    return closing;
+  };
+
+  async function closeAll(): Promise<void> {
     state.draining = true;
     await step('gRPC not drained', () => grpc?.drain());
     if (isWorker) {

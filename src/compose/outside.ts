@@ -2,7 +2,7 @@
 import { createQueues } from '../adapters/bullmq/queues.ts';
 import { createDevelopmentPayments, developmentHoldCollection } from '../adapters/development/payments.ts';
 import { createRedisBus } from '../adapters/redis/bus.ts';
-import { connectRedis } from '../adapters/redis/connection.ts';
+import { connectRedis, untilReady } from '../adapters/redis/connection.ts';
 import { counted } from '../adapters/redis/counted.ts';
 import { createRedisFenceMarks } from '../adapters/redis/fence-marks.ts';
 import { createRedisInboxes } from '../adapters/redis/inboxes.ts';
@@ -36,6 +36,7 @@ import type { Store } from '../ports/store.ts';
 import { createLamport } from '../realtime/lamport.ts';
 import { createPresenceEncoder } from '../realtime/snapshots.ts';
 import { quoteSecrets } from '../settings.ts';
+import type { Opened } from './opened.ts';
 import { composeRouting } from './routing.ts';
 
 /** The settings, and what the process finds out for itself before it builds a server. */
@@ -50,16 +51,24 @@ function paymentsOf(config: NodeConfig, store: Store, clock: Clock): Payments | 
   return createDevelopmentPayments(store.collection(developmentHoldCollection), { clock, region: config.region });
 }
 
-export async function openOutside(config: NodeConfig, log: Logger) {
+/** @throws RideError RIDE_UNAVAILABLE that names Redis when it does not answer */
+export async function openOutside(config: NodeConfig, log: Logger, opened: Opened) {
   const { nodeId } = config;
   const anchor = config.clockAnchor ?? Date.now();
   const clock = createClock({ speed: config.clockSpeed, anchor, start: config.clockStart ?? anchor });
-  const store = await createStore(config);
+  const store = opened.add('the store', await createStore(config), (one) => one.close());
   const { registry, meter, gauge } = createMetrics();
   const routingMeter = createRoutingMeter(registry);
   const lamport = createLamport();
   const onRedisError = (error: Error): void => log.warn({ err: error }, 'redis connection');
-  const redis = withScripts(connectRedis({ url: config.redisUrl }, onRedisError));
+  const connected = connectRedis({ url: config.redisUrl }, onRedisError);
+  const redis = opened.add('Redis', withScripts(connected), (one) => one.disconnect());
+  await untilReady(redis, config.redisUrl);
+  const concurrency = { critical: 50, high: 50, normal: 20 };
+  const queues = createQueues({ redisUrl: config.redisUrl, redis, clock, log, concurrency });
+  opened.add('the queues', queues, (one) => one.close());
+  const streams = streamsInRedis(config, redis, meter.redisHit, onRedisError, log);
+  opened.add('channels of Redis', streams.bus, (one) => one.close());
   return {
     nodeId,
     clock,
@@ -70,14 +79,8 @@ export async function openOutside(config: NodeConfig, log: Logger) {
     gauge,
     lamport,
     redis,
-    queues: createQueues({
-      redisUrl: config.redisUrl,
-      redis,
-      clock,
-      log,
-      concurrency: { critical: 50, high: 50, normal: 20 },
-    }),
-    ...streamsInRedis(config, redis, meter.redisHit, onRedisError, log),
+    queues,
+    ...streams,
     ...driversInRedis(config, redis, meter.redisHit, log),
     presences: counted(
       createRedisPresences(redis, {

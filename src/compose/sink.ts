@@ -11,6 +11,7 @@ import type { EventSink, RecordSink } from '../ports/event-sink.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createEventIntake, INTAKE_TOPICS } from '../realtime/event-intake.ts';
 import { createEventSink } from '../realtime/event-sink.ts';
+import type { Opened } from './opened.ts';
 import type { NodeConfig, Outside } from './outside.ts';
 
 export interface Sinks {
@@ -29,9 +30,9 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 type Parts = Pick<Outside, 'registry' | 'tracing' | 'gauge' | 'bus' | 'lamport' | 'nodeId'>;
 
-export async function openSinks(config: NodeConfig, outside: Parts, log: Logger): Promise<Sinks> {
-  const durable = await openDurable(config, outside, log);
-  const consumer = await openConsumer(config, outside, log);
+export async function openSinks(config: NodeConfig, outside: Parts, log: Logger, opened: Opened): Promise<Sinks> {
+  const durable = opened.add('events that leave', await openDurable(config, outside, log), (one) => one?.close());
+  const consumer = opened.add('events of others', await openConsumer(config, outside, log), (one) => one?.close());
   const sink = durable && createEventSink({ region: config.region, tracing: outside.tracing, send: durable.send, log });
   return {
     sink,
@@ -67,17 +68,19 @@ async function kafkaSink(c: NodeConfig, log: Logger): Promise<RecordSink> {
   });
 }
 
+const brokerOf = async (c: NodeConfig, log: Logger): Promise<RecordSink> =>
+  c.persistenceSink === 'kafka'
+    ? kafkaSink(c, log)
+    : createPulsarSink({
+        url: c.pulsarUrl!,
+        namespace: c.pulsarNamespace,
+        token: c.pulsarToken,
+        timeoutMs: c.sinkTimeout,
+      });
+
 async function openDurable(c: NodeConfig, { registry, gauge }: Parts, log: Logger): Promise<DurableSink | undefined> {
   if (c.persistenceSink === 'noop') return undefined;
-  const sink =
-    c.persistenceSink === 'kafka'
-      ? await kafkaSink(c, log)
-      : createPulsarSink({
-          url: c.pulsarUrl!,
-          namespace: c.pulsarNamespace,
-          token: c.pulsarToken,
-          timeoutMs: c.sinkTimeout,
-        });
+  const sink = await brokerOf(c, log);
   const outcomes = new Counter({
     name: 'realtime_sink_events_total',
     help: 'Events for other systems, by what became of them: sent, spooled (and sent later), refused, dead_letter',
@@ -85,9 +88,13 @@ async function openDurable(c: NodeConfig, { registry, gauge }: Parts, log: Logge
     registers: [registry],
   });
   const spooling = { maxBytes: c.sinkSpoolBytes, segmentBytes: SEGMENT_BYTES, log };
+  const spools = await claimSpools(join(c.dataDir, 'spool'), spooling).catch(async (error: unknown) => {
+    await sink.close();
+    throw error;
+  });
   const durable = createSpooledSink({
     sink,
-    spools: await claimSpools(join(c.dataDir, 'spool'), spooling),
+    spools,
     maxBytes: c.sinkSpoolBytes,
     timeoutMs: c.sinkTimeout,
     log,

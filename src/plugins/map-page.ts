@@ -14,6 +14,7 @@ import { gzip } from 'node:zlib';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
+import { RideError } from '../errors.ts';
 
 export interface MapPageOptions {
   /** City whose drivers and trips the page shows. */
@@ -74,10 +75,11 @@ const GEOJSON_TYPES = new Set([
 
 /**
  * Reads and checks the base map, so that a wrong file stops the start and not the reader.
- * @throws Error that names the file and what is wrong with it
+ * @throws RideError RIDE_UNAVAILABLE that names the file and what is wrong with it
  */
 async function readBasemap(file: string): Promise<Basemap> {
-  const refuse = (why: string, cause?: unknown) => new Error(`The base map ${file} ${why}`, { cause });
+  const refuse = (why: string, cause?: unknown) =>
+    new RideError('RIDE_UNAVAILABLE', `The base map ${file} ${why}`, { cause });
   const plain = await readFile(file).catch((error: Error) => {
     throw refuse(`cannot be read: ${error.message}`, error);
   });

@@ -111,6 +111,33 @@ export function connectRedis({ url }: { url: string }, onError: (error: Error) =
   return cluster as unknown as Redis;
 }
 
+/** How long a start waits for Redis, which may be started at the same time. */
+const READY_TIMEOUT_MS = 10_000;
+
+/** Without name and password. */
+const placeOf = (url: string): string => url.replace(/\/\/[^/@]*@/, '//');
+
+/** Resolves when a connection may be used for the first time. @throws RideError RIDE_UNAVAILABLE that says where there is no Redis, and why */
+export async function untilReady(redis: RedisClient, url: string): Promise<void> {
+  if (redis.status === 'ready') return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let reason: Error | undefined;
+  const onError = (error: Error): void => {
+    reason = error;
+  };
+  const timer = setTimeout(() => {
+    const why = reason?.message || `no answer within ${READY_TIMEOUT_MS} ms`;
+    reject(new RideError('RIDE_UNAVAILABLE', `REDIS_URL: no Redis at ${placeOf(url)} (${why})`, { cause: reason }));
+  }, READY_TIMEOUT_MS);
+  redis.on('error', onError).once('ready', resolve);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    redis.off('error', onError).off('ready', resolve);
+  }
+}
+
 /** How Redis refuses a write when it has reached `maxmemory` and may evict nothing; scripts say it within their own error. */
 const isFull = (cause: unknown): boolean => cause instanceof Error && /\bOOM\b/.test(cause.message);
 

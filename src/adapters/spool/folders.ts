@@ -38,27 +38,51 @@ function tryLock(folder: string): FolderLock | null {
   }
 }
 
-/** @param root made if need be */
+/**
+ * @param root made if need be
+ * @throws RideError RIDE_UNAVAILABLE that names the folder which cannot be used; then none is held
+ */
 export async function claimSpools(root: string, options: Omit<SpoolOptions, 'folder'>): Promise<Spools> {
+  const locks: FolderLock[] = [];
+  try {
+    return await claim(root, options, locks);
+  } catch (error) {
+    for (const lock of locks) lock.release();
+    if (error instanceof RideError) throw error;
+    const { message } = error as Error;
+    throw new RideError('RIDE_UNAVAILABLE', `DATA_DIR: cannot keep events in ${root} (${message})`, { cause: error });
+  }
+}
+
+/** @param locks those that were taken, also when it rejects */
+async function claim(root: string, options: Omit<SpoolOptions, 'folder'>, locks: FolderLock[]): Promise<Spools> {
   let own: { name: string; folder: string; held: HeldSpool } | undefined;
   for (let n = 0; !own && n < MOST_FOLDERS; n++) {
     const folder = join(root, String(n));
     await mkdir(folder, { recursive: true });
     const lock = tryLock(folder);
-    if (lock) own = { name: String(n), folder, held: { lock, spool: await Spool.open({ ...options, folder }) } };
+    if (!lock) continue;
+    locks.push(lock);
+    own = { name: String(n), folder, held: { lock, spool: await Spool.open({ ...options, folder }) } };
   }
   if (!own) throw new RideError('RIDE_UNAVAILABLE', `DATA_DIR: every folder of ${root} is in use`);
   const deadLetters = await Spool.open({ ...options, folder: join(own.folder, 'dead-letters') });
-  return { own: own.held, leftBehind: await takeOver(root, own.name, options), deadLetters };
+  return { own: own.held, leftBehind: await takeOver(root, own.name, options, locks), deadLetters };
 }
 
-async function takeOver(root: string, own: string, options: { log: Logger } & Omit<SpoolOptions, 'folder'>) {
+async function takeOver(
+  root: string,
+  own: string,
+  options: { log: Logger } & Omit<SpoolOptions, 'folder'>,
+  locks: FolderLock[],
+): Promise<HeldSpool[]> {
   const taken: HeldSpool[] = [];
   for (const name of (await readdir(root)).filter((one) => /^\d+$/.test(one) && one !== own)) {
     const folder = join(root, name);
     if (!(await hasSegments(folder))) continue;
     const lock = tryLock(folder);
     if (!lock) continue;
+    locks.push(lock);
     const spool = await Spool.open({ ...options, folder });
     if (spool.isEmpty) {
       await spool.close();

@@ -48,7 +48,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
       try {
         await link.open();
       } catch (error) {
-        throw openError(error, specs);
+        throw openError(error, specs, file);
       }
     },
     // A write of nothing: it needs the file, the worker and the lock, which is what serving takes.
@@ -57,8 +57,11 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   };
 }
 
-function openError(error: unknown, specs: ReadonlyMap<string, CollectionSpec<StoredDocument>>): unknown {
-  if (!(error instanceof StatementError)) return error;
+function openError(error: unknown, specs: ReadonlyMap<string, CollectionSpec<StoredDocument>>, file: string): unknown {
+  // Of the file itself: it cannot be opened, or is no database.
+  if (!(error instanceof StatementError)) {
+    return new RideError('RIDE_UNAVAILABLE', `${file}: ${(error as Error).message}`, { cause: error });
+  }
   for (const spec of specs.values()) {
     const index = violatedIndex(spec, error.message);
     if (index) {
