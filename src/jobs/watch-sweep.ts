@@ -21,7 +21,7 @@ export interface WatchSweepDeps {
   watch: Pick<Watch, 'release'>;
   tracks: TrackStore;
   trips: Collection<Trip>;
-  telematics: Pick<TelematicsDesk, 'whyStale'>;
+  telematics: Pick<TelematicsDesk, 'whyStaleIfKnown'>;
   positions: Pick<Positions, 'ofTrip'>;
   clock: Clock;
   /** Wall milliseconds. */
@@ -49,9 +49,10 @@ export function watchSweepJob(deps: WatchSweepDeps): RecurringJob {
     // Of a ride whose driver nobody has heard of, where it began, which nobody measured.
     const place = position ? lastSeen(position) : { lat: source.lat, lng: source.lng };
     const ride = { tripId, riderId, driverId: driverId!, city: source.city };
-    const staleReason = await deps.telematics.whyStale(driverId!, heardAt);
-    const evidence = { at: now, place, value, threshold: deps.silenceMs, unit: 'ms' as const };
-    await checkIns.warned(ride, { hazard: 'signal_lost', change: 'set', ...evidence, staleReason });
+    const staleReason = await deps.telematics.whyStaleIfKnown(driverId!, heardAt);
+    const measured = { value, threshold: deps.silenceMs, unit: 'ms' as const };
+    const evidence = { at: now, place, ...measured, ...(staleReason ? { staleReason } : {}) };
+    await checkIns.warned(ride, { hazard: 'signal_lost', change: 'set', ...evidence });
     return true;
   }
 

@@ -76,7 +76,6 @@ export function createTelematics({ board, clock, freshnessMs }: TelematicsDeps) 
     /** The newest, from whichever node heard it. @throws RideError RIDE_UNAVAILABLE */
     of: (driverId: string): Promise<Telematics | null> => board.of(driverId),
 
-    whyStale,
     whyStaleIfKnown,
 
     /** How old a position is and why. @throws RideError RIDE_UNAVAILABLE */

@@ -18,7 +18,7 @@ export interface RideWatchesDeps {
   checkIns: CheckIns;
   positions: Pick<Positions, 'ofTrip'>;
   trips: Pick<Trips, 'any'>;
-  telematics: Pick<TelematicsDesk, 'whyStale'>;
+  telematics: Pick<TelematicsDesk, 'whyStaleIfKnown'>;
   safety: SafetyLimits;
   /** The way by road, where an engine knows it. */
   lineTo(from: LatLng, to: LatLng): Promise<RoadLine | null>;
@@ -79,8 +79,8 @@ export function createRideWatches(deps: RideWatchesDeps) {
       if (driver.ride === ride) leaveRide(driver);
       return;
     }
-    const staleReason = await deps.telematics.whyStale(driver.driverId, driver.last.recordedAt);
-    await checkIns.warned(ride, { ...warning, staleReason });
+    const staleReason = await deps.telematics.whyStaleIfKnown(driver.driverId, driver.last.recordedAt);
+    await checkIns.warned(ride, { ...warning, ...(staleReason ? { staleReason } : {}) });
   }
 
   return {

@@ -37,7 +37,7 @@ export interface WatchDeps {
   positions: Pick<Positions, 'ofTrip' | 'distrust' | 'trust' | 'overdue'>;
   drivers: Pick<Drivers, 'get' | 'reindex'>;
   trips: Pick<Trips, 'any'>;
-  telematics: Pick<TelematicsDesk, 'whyStale'>;
+  telematics: Pick<TelematicsDesk, 'whyStaleIfKnown'>;
   clock: Clock;
   safety: SafetyLimits;
   /** One position in so many of each driver is a sample; 0: none. */

@@ -74,7 +74,8 @@ async function place(t: Test): Promise<{ place: Shared; clock: ManualClock }> {
   return { place: await shared(t, clock), clock };
 }
 
-const sweeper = (s: Stack) =>
+/** @param seenBy the node that is asked for positions */
+const sweeper = (s: Stack, seenBy = s) =>
   watchSweepJob({
     checkIns: s.checkIns,
     geofences: s.geofences,
@@ -82,7 +83,7 @@ const sweeper = (s: Stack) =>
     tracks: s.store.tracks,
     trips: s.collections.trips,
     telematics: s.telematics,
-    positions: { ofTrip: s.locations.ofTrip },
+    positions: { ofTrip: seenBy.locations.ofTrip },
     clock: s.clock,
     everyMs: 1000,
     silenceMs: 180_000,
@@ -379,6 +380,35 @@ t.test(
     t.equal((await b.checkIns.get(other.rider, other.trip.id)).status, 'calm', 'the trip is over: nobody is asked');
   },
 );
+
+t.test('silence is asked about also while nobody knows what the device said last', async (t) => {
+  const { place: where, clock } = await place(t);
+  let asked = 0;
+  const of = () => {
+    asked++;
+    return Promise.reject(new RideError('RIDE_UNAVAILABLE', 'away'));
+  };
+  const s = await stack(t, where, {
+    wrapPorts: (ports) => ({ ...ports, telematics: { ...ports.telematics, of } }),
+  });
+  const [heard, unheard] = [await riding(s, clock), await riding(s, clock)];
+  const other = await stack(t, where);
+  await heard.at(s, 100);
+  await heard.at(s, 150);
+  await unheard.at(other, 100);
+  clock.add(90_000);
+  s.watch.tick();
+  await s.watch.idle();
+  t.ok(asked > 0);
+  const missed = await other.checkIns.get(heard.rider, heard.trip.id);
+  t.same(missed.present, ['signal_lost']);
+  t.equal(missed.evidence.at(-1)!.staleReason, undefined);
+  clock.add(90_000);
+  asked = 0;
+  await sweeper(s, other).run({});
+  t.ok(asked > 0);
+  t.same((await other.checkIns.get(unheard.rider, unheard.trip.id)).present, ['signal_lost'], 'by the sweep too');
+});
 
 t.test('a device that jumps about is flagged once, with its evidence; a review holds for a day', async (t) => {
   const { place: where, clock } = await place(t);
