@@ -170,6 +170,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     follow(principal, namespace, transport, topic, since) {
       const session = broker.open(options.newSessionId(), principal, namespace, transport);
       session.isWelcome = true;
+      session.listensTo = topic;
       void followOne(session, topic, since);
       return { session, gone: () => broker.lost(session) };
     },

@@ -60,6 +60,8 @@ export class Session {
   savedAt = 0;
   /** It is to connect again after so many milliseconds: its end is no farewell. */
   sentAwayMs: number | null = null;
+  /** Of a peer that only listens: the topic that it came for, and its end is the session's. Null of one that may follow others. */
+  listensTo: string | null = null;
   /** What it is told may come; before that, only its welcome. */
   isWelcome = false;
   /** Where the wheel of its shard has it. */

@@ -44,8 +44,8 @@ export function createTripTap({ trips, presence, locations, broker }: TripTapOpt
   function end(session: Session, topic: string): void {
     if (!session.subscriptions.get(topic)) return;
     broker().unsubscribe(session, topic);
-    // Who only listens, and to this alone, is told that nothing more will come.
-    if (session.subscriptions.size > 0) return;
+    // Who only listens, and to this alone, is told that nothing more will come. Others may have nothing else yet: their own topic comes later.
+    if (session.listensTo !== topic) return;
     session.flush();
     session.close('RIDE_FORBIDDEN', `${topic} is no longer to be followed`);
   }
@@ -55,7 +55,10 @@ export function createTripTap({ trips, presence, locations, broker }: TripTapOpt
       if (!isOperator(session.principal.role)) end(session, topic);
   }
 
-  /** A departure's own topic does not say whose seats were lost: of those who listen to that alone each is asked about. */
+  /**
+   * A departure's own topic does not say whose seats were lost: each is asked about who does not hear it on his own, because he only listens
+   * here, or because he does not follow it yet.
+   */
   async function leaveIfSeatless(tripId: string, topic: string): Promise<void> {
     const listeners = [...broker().followersOf(topic)].filter(
       ({ principal, subscriptions }) => !isOperator(principal.role) && !subscriptions.get(ownTopic(principal)),
