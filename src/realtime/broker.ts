@@ -5,6 +5,7 @@ import type { TopicPosition as Position } from '../ports/bus.ts';
 import type { DirectoryEntry, NodeStats, SessionDirectory } from '../ports/session-directory.ts';
 import { type Announce, Follows, type FollowsOptions } from './follows.ts';
 import type { SubscribeResult } from './messages/definition.ts';
+import { Pauses } from './pauses.ts';
 import { Session, type SessionLimits } from './session.ts';
 import { Shard } from './shard.ts';
 import type { Transport } from './transport.ts';
@@ -45,6 +46,7 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #shards: Shard[];
   readonly #turn: Turn;
+  readonly #pauses: Pauses;
   readonly #follows: Follows;
   #total = 0;
   #draining = false;
@@ -58,7 +60,10 @@ export class Broker {
     this.#options = options;
     const { limits, meter } = options;
     this.#turn = new Turn(options.flushBudgetMs, options.log);
-    const shard = { timeoutMs: options.heartbeatTimeoutMs, now: Date.now(), turn: this.#turn, limits, meter };
+    const timeoutMs = options.heartbeatTimeoutMs;
+    // A node that stands still half of the time waits for twice as long, and no longer however it goes on.
+    this.#pauses = new Pauses(2 * timeoutMs);
+    const shard = { timeoutMs, now: Date.now(), pauses: this.#pauses, turn: this.#turn, limits, meter };
     const onDropped = (session: Session, code: ErrorCode | null): void => this.#closed(session, code);
     this.#shards = Array.from({ length: options.shardCount }, (_, index) => new Shard(index, { ...shard, onDropped }));
     this.#follows = new Follows(options, this.#turn);
@@ -198,7 +203,8 @@ export class Broker {
    * @param stoodMs so long the node itself stood still just before, and could hear nobody
    */
   tick(now: number, stoodMs = 0): void {
-    for (const shard of this.#shards) shard.tick(now, stoodMs);
+    this.#pauses.note(now, stoodMs);
+    for (const shard of this.#shards) shard.tick(now);
   }
 
   /** Holds the next topics against Redis, `share` of all (0 to 1); see Follows. */

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Meter } from '../ports/meter.ts';
 import { Few } from './few.ts';
+import type { Pauses } from './pauses.ts';
 import type { Session, SessionLimits, SessionOwner } from './session.ts';
 import type { Turn } from './turn.ts';
 
@@ -16,6 +17,8 @@ export interface ShardOptions {
   timeoutMs: number;
   /** Wall time, epoch ms. */
   now: number;
+  /** Of the node, which notes them before each tick. */
+  pauses: Pauses;
   turn: Turn;
   limits: SessionLimits;
   meter: Meter;
@@ -96,10 +99,10 @@ export class Shard implements SessionOwner {
   }
 
   /**
-   * Moves the hand to `now`: sessions that were heard of go to a later slot, silent ones are dropped.
-   * @param stoodMs so long the node itself stood still just before: whose silence that explains is waited for as long again
+   * Moves the hand to `now`: sessions that were heard of go to a later slot, silent ones are dropped. For as long as the node stood still
+   * since a session was heard of, it is waited for again.
    */
-  tick(now: number, stoodMs: number): void {
+  tick(now: number): void {
     const from = Math.floor(this.#tickedAt / this.#slotMs);
     const to = Math.floor(now / this.#slotMs);
     this.#tickedAt = now;
@@ -107,16 +110,17 @@ export class Shard implements SessionOwner {
       const due = this.#wheel[slot % WHEEL_SLOTS]!;
       if (due.size === 0) continue;
       this.#wheel[slot % WHEEL_SLOTS] = new Set();
-      for (const session of due) this.#judge(session, now, stoodMs);
+      for (const session of due) this.#judge(session, now);
     }
   }
 
-  #judge(session: Session, now: number, stoodMs: number): void {
+  #judge(session: Session, now: number): void {
     if (session.closed) return;
     const due = this.#dueOf(session);
+    const excused = due > now ? due : due + this.#options.pauses.since(session.lastSeen);
     if (session.principal.expiresAt <= now) this.drop(session, 'RIDE_TOKEN_EXPIRED', 'sign in again');
     else if (due > now) this.#await(session, due);
-    else if (due + stoodMs > now) this.#await(session, Math.min(due + stoodMs, now + this.#options.timeoutMs));
+    else if (excused > now) this.#await(session, Math.min(excused, now + this.#options.timeoutMs));
     else if (session.paused) this.#judgeUnread(session, now);
     else if (session.transport.keepAlive?.()) {
       session.lastSeen = now;

@@ -179,6 +179,30 @@ t.test('a node that stood still waits as long again for whom it could not hear, 
   t.equal(peer.closed, 'RIDE_HEARTBEAT_MISSED');
 });
 
+t.test('a node that stands still again at once waits for the sum of it, and that has its end', async (t) => {
+  const { node, session, peer } = await scene(t);
+  const TIMEOUT = 60_000;
+  const start = session.lastSeen;
+  const tick = (afterMs: number, stoodMs = 0) => node.broker.tick(start + afterMs, stoodMs);
+  tick(TIMEOUT + 2000, 4000);
+  tick(TIMEOUT + 8000, 6000);
+  t.equal(session.closed, false, 'neither pause alone explains so long a silence');
+  tick(TIMEOUT + 9000);
+  t.equal(session.closed, false);
+  tick(TIMEOUT + 12_000);
+  t.equal(peer.closed, 'RIDE_HEARTBEAT_MISSED', 'both together explain no more');
+});
+
+t.test('a pause before somebody was heard of explains nothing of his silence', async (t) => {
+  const { node, session, peer } = await scene(t);
+  const TIMEOUT = 60_000;
+  const start = session.lastSeen;
+  node.broker.tick(start + 10_000, 9000);
+  session.lastSeen = start + 11_000;
+  node.broker.tick(start + 11_000 + TIMEOUT + 2000);
+  t.equal(peer.closed, 'RIDE_HEARTBEAT_MISSED');
+});
+
 t.test('who is read again has a whole timeout to be heard', async (t) => {
   const { session, peer, fill, ask, settled } = await scene(t);
   await fill(7);
