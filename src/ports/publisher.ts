@@ -53,6 +53,8 @@ export interface OutboundMessages {
     senderRole: Role;
     text: string;
     at: number;
+    /** Of the trip's last event when it was said; of a booking there is none. */
+    tripSeq?: number;
   };
   typing_notice: { tripId: string; bookingId?: string; userId: string; active: boolean };
   presence: { userId: string; online: boolean; lastSeenMs: number };

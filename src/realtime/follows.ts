@@ -74,7 +74,7 @@ export class Follows {
    * topic that is followed already, that goes on.
    * @param announce called between what was missed and what is live; the topic's newest value follows it, after the state of the trip
    *   when some of what was missed is no longer kept
-   * @param hearing from when on what is said there is for him; without it all of it is
+   * @param hearing from which event on what is said there is for him; without it all of it is
    * @throws RideError RIDE_UNAVAILABLE, RIDE_CONFLICT when it was unsubscribed meanwhile, RIDE_INVALID_INPUT above the limit; what `hearing` throws
    */
   async subscribe(

@@ -26,7 +26,7 @@ export interface TopicServices extends Pick<Services, 'trips' | 'bookings' | 'pr
 }
 
 /**
- * From when on a caller who does not hear everything of a topic hears what is said there; domain epoch ms. Asked once whatever changes
+ * From when on a caller who does not hear everything of a topic hears what is said there: `seq` of an event of the trip. Asked once whatever changes
  * that will reach him, so that nothing of it is missed. @throws as `authorizeTopic`
  */
 export type Hearing = () => Promise<number>;

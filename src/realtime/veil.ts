@@ -7,7 +7,7 @@ import { Batch, type Frame, type Outgoing } from './frame.ts';
 
 export class Veil {
   readonly #userId: string;
-  /** What was said then and later is heard; domain epoch ms, infinity: nothing yet. */
+  /** What was said at the trip's event of this `seq` and later is heard; infinity: nothing yet. */
   #from = Number.POSITIVE_INFINITY;
 
   constructor(userId: string) {
@@ -18,7 +18,7 @@ export class Veil {
     return this.#from < Number.POSITIVE_INFINITY;
   }
 
-  /** From then on it is heard, or from earlier on if that was known. */
+  /** From this event of the trip on it is heard, or from an earlier one on if that was known. */
   lift(from: number): void {
     this.#from = Math.min(this.#from, from);
   }
@@ -44,14 +44,14 @@ export class Veil {
 
   #isHeard(frame: Frame): boolean {
     const payload = frame.decode((envelope) => envelope.payload);
-    return payload.case === 'chatMessage' && Number(payload.value.atMs) >= this.#from;
+    return payload.case === 'chatMessage' && Number(payload.value.tripSeq) >= this.#from;
   }
 
   #learn(frame: Frame): void {
     const payload = frame.decode((envelope) => envelope.payload);
     if (payload.case !== 'tripEvent') return;
-    const { type, driverId, seq, atMs } = payload.value;
+    const { type, driverId, seq } = payload.value;
     // What another system says of a trip makes it nobody's, whatever it is called.
-    if (type === 'assigned' && driverId === this.#userId && seq > 0n) this.lift(Number(atMs));
+    if (type === 'assigned' && driverId === this.#userId && seq > 0n) this.lift(Number(seq));
   }
 }

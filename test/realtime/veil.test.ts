@@ -8,15 +8,21 @@ import { until } from '../until.ts';
 import { realtimeNode } from './node.ts';
 
 const TOPIC = 'trip:t';
-const ASSIGNED_AT = 1000;
+/** Of the event that makes the trip his. */
+const SEQ = 3;
 
 const envelope = (payload: ServerPayload): Buffer =>
   encodeEnvelope({ lamport: 1, nodeId: 'n', sequence: 1, eventId: '', topic: TOPIC, sentAtMs: 0 }, payload);
 const assigned = envelope({
   case: 'tripEvent',
-  value: { tripId: 't', type: 'assigned', driverId: 'driver', seq: 3, atMs: ASSIGNED_AT },
+  value: { tripId: 't', type: 'assigned', driverId: 'driver', seq: SEQ, atMs: 1000 },
 });
-const said = (atMs: number) => envelope({ case: 'chatMessage', value: { tripId: 't', text: `at ${atMs}`, atMs } });
+/** By a node whose clock is far ahead, or far behind, of that of the others: it says nothing of before and after. */
+const said = (tripSeq: number) =>
+  envelope({
+    case: 'chatMessage',
+    value: { tripId: 't', text: `at ${tripSeq}`, atMs: tripSeq < SEQ ? 9000 : 1, tripSeq },
+  });
 const textsOf = (frames: readonly Frame[]) =>
   frames
     .filter(({ kind }) => kind === 'chat_message')
@@ -33,15 +39,15 @@ for (const since of [undefined, { offset: 0, epoch: '' }])
       const driver = connect('driver');
       let asked = 0;
       const hearing = async (): Promise<number> => {
-        if (asked++ > 0) return ASSIGNED_AT;
+        if (asked++ > 0) return SEQ;
         await bus.publishOrdered(TOPIC, assigned);
         // This node has it before the answer, which is older, is here.
         await until(() => rider.peer.frames.some(({ kind }) => kind === 'trip_event'), 'that it is his');
         return Number.POSITIVE_INFINITY;
       };
       await broker.subscribe(driver.session, TOPIC, since, undefined, hearing);
-      await bus.publishOrdered(TOPIC, said(ASSIGNED_AT));
+      await bus.publishOrdered(TOPIC, said(SEQ));
       await until(() => textsOf(driver.peer.frames).length === (since ? 2 : 1), 'all of it');
-      t.same(textsOf(driver.peer.frames), [...(since ? [null] : []), `at ${ASSIGNED_AT}`]);
+      t.same(textsOf(driver.peer.frames), [...(since ? [null] : []), `at ${SEQ}`]);
     },
   );

@@ -46,8 +46,9 @@ const idOf = (threadId: string, senderId: string, messageId: string): string =>
 
 /** As it is told to people and to other systems. */
 export function saidIn(message: ChatDocument): ChatMessage {
-  const { tripId, bookingId, messageId, senderId, senderRole, text, createdAt: at } = message;
-  return { tripId, ...(bookingId ? { bookingId } : {}), messageId, senderId, senderRole, text, at };
+  const { tripId, bookingId, messageId, senderId, senderRole, text, createdAt: at, tripSeq } = message;
+  const thread = { tripId, ...(bookingId ? { bookingId } : {}) };
+  return { ...thread, messageId, senderId, senderRole, text, at, ...(tripSeq === undefined ? {} : { tripSeq }) };
 }
 
 export type Chat = ReturnType<typeof createChat>;
@@ -71,7 +72,7 @@ export function createChat({ messages, relay, trips, bookings, publisher, clock,
       if (input.messageId === '' || input.messageId.length > MAX_MESSAGE_ID) {
         throw invalidInput('message_id', `1 to ${MAX_MESSAGE_ID} characters`);
       }
-      const { id: threadId, tripId, bookingId, told, endedAs } = await threadOf(principal, input);
+      const { id: threadId, tripId, bookingId, told, endedAs, tripSeq } = await threadOf(principal, input);
       if (endedAs !== null) {
         const kind = bookingId ? 'booking' : 'trip';
         throw new RideError('RIDE_ILLEGAL_TRANSITION', `The ${kind} is ${endedAs}`, {
@@ -93,6 +94,7 @@ export function createChat({ messages, relay, trips, bookings, publisher, clock,
         senderId: principal.userId,
         senderRole: principal.role,
         text,
+        ...(tripSeq === undefined ? {} : { tripSeq }),
         ...(others.length > 0 ? { told: others } : {}),
       };
       const event: OutboxEvent = { id: ids.next('evt'), seq: 1, type: 'chat.sent', at, data: { ...document } };
@@ -119,12 +121,12 @@ export function createChat({ messages, relay, trips, bookings, publisher, clock,
     ): Promise<Page<ChatMessage>> {
       const { tripId, bookingId, heardFrom } = await threadOf(principal, name);
       const thread: Filter = bookingId ? { bookingId } : { tripId };
-      const where = heardFrom > 0 ? { ...thread, createdAt: { gte: heardFrom } } : thread;
+      const where = heardFrom > HEARS_ALL ? { ...thread, tripSeq: { gte: heardFrom } } : thread;
       const found = await messages.page({ where, ...page });
       return { ...found, items: found.items.map(saidIn) };
     },
 
-    /** From when on `principal`, who may follow the trip, hears what is said on its topic; domain epoch ms, 0: all of it. See ./rules.ts. */
+    /** From which event of the trip on `principal`, who may follow it, hears what is said on its topic; 0: all of it. See ./rules.ts. */
     heardFrom: (principal: Principal, trip: AnyTrip): number =>
       // Of a departure everything is said on the topics of its bookings.
       isDeparture(trip) ? HEARS_ALL : heardFrom(principal, trip),

@@ -8,6 +8,7 @@ import type { Bookings } from '../bookings/service.ts';
 import type { Principal } from '../roles.ts';
 import { isTerminal } from '../statuses.ts';
 import type { Trips } from '../trips/service.ts';
+import { lastSeq } from '../trips/trip.ts';
 import { HEARS_ALL, HEARS_NOTHING, heardFrom } from './rules.ts';
 
 /** One of them names the thread; what is left out may be empty. */
@@ -27,8 +28,10 @@ export interface Thread {
   told: readonly string[];
   /** Null: it has not ended. */
   endedAs: string | null;
-  /** What was said at this instant and later is for who asks; domain epoch ms. */
+  /** What was said at the trip's event of this `seq` and later is for who asks; see ./rules.ts. */
   heardFrom: number;
+  /** Of the trip's last event; none of a booking. */
+  tripSeq?: number;
 }
 
 export interface ThreadsDeps {
@@ -48,7 +51,7 @@ export function createThreads({ trips, bookings }: ThreadsDeps) {
         rule: 'a trip of the caller',
       });
     const endedAs = isTerminal(trip.status) ? trip.status : null;
-    return { id: tripId, tripId, topic: `trip:${tripId}`, told: [], endedAs, heardFrom: from };
+    return { id: tripId, tripId, topic: `trip:${tripId}`, told: [], endedAs, heardFrom: from, tripSeq: lastSeq(trip) };
   }
 
   async function ofBooking(principal: Principal, bookingId: string): Promise<Thread> {

@@ -263,6 +263,7 @@ export interface ChatMessage {
   text?: string | undefined;
   atMs?: number | undefined;
   bookingId?: string | undefined;
+  tripSeq?: number | undefined;
 }
 
 export function writeChatMessage(w: Writer, m: ChatMessage): void {
@@ -273,6 +274,7 @@ export function writeChatMessage(w: Writer, m: ChatMessage): void {
   if (m.text !== undefined && m.text !== '') w.string(42, m.text);
   if (m.atMs !== undefined && m.atMs !== 0) w.uint(48, m.atMs);
   if (m.bookingId !== undefined && m.bookingId !== '') w.string(58, m.bookingId);
+  if (m.tripSeq !== undefined && m.tripSeq !== 0) w.uint(64, m.tripSeq);
 }
 
 export interface Presence {

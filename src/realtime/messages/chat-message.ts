@@ -12,6 +12,7 @@ export const chatMessage = defineServerMessage({
     senderRole: 'rider',
     text: 'I am at the north gate',
     at: 1421322006000,
+    tripSeq: 3,
   },
   toWire: ({ at, ...message }) => ({ case: 'chatMessage', value: { ...message, atMs: at } }),
 });

@@ -57,6 +57,30 @@ t.test('both sides, in order; a repeat is one message', async (t) => {
   t.not(both[0], both[1], 'the ids are each sender’s own');
 });
 
+t.test('who is given a trip reads what was said since, whatever the clocks of the nodes say', async (t) => {
+  const clock = manualClock();
+  const place = await shared(t, clock);
+  const a = await stack(t, place);
+  const apart = (ms: number) => stack(t, { ...place, clock: manualClock(clock.now() + ms) }, { queues: a.queues });
+  const [ahead, behind] = [await apart(60_000), await apart(-60_000)];
+  const tripId = await assigned(a);
+  const say = (s: Stack, text: string) => s.chat.send(rider, { tripId, messageId: text, text });
+  const read = async (userId: string) =>
+    (await a.chat.history(person('driver', userId), { tripId }, { pageSize: 10 })).items.map(({ text }) => text).sort();
+  await say(ahead, 'to the first');
+  t.same(await read('driver'), ['to the first']);
+  await a.trips.command(tripId, { type: 'cancel', actorId: 'driver', role: 'driver' });
+  await say(ahead, 'to nobody');
+  await onDuty(a, 'next');
+  await a.dispatch.match(tripId);
+  await until(async () => (await a.trips.find(tripId))?.offer?.driverId === 'next', 'the offer');
+  await a.dispatch.accept(tripId, (await a.trips.find(tripId))!.offer!.id, 'next');
+  await say(behind, 'to the next');
+  await say(ahead, 'to him too');
+  t.same(await read('next'), ['to him too', 'to the next']);
+  t.equal((await a.chat.history(rider, { tripId }, { pageSize: 10 })).items.length, 4, 'its rider reads all');
+});
+
 t.test('senders and message ids are told apart whatever they look like, and however long they are', async (t) => {
   const s = await stack(t, await shared(t));
   const tripId = await assigned(s);

@@ -1662,6 +1662,14 @@ export declare type ChatMessage = Message<"ride.v1.ChatMessage"> & {
    * @generated from field: string booking_id = 7;
    */
   bookingId: string;
+
+  /**
+   * `seq` of the last event of the trip when it was said: what a driver is given came with or after the one that made the trip his. 0 of a
+   * booking.
+   *
+   * @generated from field: uint64 trip_seq = 8;
+   */
+  tripSeq: bigint;
 };
 
 /**
