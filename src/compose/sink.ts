@@ -43,13 +43,13 @@ export async function openSinks(config: NodeConfig, outside: Parts, log: Logger,
 }
 
 /** @throws RideError that names a file of TLS which cannot be used */
-async function kafkaConnection(c: NodeConfig): Promise<KafkaConnection> {
+function kafkaConnection(c: NodeConfig, log: Logger): KafkaConnection {
   const { kafkaSaslUsername: username, kafkaSaslPassword: password } = c;
   const files = { ca: c.kafkaTlsCa, cert: c.kafkaTlsCert, key: c.kafkaTlsKey };
   return {
     brokers: c.kafkaBrokers!,
     clientId: `ridestream-${c.nodeId}`,
-    tls: c.kafkaTls === 'on' ? await openTls(files) : undefined,
+    tls: c.kafkaTls === 'on' ? openTls(files, log) : undefined,
     sasl:
       username !== undefined && password !== undefined
         ? { mechanism: c.kafkaSaslMechanism, username, password }
@@ -61,7 +61,7 @@ async function kafkaConnection(c: NodeConfig): Promise<KafkaConnection> {
 async function kafkaSink(c: NodeConfig, log: Logger): Promise<RecordSink> {
   const { createKafkaSink } = await import('../adapters/kafka/sink.ts');
   return createKafkaSink({
-    connection: await kafkaConnection(c),
+    connection: kafkaConnection(c, log),
     partitions: c.kafkaPartitions,
     timeoutMs: c.sinkTimeout,
     log,
@@ -119,7 +119,7 @@ async function openConsumer(c: NodeConfig, outside: Parts, log: Logger): Promise
     registers: [registry],
   });
   const consumer = createKafkaConsumer({
-    connection: await kafkaConnection(c),
+    connection: kafkaConnection(c, log),
     groupId: c.kafkaGroup,
     topics: INTAKE_TOPICS,
     partitions: c.kafkaPartitions,

@@ -39,7 +39,12 @@ export const sinkSettings = {
     '12',
     'Partitions of topics that are missing and therefore made; 0: the operator makes them.',
   ),
-  kafkaTls: required('KAFKA_TLS', oneOf('off', 'on'), 'off', 'TLS to the brokers.'),
+  kafkaTls: required(
+    'KAFKA_TLS',
+    oneOf('off', 'on'),
+    'off',
+    'TLS to the brokers. Its files may be replaced while the server runs: new connections go by what they hold then, and by what they held before while that cannot be used.',
+  ),
   kafkaTlsCa: optional(
     'KAFKA_TLS_CA_FILE',
     path,

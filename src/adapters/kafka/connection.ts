@@ -8,8 +8,8 @@ export interface KafkaConnection {
   /** `host:port`; some of them are enough. */
   brokers: readonly string[];
   clientId: string;
-  /** TLS, as tls.ts opens it; absent: unencrypted. */
-  tls?: SecureContext | undefined;
+  /** What TLS a new connection goes by, as tls.ts opens it; absent: unencrypted. */
+  tls?: (() => SecureContext) | undefined;
   sasl?: { mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'; username: string; password: string } | undefined;
 }
 
@@ -28,8 +28,10 @@ connectionsConnectsChannel.start.subscribe((event) => {
 });
 
 /** With the broker's name in the greeting (SNI), by which proxies choose; an address is no name, and Node.js refuses it there. */
-const tlsOptions = (secureContext: SecureContext): BaseOptions['tls'] => ({
-  secureContext,
+const tlsOptions = (contextNow: () => SecureContext): BaseOptions['tls'] => ({
+  get secureContext() {
+    return contextNow();
+  },
   get servername() {
     return isIP(dialled) ? undefined : dialled;
   },

@@ -1,8 +1,12 @@
-/** TLS to the brokers. What is wrong with a file is said at the start, by its name, and not when the first event leaves. */
+/**
+ * TLS to the brokers. What is wrong with a file is said at the start, by its name, and not when the first event leaves. Certificates are
+ * short-lived: a file that was replaced since is read again for the next connection.
+ */
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { RideError } from '../../errors.ts';
+import type { Logger } from '../../ports/logger.ts';
 
 /** PEM files. */
 export interface TlsFiles {
@@ -13,35 +17,51 @@ export interface TlsFiles {
   key?: string | undefined;
 }
 
-/** @throws RideError RIDE_UNAVAILABLE that names a file which cannot be read or used */
-export async function openTls(files: TlsFiles): Promise<SecureContext> {
-  const [ca, cert, key] = await Promise.all([files.ca, files.cert, files.key].map((path) => path && read(path)));
+/**
+ * @returns what a connection that is made now goes by; while files that were replaced cannot be used, what there was before, which is logged
+ * @throws RideError RIDE_UNAVAILABLE that names a file which cannot be read or used
+ */
+export function openTls(files: TlsFiles, log: Logger): () => SecureContext {
+  let stamp = stampOf(files);
+  let context = read(files);
+  return () => {
+    // Taken before the files are read: what changes between the two is read again the next time.
+    const now = stampOf(files);
+    if (now === stamp) return context;
+    stamp = now;
+    try {
+      context = read(files);
+      log.info({}, 'TLS to Kafka: new connections go by the files as they are now');
+    } catch (error) {
+      log.warn({ err: error }, 'TLS to Kafka: a file was replaced and cannot be used; what there was before goes on');
+    }
+    return context;
+  };
+}
+
+/** Tells whether a file was written or replaced since. */
+function stampOf({ ca, cert, key }: TlsFiles): string {
+  const parts = [ca, cert, key].map((path) => {
+    const stat = path && statSync(path, { throwIfNoEntry: false });
+    return stat ? `${stat.ino}.${stat.size}.${stat.mtimeMs}` : '';
+  });
+  return parts.join();
+}
+
+function read(files: TlsFiles): SecureContext {
+  const [ca, cert, key] = [files.ca, files.cert, files.key].map(
+    (path) => path && attempt(path, () => readFileSync(path)),
+  );
   // Alone an authority that is none would be passed over in silence, and no broker believed.
   if (ca) attempt(files.ca!, () => new X509Certificate(ca));
   return attempt([files.cert, files.key].filter(Boolean).join(', '), () => createSecureContext({ ca, cert, key }));
-}
-
-async function read(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw unusable(path, cause);
-  }
 }
 
 function attempt<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
-    throw unusable(path, cause);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RideError('RIDE_UNAVAILABLE', `TLS to Kafka: ${path}: ${why}`, { cause });
   }
 }
-
-const unusable = (path: string, cause: unknown): RideError =>
-  new RideError(
-    'RIDE_UNAVAILABLE',
-    `TLS to Kafka: ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    {
-      cause,
-    },
-  );
