@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer, type ConsumerOptions, ListOffsetTimestamps } from '@platformatic/kafka';
 import { RideError } from '../../errors.ts';
 import type { EventIntake, InboundRecord } from '../../ports/event-intake.ts';
-import type { RecordSink } from '../../ports/event-sink.ts';
+import { type RecordSink, RecordsRefused } from '../../ports/event-sink.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { baseOptions, ensureTopics, type KafkaConnection, reasonOf } from './connection.ts';
 import { type Incoming, Reading } from './reading.ts';
@@ -83,24 +83,29 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
       { err: error, topic: record.topic, partition: record.partition, offset: record.offset },
       'event put aside',
     );
-    const isBuried = await persist('dead letter not written', () =>
-      deadLetters.send([
-        {
-          topic: `${record.topic}${DEAD_LETTERS}`,
-          key: record.key,
-          id: `${record.topic}/${record.partition}/${record.offset}`,
-          headers: {
-            ...Object.fromEntries([...message.headers].map(([name, value]) => [String(name), String(value)])),
-            'x-dead-letter-reason': reason.slice(0, 1000),
-            'x-dead-letter-group': groupId,
-            'x-dead-letter-topic': record.topic,
-            'x-dead-letter-partition': String(record.partition),
-            'x-dead-letter-offset': record.offset,
-          },
-          payload: record.value,
-        },
-      ]),
-    );
+    const headers = {
+      'x-dead-letter-reason': reason.slice(0, 1000),
+      'x-dead-letter-group': groupId,
+      'x-dead-letter-topic': record.topic,
+      'x-dead-letter-partition': String(record.partition),
+      'x-dead-letter-offset': record.offset,
+    };
+    const own = Object.fromEntries([...message.headers].map(([name, value]) => [String(name), String(value)]));
+    const letter = {
+      topic: `${record.topic}${DEAD_LETTERS}`,
+      key: record.key,
+      id: `${record.topic}/${record.partition}/${record.offset}`,
+    };
+    const isBuried = await persist('dead letter not written', async () => {
+      try {
+        await deadLetters.send([{ ...letter, headers: { ...own, ...headers }, payload: record.value }]);
+      } catch (error) {
+        if (!(error instanceof RecordsRefused)) throw error;
+        // With what is said of it, it is too large for that topic: then its place is told alone, where it lies as long as it is kept.
+        const omitted = { 'x-dead-letter-omitted-bytes': String(record.value.length) };
+        await deadLetters.send([{ ...letter, headers: { ...headers, ...omitted }, payload: Buffer.alloc(0) }]);
+      }
+    });
     if (isBuried) options.onDeadLetter(record.topic);
     return isBuried;
   }

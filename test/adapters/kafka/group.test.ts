@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { ensureTopics, type KafkaConnection } from '../../../src/adapters/kafka/connection.ts';
 import { createKafkaConsumer } from '../../../src/adapters/kafka/consumer.ts';
 import { createKafkaSink } from '../../../src/adapters/kafka/sink.ts';
+import { RideError } from '../../../src/errors.ts';
 import { RecordsRefused } from '../../../src/ports/event-sink.ts';
 import { reader, writer } from '../../clients/kafka.ts';
 import { quiet } from '../../realtime/node.ts';
@@ -115,6 +116,56 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       t.ok(invalid instanceof RecordsRefused, String(invalid));
       const nowhere = await refusal([{ ...recordOf('a', 1), topic: 'nowhere' }]);
       t.ok(nowhere instanceof Error && !(nowhere instanceof RecordsRefused), 'a topic that is not there may come');
+    },
+  );
+
+  await t.test(
+    'a dead letter that is too large for its topic is told by its place, and what is behind it is read',
+    async (t) => {
+      const admin = new Admin({ clientId: 'operator', bootstrapBrokers: [kafka.broker] });
+      t.after(() => admin.close());
+      const configs = [{ name: 'max.message.bytes', value: '2000' }];
+      await admin.createTopics({ topics: ['wide'], partitions: 1, replicas: 1 });
+      await admin.createTopics({ topics: ['wide.dead-letters'], partitions: 1, replicas: 1, configs });
+      const buried: string[] = [];
+      const taken: string[] = [];
+      const consumer = createKafkaConsumer({
+        connection,
+        groupId: 'wide-group',
+        topics: ['wide'],
+        partitions: 0,
+        intake: {
+          async take({ key }) {
+            if (key !== 'good') throw new RideError('RIDE_MALFORMED', 'cannot be read');
+            taken.push(key);
+            return 'delivered';
+          },
+        },
+        deadLetters: createKafkaSink({ connection, partitions: 0, timeoutMs: TIMEOUT_MS, log: quiet }),
+        onDeadLetter: (topic) => buried.push(topic),
+        lagEveryMs: 60_000,
+        log: quiet,
+      });
+      t.after(() => consumer.close());
+      const write = writer(t, kafka.broker);
+      const small = Buffer.from('small');
+      for (const [key, value] of [
+        ['small', small],
+        ['large', Buffer.alloc(3000)],
+        ['good', small],
+      ] as const)
+        await write('wide', key, value);
+      consumer.start();
+      await until(() => buried.length === 2 && taken.length === 1, 'all of them to be done with');
+      const read = await reader(t, kafka.broker, ['wide.dead-letters']);
+      await until(() => read.length === 2, 'both letters');
+      const letterOf = (key: string) => read.find((one) => one.key === key)!;
+      t.same([letterOf('small').value, letterOf('large').value.length], [small, 0]);
+      t.match(letterOf('large').headers, {
+        'x-dead-letter-reason': 'cannot be read',
+        'x-dead-letter-offset': '1',
+        'x-dead-letter-omitted-bytes': '3000',
+      });
     },
   );
 
