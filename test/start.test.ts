@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { freePort } from '../sim/free-port.ts';
 import { lockFolder } from '../src/adapters/system/folder-lock.ts';
 import { buildApp } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
@@ -24,7 +23,8 @@ const other = createServer().listen(0, '127.0.0.1');
 await once(other, 'listening');
 t.after(() => other.close());
 const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-const nobody = `127.0.0.1:${await freePort()}`;
+/** A port of the system's own: no other test can have it meanwhile. */
+const nobody = '127.0.0.1:1';
 
 const settings = {
   REDIS_URL,
