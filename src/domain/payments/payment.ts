@@ -1,6 +1,6 @@
 /** The payment as stored, one a ride or booking, and the entries of the books that it leads to. */
 import type { CollectionSpec, StoredDocument } from '../../ports/store.ts';
-import { type LedgerLine, type PaymentFact, type PaymentState, unpaidMinor } from './rules.ts';
+import { type PaymentFact, type PaymentState, unpaidMinor } from './rules.ts';
 
 export interface PaymentEvent extends PaymentFact {
   id: string;
@@ -39,6 +39,20 @@ export function newlyUnpaidMinor(payment: Payment): number {
   const { status, history } = payment;
   const isFirst = status === 'captured' || history.filter((event) => event.status === 'unpaid').length === 1;
   return isFirst && (status === 'captured' || status === 'unpaid') ? unpaidMinor(payment) : 0;
+}
+
+export interface LedgerLine {
+  account: string;
+  /** Debit above, credit below nought. */
+  amountMinor: number;
+}
+
+/** The lines of a capture; they sum to nought. */
+export function captureLines({ capturedMinor }: Pick<PaymentState, 'capturedMinor'>): LedgerLine[] {
+  return [
+    { account: 'provider_clearing', amountMinor: capturedMinor },
+    { account: 'fares', amountMinor: 0 - capturedMinor },
+  ];
 }
 
 /** Written once and never changed. */

@@ -111,8 +111,9 @@ export type PaymentCommand =
   | { type: 'lapsed' }
   /** People want what stayed owed to be charged. */
   | { type: 'charge' }
-  | { type: 'charged' }
-  | { type: 'charge_declined'; reason: string }
+  /** `charge`: of which of its charges it is the answer. */
+  | { type: 'charged'; charge: number }
+  | { type: 'charge_declined'; charge: number; reason: string }
   /** The step under way failed too often, or for good. */
   | { type: 'give_up'; step: PaymentStep; reason: string };
 
@@ -166,6 +167,10 @@ export const captureMinor = ({ owedMinor, holdMinor }: PaymentState): number => 
 export const unpaidMinor = ({ owedMinor, capturedMinor }: PaymentState): number =>
   Math.max(0, (owedMinor ?? 0) - capturedMinor);
 
+/** A late answer to an earlier charge says nothing of the one under way, which may be paid: what is declined then would be charged once more. */
+const isOfThis = (state: PaymentState, charge: number): boolean =>
+  standing(state) === 'charging' && state.charges === charge;
+
 /** The fact that a command leads to; null: it has been done, or came too late to matter. */
 export function decide(state: PaymentState, command: PaymentCommand, now: number): PaymentFact | null {
   const status = standing(state);
@@ -195,9 +200,9 @@ export function decide(state: PaymentState, command: PaymentCommand, now: number
     case 'charge':
       return status === 'unpaid' ? { type: 'charge_requested', at: now, amountMinor: unpaidMinor(state) } : null;
     case 'charged':
-      return status === 'charging' ? { type: 'captured', at: now, amountMinor: state.owedMinor! } : null;
+      return isOfThis(state, command.charge) ? { type: 'captured', at: now, amountMinor: state.owedMinor! } : null;
     case 'charge_declined':
-      return status === 'charging' ? { type: 'charge_declined', at: now, reason: command.reason } : null;
+      return isOfThis(state, command.charge) ? { type: 'charge_declined', at: now, reason: command.reason } : null;
     case 'released':
       return status === 'releasing' ? { type: 'released', at: now } : null;
     case 'settled':
@@ -287,40 +292,3 @@ export function evolve<T extends PaymentState>(state: T, fact: PaymentFact): T {
   }
   return next;
 }
-
-export interface LedgerLine {
-  account: string;
-  /** Debit above, credit below nought. */
-  amountMinor: number;
-}
-
-/** The lines of a capture; they sum to nought. */
-export function captureLines(state: PaymentState): LedgerLine[] {
-  return [
-    { account: 'provider_clearing', amountMinor: state.capturedMinor },
-    { account: 'fares', amountMinor: 0 - state.capturedMinor },
-  ];
-}
-
-export interface Patience {
-  /** Wait after a first failure of a step, ms; doubled up to `retryMaxMs`. */
-  retryMs: number;
-  retryMaxMs: number;
-  /** Tries of a step before it is given up. */
-  attempts: number;
-  /** Tries after that, the wait doubled from `retryMaxMs` on up to a day. */
-  repairs: number;
-}
-
-const DAY_MS = 86_400_000;
-
-/** Wait after so many tries of a step that failed, milliseconds; null: nobody tries it again by himself. */
-export function waitAfter(attempts: number, patience: Patience): number | null {
-  const repairs = attempts - patience.attempts;
-  if (repairs < 0) return backoffMs(attempts, patience.retryMs, patience.retryMaxMs);
-  return repairs < patience.repairs ? backoffMs(repairs + 1, patience.retryMaxMs, DAY_MS) : null;
-}
-
-/** Wait before the next try after so many that failed, milliseconds: doubled each time, up to the most. */
-export const backoffMs = (attempts: number, baseMs: number, mostMs: number): number =>
-  Math.min(mostMs, baseMs * 2 ** Math.min(30, Math.max(0, attempts - 1)));

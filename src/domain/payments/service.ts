@@ -23,6 +23,7 @@ import type { TripEvent } from '../trips/rules.ts';
 import type { Trips } from '../trips/service.ts';
 import type { Trip } from '../trips/trip.ts';
 import { createPaymentDesk } from './desk.ts';
+import { type Patience, waitAfter } from './patience.ts';
 import { checkPayer, createPayables, type Payable } from './payables.ts';
 import {
   type LedgerEntry,
@@ -33,17 +34,7 @@ import {
   paymentIdOf,
 } from './payment.ts';
 import { createReconciliation } from './reconcile.ts';
-import {
-  decide,
-  evolve,
-  nextStep,
-  type Patience,
-  type PaymentCommand,
-  type PaymentFact,
-  type PaymentStep,
-  stepOf,
-  waitAfter,
-} from './rules.ts';
+import { decide, evolve, nextStep, type PaymentCommand, type PaymentFact, type PaymentStep, stepOf } from './rules.ts';
 import { createSteps } from './steps.ts';
 
 /** Of the waits, domain ms. */

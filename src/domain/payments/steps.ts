@@ -8,8 +8,8 @@ import type { Publisher } from '../../ports/publisher.ts';
 import type { Collection } from '../../ports/store.ts';
 import { isTaken } from '../documents/writing.ts';
 import { shardKeyOf } from '../ids.ts';
-import { type LedgerEntry, ledgerIdOf, type Payment } from './payment.ts';
-import { captureLines, captureMinor, type PaymentCommand, type PaymentStep } from './rules.ts';
+import { captureLines, type LedgerEntry, ledgerIdOf, type Payment } from './payment.ts';
+import { captureMinor, type PaymentCommand, type PaymentStep } from './rules.ts';
 
 export interface StepsDeps {
   provider: Provider;
@@ -64,9 +64,12 @@ export function createSteps({ provider, ledger, publisher }: StepsDeps) {
   }
 
   async function charge({ id, riderId, currency, owedMinor, charges }: Payment): Promise<PaymentCommand> {
-    const key = `${id}.charge.${charges}`;
+    const charge = charges!;
+    const key = `${id}.charge.${charge}`;
     const outcome = await provider.charge({ key, paymentId: id, riderId, amountMinor: owedMinor!, currency });
-    return 'chargeId' in outcome ? { type: 'charged' } : { type: 'charge_declined', reason: outcome.declined };
+    return 'chargeId' in outcome
+      ? { type: 'charged', charge }
+      : { type: 'charge_declined', charge, reason: outcome.declined };
   }
 
   /** The books first, then the receipt: both are what they are under ids of their own, so a repeat changes nothing. */

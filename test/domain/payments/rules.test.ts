@@ -1,9 +1,9 @@
 /** The life of a payment, whatever comes in whatever order: nothing is taken twice or beyond the hold, and every step leads on. */
 import fc from 'fast-check';
 import t from 'tap';
+import { backoffMs, waitAfter } from '../../../src/domain/payments/patience.ts';
+import { captureLines } from '../../../src/domain/payments/payment.ts';
 import {
-  backoffMs,
-  captureLines,
   captureMinor,
   decide,
   evolve,
@@ -14,7 +14,6 @@ import {
   paymentSteps,
   stepOf,
   unpaidMinor,
-  waitAfter,
   wantsHold,
 } from '../../../src/domain/payments/rules.ts';
 
@@ -37,8 +36,9 @@ const commands: fc.Arbitrary<PaymentCommand> = fc.oneof(
   fc.constant({ type: 'renew' as const }),
   fc.constantFrom('h3', 'h4').map((holdId) => ({ type: 'renewed' as const, holdId })),
   fc.constant({ type: 'renewal_declined' as const, reason: 'no' }),
-  fc.constantFrom('lapsed', 'charge', 'charged').map((type) => ({ type })),
-  fc.constant({ type: 'charge_declined' as const, reason: 'no' }),
+  fc.constantFrom('lapsed', 'charge').map((type) => ({ type })),
+  fc.integer({ min: 1, max: 3 }).map((charge) => ({ type: 'charged' as const, charge })),
+  fc.integer({ min: 1, max: 3 }).map((charge) => ({ type: 'charge_declined' as const, charge, reason: 'no' })),
   fc.constantFrom('captured', 'released', 'settled').map((type) => ({ type })),
   fc.constantFrom(...paymentSteps).map((step) => ({ type: 'give_up' as const, step, reason: 'away' })),
 );
@@ -55,7 +55,7 @@ function doStep(state: PaymentState): PaymentState {
   if (step === 'renew') return apply(state, { type: 'renewed', holdId: 'anew' });
   if (step === 'raise') return apply(state, { type: 'raised', heldMinor: state.owedMinor! });
   if (step === 'capture') return apply(state, { type: 'captured' });
-  if (step === 'charge') return apply(state, { type: 'charged' });
+  if (step === 'charge') return apply(state, { type: 'charged', charge: state.charges! });
   if (step === 'release') return apply(state, { type: 'released' });
   return step === 'settle' ? apply(state, { type: 'settled' }) : state;
 }
@@ -202,11 +202,14 @@ t.test(
     const failed = apply(charging, { type: 'give_up', step: 'charge', reason: 'away' });
     t.hasStrict(failed, { status: 'failed', failedStep: 'charge' });
     t.equal(needsHold(failed), false);
-    t.hasStrict(apply(failed, { type: 'charged' }), { status: 'captured', capturedMinor: 700 });
-    const unpaid = apply(failed, { type: 'charge_declined', reason: 'no' });
+    t.hasStrict(apply(failed, { type: 'charged', charge: 1 }), { status: 'captured', capturedMinor: 700 });
+    const unpaid = apply(failed, { type: 'charge_declined', charge: 1, reason: 'no' });
     t.hasStrict(unpaid, { status: 'unpaid', declineReason: 'no', capturedMinor: 0 });
     t.equal(unpaid.failedStep, undefined);
-    t.hasStrict(doStep(apply(unpaid, { type: 'charge' })), { status: 'captured', charges: 2, capturedMinor: 700 });
+    const again = apply(unpaid, { type: 'charge' });
+    const stale: PaymentCommand = { type: 'charge_declined', charge: 1, reason: 'no' };
+    t.equal(apply(again, stale), again, 'a late answer to the first charge says nothing of the second');
+    t.hasStrict(doStep(again), { status: 'captured', charges: 2, capturedMinor: 700 });
     const late = apply(apply(capturing, { type: 'give_up', step: 'capture', reason: 'no' }), { type: 'lapsed' });
     t.equal(late.status, 'charging', 'also of one that failed before');
   },
