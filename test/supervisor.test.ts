@@ -199,7 +199,7 @@ t.test('workers do not outlive a killed supervisor', async (t) => {
 
 t.test('what stops a worker from starting stops the server, and is said', async (t) => {
   await t.rejects(
-    startProgram(t, { ...settings, SQLITE_FILE: '/dev/null/no.sqlite' }),
+    startProgram(t, { ...settings, MONGODB_URL: '', SQLITE_FILE: '/dev/null/no.sqlite' }),
     /ended before it was ready \(exit code 1\)/,
   );
   const server = createServer().listen(0, '127.0.0.1');

@@ -14,7 +14,7 @@ import { build, type TestServer } from '../helper.ts';
 import { quiet } from '../realtime/node.ts';
 import { assignedRide, type Ride } from '../scene.ts';
 import { startKafka } from '../servers/kafka.ts';
-import { ownStore } from '../servers/own-store.ts';
+import { ownDatabase, ownStore } from '../servers/own-store.ts';
 import { startRedis } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { checkLedger } from './ledger/ledger.ts';
@@ -33,6 +33,7 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
   const env = {
     REDIS_URL: redis.url,
     SQLITE_FILE: join(folder, 'store.sqlite'),
+    ...ownDatabase(t),
     PERSISTENCE_SINK: 'kafka',
     KAFKA_BROKERS: broker,
     KAFKA_PARTITIONS: '4',

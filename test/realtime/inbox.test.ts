@@ -1,10 +1,9 @@
 /** The offline queue (R11): what is sent to an absent user waits, and arrives once, in order, on his next connection. */
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { readMetrics, sum } from '../clients/metrics.ts';
 import { connect, type Peer, refusalOf, resuming, transports } from '../clients/peer.ts';
 import { publisherOn } from '../clients/publisher.ts';
-import { build, type TestServer } from '../helper.ts';
+import { beside, build, type TestServer } from '../helper.ts';
 import { member } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -231,9 +230,8 @@ t.test('a long absence is caught up at the pace of the reader, however small its
 });
 
 t.test('several devices and nodes: what one has is not sent to the next, and the place never goes back', async (t) => {
-  const shared = { ...env, SQLITE_FILE: join(t.testdir(), 'shared.sqlite') };
-  const a = await build(t, { env: shared });
-  const b = await build(t, { env: { ...shared, REDIS_URL: a.redisUrl } });
+  const a = await build(t, { env });
+  const b = await build(t, { env: { ...env, ...beside(a) } });
   const user = await somebody(t, a);
   const phone = await connect(t, a.at, 'grpc', user.token);
   const tablet = await connect(t, b.at, 'websocket-json', user.token);

@@ -1,12 +1,11 @@
 /** Reconnect tokens (R10): identity and topics go on at the next connection, on any node, once. */
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Message } from '../clients/inbox.ts';
 import { connect, type Peer, refusalOf, resuming, type TransportName, transports } from '../clients/peer.ts';
 import { livesOn } from '../edge/streams.ts';
-import { build, type TestServer } from '../helper.ts';
+import { beside, build, type TestServer } from '../helper.ts';
 import { assignedRide, member, type Ride } from '../scene.ts';
 import { until } from '../until.ts';
 
@@ -14,9 +13,8 @@ const env = { HEARTBEAT_INTERVAL: '100ms', HEARTBEAT_TIMEOUT: '20s' };
 
 /** Two nodes on one Redis and one store. */
 async function twoNodes(t: Test, more: Record<string, string> = {}): Promise<[TestServer, TestServer]> {
-  const shared = { ...env, ...more, SQLITE_FILE: join(t.testdir(), 'shared.sqlite') };
-  const a = await build(t, { env: shared });
-  return [a, await build(t, { env: { ...shared, REDIS_URL: a.redisUrl } })];
+  const a = await build(t, { env: { ...env, ...more } });
+  return [a, await build(t, { env: { ...env, ...more, ...beside(a) } })];
 }
 
 const welcomeOf = (peer: Peer): Message => peer.inbox.all.find((m) => m.welcome)!.welcome;
