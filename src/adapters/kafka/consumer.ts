@@ -47,6 +47,9 @@ const RETRY_MS = { least: 100, most: 5000 };
 /** A member that is gone without a word is missed after this. */
 const SESSION_MS = 10_000;
 
+/** Characters of a key that are kept with a place told alone. */
+const LETTER_KEY = 250;
+
 export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsumer {
   const { connection, groupId, topics, intake, deadLetters, log } = options;
   const closing = new AbortController();
@@ -103,7 +106,9 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): EventConsume
         if (!(error instanceof RecordsRefused)) throw error;
         // With what is said of it, it is too large for that topic: then its place is told alone, where it lies as long as it is kept.
         const omitted = { 'x-dead-letter-omitted-bytes': String(record.value.length) };
-        await deadLetters.send([{ ...letter, headers: { ...headers, ...omitted }, payload: Buffer.alloc(0) }]);
+        // It may be the key that is too large.
+        const place = { ...letter, key: letter.key.slice(0, LETTER_KEY) };
+        await deadLetters.send([{ ...place, headers: { ...headers, ...omitted }, payload: Buffer.alloc(0) }]);
       }
     });
     if (isBuried) options.onDeadLetter(record.topic);

@@ -152,15 +152,17 @@ t.test('Kafka', { skip: 'skip' in kafka ? kafka.skip : false }, async (t) => {
       for (const [key, value] of [
         ['small', small],
         ['large', Buffer.alloc(3000)],
+        ['k'.repeat(3000), small],
         ['good', small],
       ] as const)
         await write('wide', key, value);
       consumer.start();
-      await until(() => buried.length === 2 && taken.length === 1, 'all of them to be done with');
+      await until(() => buried.length === 3 && taken.length === 1, 'all of them to be done with');
       const read = await reader(t, kafka.broker, ['wide.dead-letters']);
-      await until(() => read.length === 2, 'both letters');
+      await until(() => read.length === 3, 'the letters');
       const letterOf = (key: string) => read.find((one) => one.key === key)!;
       t.same([letterOf('small').value, letterOf('large').value.length], [small, 0]);
+      t.match(letterOf('k'.repeat(250)).headers, { 'x-dead-letter-offset': '2' }, 'also of one whose key is');
       t.match(letterOf('large').headers, {
         'x-dead-letter-reason': 'cannot be read',
         'x-dead-letter-offset': '1',
