@@ -24,26 +24,35 @@ export interface TlsFiles {
 export function openTls(files: TlsFiles, log: Logger): () => SecureContext {
   let stamp = stampOf(files);
   let context = read(files);
+  let unusable = '';
   return () => {
     // Taken before the files are read: what changes between the two is read again the next time.
     const now = stampOf(files);
     if (now === stamp) return context;
-    stamp = now;
     try {
       context = read(files);
+      stamp = now;
       log.info({}, 'TLS to Kafka: new connections go by the files as they are now');
     } catch (error) {
-      log.warn({ err: error }, 'TLS to Kafka: a file was replaced and cannot be used; what there was before goes on');
+      // Read again for each connection, for it may not lie with the files; said once.
+      const message = 'TLS to Kafka: a file was replaced and cannot be used; what there was before goes on';
+      if (now !== unusable) log.warn({ err: error }, message);
+      unusable = now;
     }
     return context;
   };
 }
 
-/** Tells whether a file was written or replaced since. */
+/** Tells whether a file was written or replaced since. What keeps one from being looked at is said when it is read. */
 function stampOf({ ca, cert, key }: TlsFiles): string {
   const parts = [ca, cert, key].map((path) => {
-    const stat = path && statSync(path, { throwIfNoEntry: false });
-    return stat ? `${stat.ino}.${stat.size}.${stat.mtimeMs}` : '';
+    if (!path) return '';
+    try {
+      const { ino, size, mtimeMs } = statSync(path);
+      return `${ino}.${size}.${mtimeMs}`;
+    } catch (error) {
+      return String(error);
+    }
   });
   return parts.join();
 }

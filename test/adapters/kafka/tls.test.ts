@@ -1,6 +1,6 @@
 /** Certificates that are renewed while the server runs, against a peer that asks for them as a broker does. */
 import { once } from 'node:events';
-import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import t from 'tap';
@@ -62,5 +62,24 @@ t.test('new connections go by the files as they are; what cannot be used leaves 
   await renew('first');
   t.equal(await seen(), 'first', 'and is believed again when it is right');
   t.throws(() => openTls({ ca: file('none') }, log), { code: 'RIDE_UNAVAILABLE', message: /none: ENOENT/ });
+  // One that cannot even be looked at, as in a folder without the right to enter it.
+  const hidden = file('n'.repeat(300));
+  t.throws(() => openTls({ ca: hidden }, log), { code: 'RIDE_UNAVAILABLE', message: /ENAMETOOLONG/ });
+  const files = { ca, cert, key };
+  const contextNow = openTls(files, log);
+  const context = contextNow();
+  files.cert = hidden;
+  t.equal(contextNow(), context, 'what there was before goes on');
+  files.cert = cert;
+  const good = await readFile(cert);
+  for (const content of [Buffer.alloc(good.length), good]) {
+    await writeFile(cert, content);
+    await utimes(cert, 1_700_000_000, 1_700_000_000);
+    t.equal(
+      contextNow() === context,
+      content !== good,
+      'what could not be used is read again, though nothing tells that it changed',
+    );
+  }
 });
 t.end();
