@@ -99,10 +99,15 @@ export function guard(pid: number, folder: string): () => Promise<void> {
   return () => end(shell, 'SIGKILL');
 }
 
+/** So often in a row nobody is as fast. */
+const MOST_PORTS = 5;
+
 export interface KeptServer {
   /** Null while it does not run. */
   readonly child: ChildProcess | null;
   start(): Promise<void>;
+  /** Starts it on the ports that `choose` takes, each time anew: someone else may have taken one in between. */
+  startOn(choose: () => Promise<void>): Promise<void>;
   /** Resolves when it is gone. */
   halt(signal: NodeJS.Signals): Promise<void>;
   /** Halts it by `signal` if it still runs. */
@@ -112,13 +117,13 @@ export interface KeptServer {
 /**
  * A server that a test may end and start again, with a folder of its own. Both are gone with the test, also when the test process is
  * killed before.
- * @param signal by which it ends with the test
+ * @param lastSignal by which it ends with the test
  */
 export function keepServer(
   t: TestScope,
   folder: string,
   launch: () => Promise<Running>,
-  signal: NodeJS.Signals = 'SIGKILL',
+  lastSignal: NodeJS.Signals = 'SIGKILL',
 ): KeptServer {
   let child: ChildProcess | null = null;
   let release: () => Promise<void> = async () => {};
@@ -126,6 +131,17 @@ export function keepServer(
   async function start(): Promise<void> {
     ({ child } = await launch());
     release = guard(child.pid!, folder);
+  }
+
+  async function startOn(choose: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; !child; attempt++) {
+      await choose();
+      try {
+        await start();
+      } catch (error) {
+        if (attempt === MOST_PORTS) throw error;
+      }
+    }
   }
 
   async function halt(signal: NodeJS.Signals): Promise<void> {
@@ -137,7 +153,7 @@ export function keepServer(
   }
 
   t.after(async () => {
-    await halt(signal);
+    await halt(lastSignal);
     await rm(folder, { recursive: true, force: true });
   });
   return {
@@ -145,6 +161,7 @@ export function keepServer(
       return child;
     },
     start,
+    startOn,
     halt,
     async restart(signal) {
       await halt(signal);

@@ -72,15 +72,9 @@ async function startNode(t: TestScope, program: string): Promise<ClusterNode & {
   }
 
   const server = keepServer(t, folder, launch);
-  for (let attempt = 1; !server.child; attempt++) {
+  await server.startOn(async () => {
     [port, busPort] = [await freePort(), await freePort()];
-    try {
-      await server.start();
-    } catch (error) {
-      // Someone else may have taken a port in between.
-      if (attempt === 5) throw error;
-    }
-  }
+  });
   return {
     port,
     busPort,

@@ -40,15 +40,9 @@ export async function startRedis(t: TestScope, options: RedisOptions = {}): Prom
   }
 
   const server = keepServer(t, folder, launch, 'SIGTERM');
-  for (let attempt = 1; !server.child; attempt++) {
+  await server.startOn(async () => {
     port = await freePort();
-    try {
-      await server.start();
-    } catch (error) {
-      // Someone else may have taken the port in between.
-      if (attempt === 5) throw error;
-    }
-  }
+  });
 
   return {
     url: `redis://127.0.0.1:${port}`,
