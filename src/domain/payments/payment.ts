@@ -37,8 +37,8 @@ export const paymentCollection: CollectionSpec<Payment> = {
 /** What its last event leaves owed for the first time, minor units: what is charged again in vain stayed so before. */
 export function newlyUnpaidMinor(payment: Payment): number {
   const { status, history } = payment;
-  const isFirst = status === 'captured' || history.filter((event) => event.status === 'unpaid').length === 1;
-  return isFirst && (status === 'captured' || status === 'unpaid') ? unpaidMinor(payment) : 0;
+  const timesUnpaid = history.filter((event) => event.status === 'unpaid').length;
+  return status === 'captured' || (status === 'unpaid' && timesUnpaid === 1) ? unpaidMinor(payment) : 0;
 }
 
 export interface LedgerLine {

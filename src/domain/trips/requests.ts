@@ -138,8 +138,10 @@ export function createRequests(deps: RequestsDeps, find: (id: string) => Promise
     checkJourney(input);
     checkPickupAt(input);
     const quote = input.quoteId === undefined ? null : deps.pricing.open(input.quoteId, input);
-    if (quote) deps.pricing.checkExpiry(quote);
-    if (quote) await deps.pricing.checkCity(quote);
+    if (quote) {
+      deps.pricing.checkExpiry(quote);
+      await deps.pricing.checkCity(quote);
+    }
     const city = quote?.city ?? input.city;
     if (city === undefined) throw invalidInput('city', 'a city, unless a quote says it');
     return { input: { ...input, city }, quote };
